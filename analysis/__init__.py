@@ -1,0 +1,1 @@
+"""Analysis: tensors, distributions and callables in, estimates with their errors out."""

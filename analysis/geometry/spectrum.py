@@ -1,0 +1,54 @@
+r"""Spectrum of the aggregate posterior: how many directions carry its covariance.
+
+The covariance of q_N is exactly Cov(μ) + diag E[σ²]. Codes may be misaligned with the axes: every marginal matches the
+prior while a few eigenvalues are large, which neither active units nor norms show. Two summaries of eigenvalues λ:
+
+    effective rank        exp(−Σ πᵢ ln πᵢ),  π = λ/Σλ                                            (Roy & Vetterli 2007)
+    participation ratio   (Σλ)²/Σλ²
+
+both 1 for one direction and D for equal eigenvalues. They describe the N components at hand, without sampling error.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from analysis.aggregate import MAX_COVARIANCE_DIM, AggregatePosterior
+from analysis.estimate import Estimate
+from analysis.geometry.distances import flat
+
+
+def aggregate_spectrum(aggregate: AggregatePosterior) -> Tensor:
+    """Eigenvalues [D] of the exact covariance of q_N, descending, float64.
+
+    ValueError above D = 8,192: take ``mean_spectrum``, whose cost rests on the smaller of D and N.
+    """
+    return torch.linalg.eigvalsh(aggregate.covariance()).flip(0)
+
+
+def mean_spectrum(loc: Tensor) -> Tensor:
+    """Non-trivial eigenvalues [min(D, N)] of Cov(μ) over ``loc`` [N, *latent], descending, float64.
+
+    From the smaller of the D × D covariance and the N × N Gram matrix, which share them. ValueError where both D and N
+    exceed 8,192.
+    """
+    centred = flat(loc) - flat(loc).mean(0)
+    smaller = centred if len(centred) <= centred.shape[1] else centred.T
+    if len(smaller) > MAX_COVARIANCE_DIM:
+        raise ValueError(
+            f"expected D or N of at most {MAX_COVARIANCE_DIM}; got D = {centred.shape[1]}, N = {len(centred)}: "
+            "subsample the images"
+        )
+    return torch.linalg.eigvalsh(smaller @ smaller.T / len(centred)).flip(0)
+
+
+def effective_rank(eigenvalues: Tensor, num_components: int) -> Estimate:
+    """Exponential of the entropy of the normalised eigenvalues."""
+    weights = eigenvalues / eigenvalues.sum()
+    return Estimate.exact(float(torch.special.entr(weights.clamp(min=0.0)).sum().exp()), num_components)
+
+
+def participation_ratio(eigenvalues: Tensor, num_components: int) -> Estimate:
+    """(Σλ)²/Σλ²."""
+    return Estimate.exact(float(eigenvalues.sum().square() / eigenvalues.square().sum()), num_components)

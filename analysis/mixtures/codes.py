@@ -1,0 +1,80 @@
+"""Latent codes as EM reads them: checked, with their mean and variance, in centred blocks of bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from analysis.mixtures.covariances import MixtureRefused
+
+ELEMENTS_PER_BLOCK = 2**20  # features of a block stay near the caches
+MIN_BLOCK = 64  # below it matrix products lose their speed
+
+
+def check_codes(values: Tensor, dim: int | None = None) -> None:
+    """Raise ValueError unless ``values`` is a real matrix [N, D] of float32 or float64, of ``dim`` columns if given."""
+    if values.ndim != 2 or values.dtype not in {torch.float32, torch.float64} or dim not in {None, values.shape[1]}:
+        raise ValueError(
+            f"expected codes [N, {dim or 'D'}] of float32 or float64, got {list(values.shape)} of {values.dtype}: "
+            "flatten latents with z.flatten(1) and cast half precision with .float()"
+        )
+
+
+def centred_blocks(values: Tensor, centre: Tensor, width: int, dtype: torch.dtype) -> Iterator[Tensor]:
+    """Blocks [D, m] of ``values`` [N, D] less ``centre`` [D], transposed, m so that m × ``width`` stays bounded.
+
+    Centring keeps products of codes and natural parameters free of cancellation between large means.
+    """
+    for block in values.split(max(ELEMENTS_PER_BLOCK // width, MIN_BLOCK)):
+        yield (block.to(dtype) - centre.to(dtype)).T.contiguous()
+
+
+class Codes:
+    """Codes [N, D] with their ``centre`` [D] and their ``variance`` [D] about it, divisor N, both float64.
+
+    The centre is the mean rounded to the codes' dtype, so that it can be subtracted in that dtype.
+    """
+
+    def __init__(self, values: Tensor) -> None:
+        check_codes(values)
+        self.values = values.detach()
+        dim = values.shape[1]
+        mean = self._average(torch.zeros(dim, dtype=torch.float64, device=values.device), power=1)
+        self.centre = mean.to(values.dtype).to(torch.float64)
+        self.variance = self._average(self.centre, power=2)
+        if not bool(self.variance.isfinite().all()):
+            raise ValueError("expected finite codes, got NaN or infinite ones: drop the images that they come from")
+        num_constant = int((self.variance == 0).sum())
+        if num_constant:
+            raise MixtureRefused(
+                f"{num_constant} of {dim} dimensions are constant over the codes, so no density exists: drop them"
+            )
+
+    def _average(self, centre: Tensor, power: int) -> Tensor:
+        blocks = centred_blocks(self.values, centre, len(centre), torch.float64)
+        return torch.stack([block.pow(power).sum(1) for block in blocks]).sum(0) / len(self.values)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def dim(self) -> int:
+        """Latent dimensions D."""
+        return self.values.shape[1]
+
+    def blocks(self, width: int) -> Iterator[Tensor]:
+        """Centred blocks [D, m] in the codes' own dtype."""
+        return centred_blocks(self.values, self.centre, width, self.values.dtype)
+
+    def centred(self, index: Tensor) -> Tensor:
+        """Centred codes [n, D] at ``index`` [n], float64."""
+        return self.values[index].to(torch.float64) - self.centre
+
+    @cached_property
+    def squared_norms(self) -> Tensor:
+        """Σ_d z_d² / V_d of the centred codes, [N] float64."""
+        precision = self.variance.reciprocal().to(self.values.dtype)
+        return torch.cat([precision @ block.square() for block in self.blocks(self.dim)]).to(torch.float64)

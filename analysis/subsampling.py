@@ -1,0 +1,102 @@
+r"""Subsampling: how KL(q_N ‖ p) falls as images are added to the mixture q_N.
+
+While the bubbles q(z|xₙ) are disjoint, log q_N(z) = log q(z|xₙ) − log N, so E KL(q_N ‖ p) = R − log N has slope −1 in
+log N; where they overlap the slope rises to 0 and KL(q_N ‖ p) tends to KL(q_∞ ‖ p).
+
+Repeat r takes nested random subsets S₁ ⊂ … ⊂ S_K of the images and draws z from q_{S₁} only. For random nested
+subsets E[log q_{S_k}(z) − log p(z)] = E KL(q_{S_k} ‖ p) at every k, so one draw gives a whole curve, and slope and
+extrapolation are means of linear contrasts in which the noise that the sizes share cancels. Draws of a repeat share
+their subsets: the standard error rests on repeats, whose smallest subsets are disjoint.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import torch
+from torch import Generator, Tensor
+from torch.distributions import Distribution
+
+from analysis.aggregate import AggregatePosterior
+from analysis.estimate import Estimate
+from analysis.precision import log_prob_float64
+
+
+@dataclass(frozen=True, slots=True)
+class SubsamplingCurve:
+    """Log-ratios log q_S(z) − log p(z) [repeat, draw, size] (nats) for nested subsets of the given sizes."""
+
+    sizes: tuple[int, ...]
+    log_ratio: Tensor
+
+    def kl(self) -> list[Estimate]:
+        """E KL(q_S ‖ p) over random subsets S of each size."""
+        return [self._contrast(unit) for unit in torch.eye(len(self.sizes), dtype=torch.float64)]
+
+    def slope(self) -> Estimate:
+        """Least-squares slope of E KL(q_S ‖ p) in log |S|: −1 for disjoint components, 0 for coinciding ones."""
+        return self._contrast(self._slope_weights())
+
+    def extrapolate(self, num_components: int) -> Estimate:
+        """KL(q_N ‖ p) at an N = ``num_components`` beyond the largest size, on the fitted line.
+
+        The curve flattens in log N as components begin to overlap, so the line bounds from below what more images of
+        the same kind would give.
+        """
+        if num_components <= self.sizes[-1]:
+            raise ValueError(
+                f"expected more components than the largest size {self.sizes[-1]}; got {num_components}: "
+                "inside the range read the curve itself"
+            )
+        logs = self._log_sizes()
+        distance = math.log(num_components) - float(logs.mean())
+        estimate = self._contrast(1 / len(logs) + distance * self._slope_weights())
+        return replace(estimate, bound="lower", flags=(f"extrapolated from N ≤ {self.sizes[-1]}",))
+
+    def _log_sizes(self) -> Tensor:
+        return torch.tensor(self.sizes, dtype=torch.float64).log()
+
+    def _slope_weights(self) -> Tensor:
+        centred = self._log_sizes() - self._log_sizes().mean()
+        return centred / centred.square().sum()
+
+    def _contrast(self, weights: Tensor) -> Estimate:
+        repeats = torch.arange(len(self.log_ratio), device=self.log_ratio.device)[:, None]
+        values = self.log_ratio @ weights.to(self.log_ratio.device)
+        return Estimate.mean(values, groups=repeats.expand_as(values))
+
+
+def subsampling_curve(
+    aggregate: AggregatePosterior,
+    prior: Distribution,
+    sizes: Sequence[int],
+    *,
+    num_repeats: int,
+    num_draws: int,
+    generator: Generator,
+) -> SubsamplingCurve:
+    """KL(q_S ‖ p) for ``num_repeats`` chains of nested subsets S of the components, ``num_draws`` draws in each.
+
+    ``sizes`` rise strictly to at most N, and ``num_repeats`` disjoint subsets of the smallest must fit in N.
+    """
+    ordered, num = tuple(sizes), aggregate.num_components
+    rising = len(ordered) > 1 and all(small < large for small, large in pairwise(ordered))
+    if not rising or ordered[0] < 1 or max(ordered[-1], num_repeats * ordered[0]) > num:
+        raise ValueError(
+            f"expected at least two rising sizes up to N = {num} with {num_repeats} disjoint subsets of the smallest; "
+            f"got {ordered}: choose smaller sizes or fewer repeats"
+        )
+    shuffled = torch.randperm(num, generator=generator, device=generator.device)
+    repeats = []
+    for repeat in range(num_repeats):
+        others = torch.randperm(num - ordered[0], generator=generator, device=generator.device)
+        rolled = shuffled.roll(-repeat * ordered[0])
+        order = torch.cat([rolled[: ordered[0]], rolled[ordered[0] :][others]])
+        subsets = [aggregate.subset(order[:size]) for size in ordered]
+        z, _ = subsets[0].sample(num_draws, generator)
+        log_prior = log_prob_float64(prior, z)
+        repeats.append(torch.stack([subset.log_prob(z) - log_prior for subset in subsets], -1))
+    return SubsamplingCurve(ordered, torch.stack(repeats))

@@ -1,0 +1,129 @@
+"""Tree: measurements of a cell's replicates as an ArviZ DataTree. With ``summaries`` and ``plots``, what knows xarray.
+
+    posterior      per-draw integrands in nats, dims (chain, draw, split): a mean over draws is the estimate, so that
+                   ``az.summary`` gives mean, interval and Monte Carlo error of each quantity
+    sample_stats   log-densities of the same draws
+    aggregate      every estimate, dims (chain, split, quantity): value, standard_error, n, num_draws, bound, flags
+    mixtures       Gaussian mixtures fitted to codes, dims (chain, covariance, components)
+    training       curves, dims (chain, epoch)
+    constant_data  the image behind each draw
+
+``chain`` is the training seed: replicates are independent trainings and not Markov chains, so ArviZ's ``r_hat``
+measures how far seeds disagree. ``draw`` is an independent evaluation draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from torch import Tensor
+
+from analysis.estimate import Estimate
+from analysis.mixtures import Candidate
+
+SPLITS = ("train", "held_out")
+SCHEMA_VERSION = 1
+
+CHAIN_MEANS = "training seed: an independent training of the same configuration, not a Markov chain"
+DRAW_MEANS = "evaluation draw: independent given the trained replicate"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One replicate. Integrands, densities and image indices are keyed by split, then by name; arrays are ``(M,)``.
+
+    overall: integrands that belong to no split, ``(M,)`` each.
+    """
+
+    integrands: Mapping[str, Mapping[str, Tensor]]
+    densities: Mapping[str, Mapping[str, Tensor]]
+    images: Mapping[str, Tensor]
+    overall: Mapping[str, Tensor]
+    estimates: Mapping[str, Mapping[str, Estimate]]
+    mixtures: Sequence[Candidate]
+
+
+def build_tree(
+    replicates: Sequence[Measured], curves: Mapping[str, Sequence[Sequence[float]]], attrs: Mapping[str, Any]
+) -> xr.DataTree:
+    """The tree of one cell; ``curves`` are per epoch and replicate, ``(E, S)``; ``attrs`` go to the root."""
+    meaning = {"chain": CHAIN_MEANS, "draw": DRAW_MEANS, "r_hat": "seed disagreement"}
+    groups = {
+        "posterior": _by_draw([m.integrands for m in replicates])
+        .merge(_without_split(replicates))
+        .assign_attrs(meaning),
+        "sample_stats": _by_draw([m.densities for m in replicates]).assign_attrs(meaning),
+        "aggregate": _estimates(replicates),
+        "mixtures": _mixtures(replicates),
+        "training": _curves(curves),
+        "constant_data": _by_draw([{split: {"image": index} for split, index in m.images.items()} for m in replicates]),
+    }
+    root = xr.Dataset(attrs={"schema_version": SCHEMA_VERSION, **attrs})
+    return xr.DataTree.from_dict({"/": root} | {f"/{name}": dataset for name, dataset in groups.items()})
+
+
+def _by_draw(replicates: Sequence[Mapping[str, Mapping[str, Tensor]]]) -> xr.Dataset:
+    names = replicates[0][SPLITS[0]]
+    stacked = {
+        name: np.stack([np.stack([m[split][name].cpu().numpy() for split in SPLITS], -1) for m in replicates])
+        for name in names
+    }
+    return _indexed({name: (("chain", "draw", "split"), values) for name, values in stacked.items()}, split=SPLITS)
+
+
+def _without_split(replicates: Sequence[Measured]) -> xr.Dataset:
+    names = replicates[0].overall
+    return _indexed({n: (("chain", "draw"), np.stack([m.overall[n].cpu().numpy() for m in replicates])) for n in names})
+
+
+def _estimates(replicates: Sequence[Measured]) -> xr.Dataset:
+    quantities = list(dict.fromkeys(q for m in replicates for split in SPLITS for q in m.estimates[split]))
+    absent = Estimate.refused("not defined for this split")
+
+    def field(get: Any, dtype: Any) -> tuple[tuple[str, ...], np.ndarray]:
+        table = [[[get(m.estimates[s].get(q, absent)) for q in quantities] for s in SPLITS] for m in replicates]
+        return ("chain", "split", "quantity"), np.array(table, dtype=dtype)
+
+    variables = {
+        "value": field(lambda e: e.value, float),
+        "standard_error": field(lambda e: e.standard_error, float),
+        "n": field(lambda e: e.n, np.int64),
+        "num_draws": field(lambda e: e.num_draws, np.int64),
+        "bound": field(lambda e: e.bound, np.str_),
+        "flags": field(lambda e: "; ".join(e.flags), np.str_),
+    }
+    return _indexed(variables, split=SPLITS, quantity=quantities)
+
+
+def _mixtures(replicates: Sequence[Measured]) -> xr.Dataset:
+    rows = [{(c.covariance, c.num_components): c for c in m.mixtures} for m in replicates]
+    covariances = list(dict.fromkeys(kind for kind, _ in rows[0]))
+    components = sorted({number for _, number in rows[0]})
+
+    def field(get: Any, dtype: Any) -> tuple[tuple[str, ...], np.ndarray]:
+        table = [[[get(row[kind, k]) for k in components] for kind in covariances] for row in rows]
+        return ("chain", "covariance", "components"), np.array(table, dtype=dtype)
+
+    variables = {
+        "bic": field(lambda c: c.bic, float),
+        "train_log_density": field(lambda c: c.train.value, float),
+        "held_out_log_density": field(lambda c: c.held_out.value, float),
+        "held_out_standard_error": field(lambda c: c.held_out.standard_error, float),
+        "flags": field(lambda c: "; ".join(c.held_out.flags), np.str_),
+    }
+    return _indexed(variables, covariance=covariances, components=components)
+
+
+def _curves(curves: Mapping[str, Sequence[Sequence[float]]]) -> xr.Dataset:
+    return _indexed({name: (("epoch", "chain"), np.array(values)) for name, values in curves.items()})
+
+
+def _indexed(variables: Mapping[str, Any], **coords: Any) -> xr.Dataset:
+    """A dataset with integer indices for the dimensions that ``coords`` does not label."""
+    dataset = xr.Dataset(dict(variables), coords={name: list(values) for name, values in coords.items()})
+    missing = {str(dim): np.arange(size) for dim, size in dataset.sizes.items() if dim not in dataset.coords}
+    return dataset.assign_coords(missing)

@@ -1,0 +1,170 @@
+r"""Two-sample distances: comparisons of q and p from samples alone, where a density is missing.
+
+* Maximum mean discrepancy with a declared kernel, here k(x, y) = exp(−‖x − y‖²/2h²) (Gretton et al. 2012):
+  the unbiased U-statistic of h(i, j) = k(xᵢ,xⱼ) + k(yᵢ,yⱼ) − k(xᵢ,yⱼ) − k(xⱼ,yᵢ).
+* Sliced Wasserstein-2, SW² = E_θ W₂²(θᵀx, θᵀy) over uniform directions θ (Bonneel et al. 2015). W₂² is jointly convex,
+  so its value between samples bounds SW² from above in expectation.
+* Classifier two-sample test (Lopez-Paz & Oquab 2017, arXiv:1610.06545): held-out accuracy and AUC. A classifier's
+  KL, by Donsker & Varadhan, cannot be trusted above log n whatever the truth (McAllester & Stratos 2020,
+  arXiv:1811.04251) and is refused there.
+* k-nearest-neighbour KL (Wang, Kulkarni & Verdú 2009), refused above D = 10, where bias is of the order of the value.
+
+Rows of a sample are independent draws: pass one draw per image. A saturated or refused value is an answer: where the
+exact log-ratio is known, ``divergence`` measures what these can only detect.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+from sklearn.base import ClassifierMixin, clone
+from torch import Generator, Tensor
+
+from analysis.divergence import area_under_curve
+from analysis.estimate import Estimate
+
+MAX_NEIGHBOUR_DIM = 10
+JACKKNIFE_GROUPS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifierTest:
+    """Held-out accuracy and AUC (½ where q = p) and the Donsker–Varadhan lower bound on KL(q ‖ p) in nats."""
+
+    accuracy: Estimate
+    auc: Estimate
+    kl: Estimate
+
+
+def median_bandwidth(x: Tensor, y: Tensor) -> float:
+    """Median distance between distinct points of the pooled samples [M, *latent] and [K, *latent]."""
+    return float(torch.pdist(torch.cat([_rows(x), _rows(y)])).median())
+
+
+def squared_mmd(x: Tensor, y: Tensor, bandwidth: float) -> Estimate:
+    """Squared maximum mean discrepancy of equally many rows of ``x`` and ``y``, Gaussian kernel of ``bandwidth``.
+
+    The standard error is that of a U-statistic of order two with both of its variance components. Where x and y have
+    the same law the first vanishes; its estimate is then kept at 0 or above, which makes the error conservative.
+    """
+    x, y = _paired(x, y)
+    num = len(x)
+    kernel = _kernel(x, x, bandwidth) + _kernel(y, y, bandwidth)
+    cross = _kernel(x, y, bandwidth)
+    kernel -= cross + cross.T
+    kernel.fill_diagonal_(0.0)
+    row_means = kernel.sum(1) / (num - 1)
+    value = float(row_means.mean())
+    pair_variance = float(kernel.square().sum()) / (num * (num - 1)) - value**2
+    # E[var(row means)] = (m − 2)/(m − 1)² · ((m − 4) ζ₁ + ζ₂), solved for ζ₁ = Var E[h | i], with ζ₂ = Var h.
+    row_variance = (float(row_means.var()) * (num - 1) ** 2 / (num - 2) - pair_variance) / (num - 4)
+    variance = (4 * (num - 2) * max(row_variance, 0.0) + 2 * pair_variance) / (num * (num - 1))
+    return Estimate(value, math.sqrt(variance), num, num)
+
+
+def squared_sliced_wasserstein(
+    x: Tensor, y: Tensor, generator: Generator, num_projections: int = 64, num_batches: int = 10
+) -> Estimate:
+    """Squared sliced Wasserstein-2 distance of equally many rows of ``x`` and ``y``: an upper bound in expectation.
+
+    The rows are cut into ``num_batches`` disjoint batches with directions of their own, on which the standard error
+    rests; the bias is that of one batch.
+    """
+    x, y = _paired(x, y)
+    size = len(x) // num_batches
+    if size < 2:
+        raise ValueError(f"expected at least {2 * num_batches} rows for {num_batches} batches; got {len(x)}")
+    distances = []
+    for left, right in zip(x.split(size)[:num_batches], y.split(size)[:num_batches], strict=True):
+        noise = torch.randn(x.shape[1], num_projections, generator=generator, device=generator.device)
+        directions = noise.to(x) / noise.to(x).norm(dim=0)
+        gap = (left @ directions).sort(0).values - (right @ directions).sort(0).values
+        distances.append(gap.square().mean())
+    return Estimate.mean(torch.stack(distances), "upper")
+
+
+def classifier_test(x: Tensor, y: Tensor, classifier: ClassifierMixin, generator: Generator) -> ClassifierTest:
+    """Classifier two-sample test: ``classifier`` is cloned, fitted on a random half of the rows, judged on the other.
+
+    ``classifier`` is a scikit-learn classifier with ``predict_proba``; what it cannot represent (a linear one: any
+    difference beyond the means) it cannot find, so ½ is not evidence of equality.
+    """
+    fit_x, test_x = _halves(x, generator)
+    fit_y, test_y = _halves(y, generator)
+    fitted = clone(classifier).fit(np.concatenate([fit_x, fit_y]), np.repeat([1, 0], [len(fit_x), len(fit_y)]))
+    log_odds_x, log_odds_y = (_log_odds(fitted, rows) for rows in (test_x, test_y))
+    correct = torch.cat([log_odds_x > 0, log_odds_y <= 0]).to(torch.float64)
+    return ClassifierTest(
+        accuracy=Estimate.mean(correct),
+        auc=area_under_curve(log_odds_x, log_odds_y),
+        kl=_donsker_varadhan(log_odds_x, log_odds_y),
+    )
+
+
+def nearest_neighbour_kl(x: Tensor, y: Tensor, k: int = 5) -> Estimate:
+    """KL(q ‖ p) in nats from samples ``x`` of q and ``y`` of p by k-th nearest-neighbour distances, D at most 10.
+
+    Neighbours are shared, so the summands are dependent: the standard error is a jackknife over 20 groups of rows.
+    """
+    points, reference = _rows(x).cpu().numpy(), _rows(y).cpu().numpy()
+    num, dim = points.shape
+    if dim > MAX_NEIGHBOUR_DIM:
+        return Estimate.refused(f"nearest neighbours above D = {MAX_NEIGHBOUR_DIM}; got D = {dim}", num)
+    if len(np.unique(points, axis=0)) < num or len(np.unique(reference, axis=0)) < len(reference):
+        return Estimate.refused("coinciding rows have no nearest-neighbour density", num)
+    group, reference_group = (np.arange(len(rows)) % JACKKNIFE_GROUPS for rows in (points, reference))
+    without = np.array(
+        [
+            _nearest_neighbour_log_ratio(points[group != left_out], reference[reference_group != left_out], k)
+            for left_out in range(JACKKNIFE_GROUPS)
+        ]
+    )
+    error = math.sqrt((JACKKNIFE_GROUPS - 1) * float(without.var()))
+    value = _nearest_neighbour_log_ratio(points, reference, k)
+    return Estimate(value, error, JACKKNIFE_GROUPS, num, "consistent")
+
+
+def _nearest_neighbour_log_ratio(points: np.ndarray, reference: np.ndarray, k: int) -> float:
+    own = cKDTree(points).query(points, [k + 1])[0]
+    other = cKDTree(reference).query(points, [k])[0]
+    return float(points.shape[1] * np.log(other / own).mean()) + math.log(len(reference) / (len(points) - 1))
+
+
+def _donsker_varadhan(log_odds_x: Tensor, log_odds_y: Tensor) -> Estimate:
+    positive, ratio = Estimate.mean(log_odds_x), Estimate.mean(log_odds_y.exp())
+    value, ceiling = positive.value - math.log(ratio.value), math.log(ratio.n)
+    if not value < ceiling:
+        return Estimate.refused(f"a density-ratio classifier above log n = {ceiling:.3g} nats", ratio.n)
+    error = math.hypot(positive.standard_error, ratio.standard_error / ratio.value)
+    return Estimate(value, error, min(positive.n, ratio.n), positive.num_draws + ratio.num_draws, "lower")
+
+
+def _log_odds(classifier: ClassifierMixin, rows: np.ndarray) -> Tensor:
+    negative, positive = classifier.predict_log_proba(rows).T
+    return torch.from_numpy(np.asarray(positive - negative, dtype=np.float64))
+
+
+def _halves(rows: Tensor, generator: Generator) -> tuple[np.ndarray, np.ndarray]:
+    order = torch.randperm(len(rows), generator=generator, device=generator.device).cpu()
+    first, second = _rows(rows).cpu()[order].tensor_split(2)
+    return first.numpy(), second.numpy()
+
+
+def _kernel(x: Tensor, y: Tensor, bandwidth: float) -> Tensor:
+    return torch.exp(-torch.cdist(x, y).square() / (2 * bandwidth**2))
+
+
+def _rows(sample: Tensor) -> Tensor:
+    return sample.detach().flatten(1).to(torch.float64)
+
+
+def _paired(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    if x.shape != y.shape:
+        raise ValueError(
+            f"expected two samples of one shape; got {tuple(x.shape)} and {tuple(y.shape)}: draw equally many"
+        )
+    return _rows(x), _rows(y)

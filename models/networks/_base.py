@@ -1,0 +1,40 @@
+"""Network: the author's recipe for an encoder and decoder pair."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from models.context import Context
+
+
+class Layout(nn.Module):
+    """Last layer of a body: ``(B, outputs · size)`` to ``(B, outputs, *shape)``, in single precision at least.
+
+    Under a bf16 autocast the bodies run in bf16; the parameters of distributions never do.
+    """
+
+    def __init__(self, outputs: int, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.layout = (outputs, *shape)
+
+    def forward(self, features: Tensor) -> Tensor:
+        laid_out = features.reshape(len(features), *self.layout)
+        return laid_out.float() if laid_out.dtype in {torch.bfloat16, torch.float16} else laid_out
+
+
+class Network(ABC):
+    """Builds the two bodies. Both map a batch to parameters laid out per element of the event that they describe."""
+
+    reference: ClassVar[str] = ""
+
+    @abstractmethod
+    def encoder(self, context: Context, outputs: int) -> nn.Module:
+        """Images ``(B, *image_shape)`` to ``(B, outputs, *latent_shape)``."""
+
+    @abstractmethod
+    def decoder(self, context: Context, outputs: int) -> nn.Module:
+        """Latents ``(B, *latent_shape)`` to ``(B, outputs, *image_shape)``."""

@@ -1,0 +1,40 @@
+r"""Learned Gaussian mixture prior: p(z) = Σ_k w_k N(z; m_k, diag s_k²), with w, m, s trained with the networks."""
+
+from __future__ import annotations
+
+import math
+from typing import final, override
+
+import pyro.distributions as dist
+import torch
+from pyro.distributions import TorchDistribution
+from torch import nn
+from torch.nn.functional import softplus
+
+from models.context import Context
+from models.distributions import Normal
+from models.priors._base import Prior
+
+_UNIT = math.log(math.e - 1.0)
+
+
+@final
+class GaussianMixture(Prior):
+    """``components`` diagonal normals; means start from N(0, ``spread``² I), scales at 1, weights equal."""
+
+    reference = "Dilokthanakul et al. 2016, arXiv:1611.02648"
+
+    def __init__(self, context: Context, *, components: int = 50, spread: float = 1.0) -> None:
+        super().__init__(context)
+        if components < 1:
+            raise ValueError(f"prior.components must be at least 1; got {components}")
+        if spread <= 0:
+            raise ValueError(f"prior.spread must be positive; got {spread}")
+        self.logits = nn.Parameter(torch.zeros(components))
+        self.loc = nn.Parameter(spread * torch.randn(components, *context.latent_shape))
+        self.raw_scale = nn.Parameter(torch.zeros(components, *context.latent_shape))
+
+    @override
+    def forward(self) -> TorchDistribution:
+        components = Normal(self.loc, softplus(self.raw_scale + _UNIT) + 1e-4).to_event(len(self.latent_shape))
+        return dist.MixtureSameFamily(dist.Categorical(logits=self.logits), components)

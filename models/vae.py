@@ -1,0 +1,46 @@
+r"""VAE: the Pyro model/guide pair p(z) p(x|z), q(z|x), with one plate over images.
+
+    model:  z_n ~ p(z),      x_n ~ p(x | z_n)
+    guide:  z_n ~ q(z | x_n)
+
+``latent_scale`` multiplies the log-densities of z in both, so that any ELBO becomes the β-ELBO
+E_q[log p(x|z)] − β KL(q ‖ p) (Higgins et al. 2017). It belongs to training: evaluation leaves it at 1.
+"""
+
+from __future__ import annotations
+
+from typing import final
+
+import pyro
+from pyro import poutine
+from torch import Tensor, nn
+
+from models.likelihoods import Likelihood
+from models.posteriors import Posterior
+from models.priors import Prior
+
+
+@final
+class VAE(nn.Module):
+    """Three swappable parts; usable with any Pyro inference class, ``SVI(vae.model, vae.guide, …)`` for one."""
+
+    def __init__(self, prior: Prior, posterior: Posterior, likelihood: Likelihood) -> None:
+        super().__init__()
+        self.posterior = posterior
+        self.likelihood = likelihood
+        self.prior = prior
+
+    def model(self, images: Tensor, latent_scale: Tensor | float = 1.0) -> Tensor:
+        """Joint p(x, z) with ``images`` ``(B, *image_shape)`` observed; returns z ``(B, *latent_shape)``."""
+        pyro.module("vae", self)
+        with pyro.plate("images", len(images)):
+            with poutine.scale(scale=latent_scale):
+                z = pyro.sample("z", self.prior())
+            pyro.sample("x", self.likelihood(z), obs=images)
+        return z
+
+    def guide(self, images: Tensor, latent_scale: Tensor | float = 1.0) -> Tensor:
+        """Approximate posterior q(z|x); returns z ``(B, *latent_shape)``."""
+        pyro.module("vae", self)
+        with pyro.plate("images", len(images)), poutine.scale(scale=latent_scale):
+            return pyro.sample("z", self.posterior(images))

@@ -1,0 +1,1 @@
+"""Study: experiments over latent dimensions and priors: grids, training, measurement, storage, answer."""

@@ -1,0 +1,182 @@
+"""Cell: one configuration with S replicates, the unit of computation and of storage.
+
+A cell's key is a hash of everything that defines its result, defaults included, and of nothing else: not the device,
+the number of workers, the engine that ran it, or a path. Equal keys mean the same result up to rounding.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from functools import partial
+from typing import Annotated, Any, ClassVar, Literal, final
+
+import torch
+from pydantic import BeforeValidator, Field, PlainSerializer
+from torch import Tensor, nn
+
+from models.context import Context
+from models.networks import Network
+from models.objectives import Objective
+from models.vae import VAE
+from study.data import Binarisation
+from study.errors import ConfigurationError
+from study.notation import frozen
+from study.parts import Member, Part, Settings, resolve, validated
+
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+OrNone = BeforeValidator(lambda value: None if value == "none" else value)
+
+
+@final
+class Train(Settings):
+    """How the networks are fitted."""
+
+    execution: ClassVar[set[str]] = {"engine", "replicates", "checkpoint_every"}
+    """Fields that change how a result is computed, and not the result."""
+
+    epochs: Count = Field(default=100, description="passes over the training images")
+    batch_size: Count = Field(default=128, description="images per step")
+    learning_rate: Positive = Field(default=1e-3, description="of Adam")
+    schedule: Literal["constant", "cosine"] = Field(default="constant", description="learning rate over the run")
+    kl_warmup: NonNegative = Field(default=0.0, description="epochs over which the latent term grows from 0 to beta")
+    patience: Annotated[int | None, Field(ge=1), OrNone] = Field(
+        default=None, description="epochs without a better held-out ELBO before training stops; none: never"
+    )
+    precision: Literal["fp32", "bf16"] = Field(default="fp32", description="of training; measurement is unaffected")
+    engine: Literal["auto", "compiled", "eager"] = Field(default="auto", description="one compiled graph, or plain SVI")
+    replicates: Literal["auto", "together", "one_by_one"] = Field(
+        default="auto", description="how seeds share a program"
+    )
+    checkpoint_every: Positive = Field(default=60.0, description="seconds between checkpoints")
+
+
+@final
+class Evaluate(Settings):
+    """How a fitted cell is measured."""
+
+    draws: Count = Field(default=2000, description="evaluation draws per replicate")
+    components: Annotated[tuple[Count, ...], Field(min_length=1)] = Field(
+        default=(1, 2, 5, 10, 20, 50), description="numbers of components among which a fitted mixture is chosen"
+    )
+    covariances: Annotated[tuple[Literal["diagonal", "full"], ...], Field(min_length=1)] = Field(
+        default=("diagonal", "full"), description="covariances of the fitted mixtures"
+    )
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    """Event shape of z from its notation: ``32``, or channels × height × width as ``16x8x8``."""
+    if isinstance(value, tuple) and value and all(type(size) is int and size >= 1 for size in value):
+        return value
+    text = str(value)
+    if isinstance(value, bool) or not re.fullmatch(r"[1-9]\d*(x[1-9]\d*)*", text):
+        raise ValueError("expected a positive integer, or a shape such as 16x8x8 (channels first)")
+    return tuple(int(size) for size in text.split("x"))
+
+
+def _notation(shape: tuple[int, ...]) -> int | str:
+    return shape[0] if len(shape) == 1 else "x".join(map(str, shape))
+
+
+def key_of(config: Mapping[str, Any]) -> str:
+    """Twelve hexadecimal digits of the SHA-256 of those settings of a cell's configuration that define its result."""
+    train = {name: value for name, value in config["train"].items() if name not in Train.execution}
+    defining = json.dumps({**config, "train": train}, sort_keys=True)
+    return hashlib.sha256(defining.encode()).hexdigest()[:12]
+
+
+def _choice(kind: str, default: str, description: str) -> Any:
+    return Field(default_factory=partial(resolve, kind, default), description=description)
+
+
+@final
+class Cell(Settings):
+    """One configuration with ``seeds`` replicates; every default is filled in."""
+
+    dataset: Annotated[Part, Member("dataset")] = _choice("dataset", "digits", "images")
+    binarisation: Binarisation = Field(
+        default="dynamic", description="grey pixels as they are, cut at 1/2, or drawn as Bernoulli per epoch or once"
+    )
+    image_size: Annotated[int | None, Field(ge=1), OrNone] = Field(
+        default=None, description="side in pixels; none: as stored"
+    )
+    limit: Annotated[int | None, Field(ge=2), OrNone] = Field(
+        default=None, description="training images to use; none: all"
+    )
+    latent_shape: Annotated[tuple[int, ...], BeforeValidator(_shape), PlainSerializer(_notation)] = Field(
+        default=(32,), alias="latent_dim", description="D, or channels × height × width as 16x8x8"
+    )
+    network: Annotated[Part, Member("network")] = _choice("network", "mlp", "encoder and decoder bodies")
+    posterior: Annotated[Part, Member("posterior")] = _choice("posterior", "diagonal_normal", "q(z|x)")
+    prior: Annotated[Part, Member("prior")] = _choice("prior", "standard_normal", "p(z)")
+    likelihood: Annotated[Part, Member("likelihood")] = _choice("likelihood", "bernoulli", "p(x|z)")
+    objective: Annotated[Part, Member("objective")] = _choice("objective", "elbo", "what SVI minimises")
+    beta: NonNegative = Field(default=1.0, description="scale of the latent term in training")
+    seeds: Count = Field(default=2, description="replicates: independent trainings of the same configuration")
+    train: Train = Field(default_factory=Train)
+    evaluate: Evaluate = Field(default_factory=Evaluate)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Cell:
+        """The cell that :meth:`config` wrote, or any part of one, with lists or tuples."""
+        return validated(cls, frozen(config))
+
+    def config(self) -> dict[str, Any]:
+        """Every setting as plain JSON values."""
+        return self.model_dump(mode="json", by_alias=True)
+
+    @property
+    def latent_dim(self) -> int:
+        """Number of latent dimensions D, the product of the latent shape."""
+        return math.prod(self.latent_shape)
+
+    @property
+    def key(self) -> str:
+        """:func:`key_of` this cell's configuration."""
+        return key_of(self.config())
+
+    def new_vae(self, image_shape: tuple[int, ...], examples: Tensor | None = None) -> VAE:
+        """A freshly initialised VAE for images of ``image_shape``; ``examples`` are those of :class:`Context`."""
+        return self._parts(Context(self.latent_shape, image_shape, self.network.create(), examples))
+
+    def _parts(self, context: Context) -> VAE:
+        posterior = self.posterior.create(context)
+        prior = self.prior.create(context.with_posterior(posterior))
+        return VAE(prior, posterior, self.likelihood.create(context))
+
+    def new_objective(self) -> Objective:
+        """The objective with its options."""
+        return self.objective.create()
+
+    def check(self, image_shape: tuple[int, ...] | None = None) -> None:
+        """Raises ConfigurationError where a part refuses its options; without ``image_shape``, on a nominal one."""
+        side = self.image_size or 32
+        context = Context(self.latent_shape, image_shape or (1, side, side), _Weightless(self.network.create()))
+        try:
+            with torch.random.fork_rng(devices=[]):
+                self._parts(context)
+                self.new_objective()
+        except (RuntimeError, TypeError, OverflowError) as error:
+            reason = str(error).partition("\n")[0]
+            raise ConfigurationError(f"{self.prior.name} at D = {self.latent_dim} cannot be built: {reason}") from error
+
+
+@final
+class _Weightless(Network):
+    """The bodies of another network on the meta device: their shapes are checked and take no memory."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+
+    def encoder(self, context: Context, outputs: int) -> nn.Module:
+        with torch.device("meta"):
+            return self._network.encoder(context, outputs)
+
+    def decoder(self, context: Context, outputs: int) -> nn.Module:
+        with torch.device("meta"):
+            return self._network.decoder(context, outputs)

@@ -1,0 +1,126 @@
+"""ImageData: a data set as tensors x ∈ [0, 1], split into training and held-out images, with what identifies its bytes.
+
+The checksum is the SHA-256 of the listing ``sha256sum`` prints for the raw content, in a fixed order, so that it can be
+reproduced from a shell. Resizing and limiting change the tensors and not the checksum.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+SPLIT_SEED = 0
+"""Seed of the held-out split of data sets that come without one, and of the order in which ``limit`` takes images."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageData:
+    """Images with their labels.
+
+    name: of the data set.
+    images, held_out_images: float32 ``(N, C, H, W)`` in [0, 1].
+    labels, held_out_labels: int64 ``(N,)``, indices into ``class_names``.
+    checksum: SHA-256 of the raw content, hexadecimal.
+    verification: against what the raw content was checked.
+    """
+
+    name: str
+    images: Tensor
+    labels: Tensor
+    held_out_images: Tensor
+    held_out_labels: Tensor
+    class_names: tuple[str, ...]
+    checksum: str
+    verification: str
+
+    def __post_init__(self) -> None:
+        for split, images, labels in (
+            ("training", self.images, self.labels),
+            ("held-out", self.held_out_images, self.held_out_labels),
+        ):
+            if images.ndim != 4 or len(images) == 0 or images.dtype != torch.float32:
+                raise ValueError(
+                    f"{split} images must be float32 of shape (N, C, H, W) with N ≥ 1; "
+                    f"got {images.dtype} of shape {tuple(images.shape)}"
+                )
+            low, high = torch.aminmax(images)
+            if not (low >= 0 and high <= 1):
+                raise ValueError(f"{split} images must lie in [0, 1]; got [{low:g}, {high:g}]")
+            if labels.shape != images.shape[:1] or labels.dtype != torch.int64:
+                raise ValueError(
+                    f"{split} labels must be int64 of shape ({len(images)},); "
+                    f"got {labels.dtype} of shape {tuple(labels.shape)}"
+                )
+        if self.held_out_images.shape[1:] != self.images.shape[1:]:
+            raise ValueError(
+                f"held-out images must have the training images' shape {self.image_shape}; "
+                f"got {tuple(self.held_out_images.shape[1:])}"
+            )
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of one image."""
+        _, channels, height, width = self.images.shape
+        return channels, height, width
+
+    def limited(self, limit: int) -> ImageData:
+        """The first ``limit`` training images of one seeded order, so that a larger limit contains a smaller one."""
+        if not 1 <= limit <= len(self.images):
+            raise ValueError(
+                f"limit must be between 1 and the {len(self.images):,} training images of {self.name}; got {limit:,}"
+            )
+        chosen = torch.randperm(len(self.images), generator=torch.Generator().manual_seed(SPLIT_SEED))[:limit]
+        chosen = chosen.to(self.images.device)
+        return replace(self, images=self.images[chosen], labels=self.labels[chosen])
+
+    def to(self, device: torch.device | str) -> ImageData:
+        """The same data with its four tensors on ``device``."""
+        return replace(
+            self,
+            images=self.images.to(device),
+            labels=self.labels.to(device),
+            held_out_images=self.held_out_images.to(device),
+            held_out_labels=self.held_out_labels.to(device),
+        )
+
+
+def held_out_split(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Indices of a seeded 80/20 split of at least two images, stratified by class to within one image.
+
+    Systematic sampling (Cochran 1977, ch. 8): in a random order sorted by class, every fifth image is held out.
+    """
+    shuffled = torch.randperm(len(labels), generator=torch.Generator().manual_seed(SPLIT_SEED))
+    by_class = shuffled[torch.argsort(labels[shuffled], stable=True)]
+    held_out = torch.zeros(len(labels), dtype=torch.bool)
+    held_out[by_class[::5]] = True
+    return torch.nonzero(~held_out).squeeze(1), torch.nonzero(held_out).squeeze(1)
+
+
+def resized(images: Tensor, image_size: int | None) -> Tensor:
+    """``(N, C, H, W)`` as squares of ``image_size``; ``None`` leaves the images as they are.
+
+    The shorter side is resampled to it (bilinear, antialiased) and the centre of the longer one kept.
+    """
+    if image_size is None or images.shape[-2:] == (image_size, image_size):
+        return images
+    sides = images.shape[-2:]
+    height, width = (round(side * image_size / min(sides)) for side in sides)
+    top, left = (height - image_size) // 2, (width - image_size) // 2
+    scaled = F.interpolate(images, size=(height, width), mode="bilinear", antialias=True)
+    # The filter's weights sum to one only up to rounding.
+    return scaled[..., top : top + image_size, left : left + image_size].clamp(0, 1)
+
+
+def digest(content: bytes | memoryview) -> str:
+    """SHA-256 in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def checksum(digests: Mapping[str, str]) -> str:
+    """SHA-256 of the listing that ``sha256sum`` prints for these names and digests, in their order."""
+    return digest("".join(f"{value}  {name}\n" for name, value in digests.items()).encode())

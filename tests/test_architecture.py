@@ -1,0 +1,71 @@
+"""The direction of imports, and other rules of the house that a machine can hold."""
+
+import ast
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = {"models": {"models"}, "analysis": {"analysis"}, "study": {"study", "analysis", "models"}}
+"""What each package may import of the three."""
+
+LABELLED = {"analysis/tree.py", "analysis/summaries.py", "analysis/plots.py"}
+"""The only files of analysis that know xarray, ArviZ, pandas or matplotlib."""
+
+FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+IDS = [str(path.relative_to(ROOT)) for path in FILES]
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Top-level names of what a file imports, wherever it does so."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield (node.module or "").partition(".")[0]
+
+
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_imports_follow_the_direction_of_the_data(path):
+    package = path.relative_to(ROOT).parts[0]
+    assert set(imports(path)) & set(PACKAGES) <= PACKAGES[package]
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if p.is_relative_to(ROOT / "analysis")], ids=str)
+def test_analysis_is_plain_arrays_but_for_its_labelled_shell(path):
+    if str(path.relative_to(ROOT)) not in LABELLED:
+        assert not set(imports(path)) & {"xarray", "arviz", "pandas", "matplotlib"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_nothing_is_unpickled_or_evaluated(path):
+    tree = ast.parse(path.read_text("utf-8"))
+    assert not set(imports(path)) & {"pickle", "cloudpickle", "dill", "joblib"}
+    calls = [ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    assert not {"torch.load", "torch.save", "eval", "exec", "yaml.load", "numpy.load", "np.load"} & set(calls)
+
+
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_files_stay_one_noun_long(path):
+    assert len(path.read_text("utf-8").splitlines()) <= 320
+
+
+def test_no_import_cycle():
+    graph = {path: set(_modules(path)) for path in FILES}
+    names = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in FILES}
+    edges = {names[path]: {name for name in modules if name in names.values()} for path, modules in graph.items()}
+    order: list[str] = []
+    while len(order) < len(edges):
+        free = [name for name, needs in edges.items() if name not in order and needs - {name} <= set(order)]
+        cycle = sorted(set(edges) - set(order))
+        assert free, f"among {cycle} there is a cycle of imports"
+        order += free
+
+
+def _modules(path: Path) -> Iterator[str]:
+    """Modules that importing this file imports: top level only, type checking aside."""
+    for node in ast.parse(path.read_text("utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield from itertools.chain([node.module], (f"{node.module}.{alias.name}" for alias in node.names))
