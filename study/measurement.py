@@ -69,7 +69,7 @@ def measure(vae: VAE, train: Tensor, held_out: Tensor, evaluate: Evaluate, *, se
     with pure_pyro():
         prior = vae.prior()
     splits = {"train": _Split.encoded(vae, train), "held_out": _Split.encoded(vae, held_out)}
-    prior_z = _sample(prior, evaluate.draws, seed)
+    prior_z = _sample(prior, evaluate.draws, seed, train.device)
     integrands, densities, images, estimates, latents = {}, {}, {}, {}, {}
     for name, split in splits.items():
         own = _images_for(evaluate.draws, len(split.images), generator)
@@ -152,9 +152,8 @@ def _images_for(draws: int, num_images: int, generator: torch.Generator) -> Tens
     return torch.cat(orders)[:draws]
 
 
-def _sample(prior: TorchDistribution, num: int, seed: int) -> Tensor:
+def _sample(prior: TorchDistribution, num: int, seed: int, device: torch.device) -> Tensor:
     """Draws ``(num, *latent_shape)``; distributions take no generator, so the global one is seeded and restored."""
-    device = prior.sample().device
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         return prior.sample((num,))

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from study.training.batches import Batches, ImagesOf
 from study.training.checkpoint import Checkpoint
 from study.training.choice import Choice, build, choose
 from study.training.evaluation import HeldOut
+from study.training.precision import matmul_precision
 from study.training.schedule import latent_scale, learning_rate
 from study.training.state import State
 from study.training.step import noise_shapes
@@ -71,7 +71,7 @@ def fit(
     Raises TrainingFailed where a replicate's loss is not finite, and lets a KeyboardInterrupt of ``report`` through
     after writing a checkpoint.
     """
-    with _matmul_precision(vaes), torch.random.fork_rng(devices=[]):
+    with matmul_precision(next(vaes[0].parameters()).device), torch.random.fork_rng(devices=[]):
         return _Run(vaes, objective, images, held_out, train, beta, workspace, report).run()
 
 
@@ -259,16 +259,3 @@ def _prefers_alone(vae: VAE) -> bool:
     """On a CPU, networks whose products fill the cores gain nothing from being mapped (batched products are slower)."""
     parameters = list(vae.parameters())
     return parameters[0].device.type == "cpu" and sum(p.numel() for p in parameters) > 200_000
-
-
-@contextmanager
-def _matmul_precision(vaes: Sequence[VAE]) -> Iterator[None]:
-    """On CPUs "medium" routes products to oneDNN, still in true fp32, unless the CPU would use bf16 tiles for it."""
-    before = torch.get_float32_matmul_precision()
-    on_cpu = next(vaes[0].parameters()).device.type == "cpu"
-    if on_cpu and not torch.cpu._is_amx_tile_supported():
-        torch.set_float32_matmul_precision("medium")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)

@@ -226,7 +226,8 @@ def test_subset(build):
     assert torch.equal(subset.scale, scale[chosen])
 
 
-def test_selecting_stops_at_the_last_code_needed():
+@pytest.mark.parametrize(("last", "blocks"), [(9, 1), (10, 2), (12, 2), (39, 4)])
+def test_selecting_stops_at_the_last_code_needed(last, blocks):
     loc, scale = codes()
     served = []
 
@@ -236,9 +237,11 @@ def test_selecting_stops_at_the_last_code_needed():
             yield pair
 
     aggregate = AggregatePosterior.from_blocks(stream, 40)
+    indices = torch.tensor([last, 0])
     served.clear()
-    aggregate.sample_per_image(1, seeded(), indices=torch.tensor([0, 12]))
-    assert len(served) == 2
+    z, _ = aggregate.sample_per_image(1, seeded(), indices)
+    assert len(served) == blocks
+    assert torch.equal(z, AggregatePosterior(loc, scale).sample_per_image(1, seeded(), indices)[0])
 
 
 def test_codes_that_require_grad_are_read_without_gradient():

@@ -253,6 +253,14 @@ def test_tile_budget_does_not_matter(monkeypatch, elements):
     torch.testing.assert_close(mixture_log_density(z, [(loc, scale)], own), expected, rtol=0, atol=1e-10)
 
 
+def test_exponential_is_right_to_float32():
+    x = -np.geomspace(1e-8, 80, 2_001).astype(np.float32)
+    values = np.array([pairwise._exp(value) for value in x], np.float64)
+    np.testing.assert_allclose(values, np.exp(x.astype(np.float64)), rtol=3e-7)
+    assert pairwise._exp(np.float32(0)) == 1
+    assert pairwise._exp(np.float32(-np.inf)) < 1e-34
+
+
 def test_log_determinant_over_the_whole_range_of_scales():
     exponents = np.linspace(-37.5, 38, 1_001)
     scale = (10.0**exponents).astype(np.float32)

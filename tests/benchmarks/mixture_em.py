@@ -32,10 +32,10 @@ def seconds_per_iteration(runs: Mapping[str, Callable[[int], object]]) -> dict[s
     """Extra time per iteration of long runs over short ones, each the best of ``REPEATS`` taken in turn."""
     best = {(name, length): math.inf for name in runs for length in (1, 1 + ITERATIONS)}
     for _ in range(REPEATS):
-        for name, length in best:
+        for (name, length), seconds in best.items():
             begin = time.perf_counter()
             runs[name](length)
-            best[name, length] = min(best[name, length], time.perf_counter() - begin)
+            best[name, length] = min(seconds, time.perf_counter() - begin)
     return {name: (best[name, 1 + ITERATIONS] - best[name, 1]) / ITERATIONS for name in runs}
 
 

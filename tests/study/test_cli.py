@@ -234,8 +234,7 @@ def test_the_smoke_study_for_real(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_to_a_real_run_loses_nothing(tmp_path, signum, code):
+def test_a_signal_to_a_real_run_loses_nothing(tmp_path):
     """A run stopped in training and resumed gives the very weights of a run left alone."""
     words = ["run", "smoke", "latent_dim=2", "prior=vamp", "seeds=1", "train.epochs=300", "--workers", "1"]
     with shell(*words, "--results", "whole", cwd=tmp_path) as process:
@@ -247,9 +246,9 @@ def test_a_signal_to_a_real_run_loses_nothing(tmp_path, signum, code):
         while not list(cells.glob("*.partial/cell.json")) and time.monotonic() < deadline:
             time.sleep(0.05)
         time.sleep(1.0)
-        process.send_signal(signum)
+        process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=200)
-    assert process.returncode == code, err
+    assert process.returncode == 130, err
     assert "the same command resumes" in err.splitlines()[-1]
     assert "Traceback" not in err
     (workspace,) = cells.glob("*.partial")

@@ -1,0 +1,193 @@
+"""Training throughput side by side in one run: our step against Pyro's tutorial loop, plain PyTorch and peers.
+
+    uv run python tests/benchmarks/training_step.py [--quick] [--peers]
+
+Each contender trains the same network on the same synthetic binary images (28 × 28, 6,000 of them), Adam, one process.
+Contenders take turns for several rounds, so that a noisy machine is noisy for all; the table shows medians and their
+ratio to the plain loop. Builds (tracing, compiling) are shown apart and left out of the rates. ``--peers`` adds pythae
+and NumPyro's ``fori_loop``, each in an environment of its own made by uv.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pyro
+import torch
+from pyro.infer import SVI, Trace_ELBO
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, TensorDataset
+
+from models.vae import VAE
+from study.cell import Cell
+from study.training.batches import Batches
+from study.training.choice import build
+from study.training.precision import matmul_precision
+from study.training.state import State
+from study.training.step import noise_shapes
+
+HERE = Path(__file__).parent
+NUM_IMAGES = 6_000
+NETWORKS: dict[str, dict[str, object]] = {
+    "mlp 784-400-400-32": {"name": "mlp", "hidden": [400, 400]},
+    "conv": {"name": "conv"},
+    "tiny 784-8-2": {"name": "mlp", "hidden": [8]},
+}
+LATENT = {"tiny 784-8-2": 2}
+Run = Callable[[int], float]
+"""Trains for some updates and returns the seconds that they took."""
+
+
+def images() -> Tensor:
+    """Binary images with structure, so that the numbers stay finite."""
+    generator = torch.Generator().manual_seed(0)
+    prototypes = torch.rand(50, 1, 28, 28, generator=generator)
+    return (prototypes[torch.randint(50, (NUM_IMAGES,), generator=generator)] > 0.5).float()
+
+
+def new_vaes(network: str, count: int = 1) -> list[VAE]:
+    """Replicates of the cell under test."""
+    cell = Cell.from_config({"latent_dim": LATENT.get(network, 32), "network": NETWORKS[network]})
+    return [cell.new_vae((1, 28, 28)) for _ in range(count)]
+
+
+def ours(network: str, batch: int, data: Tensor, *, engine: str, bf16: bool = False, seeds: int = 1) -> Run:
+    """The project's own loop: refill the batch, step the engine."""
+    vaes = new_vaes(network, seeds)
+    objective = Cell().new_objective()
+    batches = Batches(data, range(seeds), batch, noise_shapes(vaes[0], objective, data[:batch]))
+    batches.start_epoch(0)
+    with matmul_precision(data.device):
+        stepper = build(engine, vaes, objective, State.initial(vaes), batches.batch, bf16=bf16)  # type: ignore[arg-type]
+
+    def run(updates: int) -> float:
+        with matmul_precision(data.device):
+            start = time.perf_counter()
+            for update in range(updates):
+                batches.fill(update % batches.updates_per_epoch, 1.0, 1e-3)
+                metrics = stepper.step()
+            float(metrics[0, 0])
+            return time.perf_counter() - start
+
+    return run
+
+
+def plain(network: str, batch: int, data: Tensor) -> Run:
+    """What one writes without a framework: a preloaded tensor, autograd, ``torch.optim.Adam``."""
+    vae = new_vaes(network)[0]
+    encoder, decoder = vae.posterior.encoder, vae.likelihood.decoder
+    optimiser = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=1e-3)
+
+    def run(updates: int) -> float:
+        start = time.perf_counter()
+        for _ in range(updates):
+            x = data[torch.randint(len(data), (batch,))]
+            loc, log_variance = encoder(x).unbind(1)
+            z = loc + (0.5 * log_variance).exp() * torch.randn_like(loc)
+            distortion = F.binary_cross_entropy_with_logits(decoder(z).squeeze(1), x, reduction="sum")
+            loss = distortion - 0.5 * (1 + log_variance - loc.square() - log_variance.exp()).sum()
+            optimiser.zero_grad()
+            (loss / batch).backward()
+            optimiser.step()
+            loss.item()
+        return time.perf_counter() - start
+
+    return run
+
+
+def tutorial(network: str, batch: int, data: Tensor) -> Run:
+    """Pyro's VAE tutorial: ``Trace_ELBO``, a DataLoader, validation on, ``svi.step``."""
+    vae = new_vaes(network)[0]
+    pyro.clear_param_store()
+    svi = SVI(vae.model, vae.guide, pyro.optim.Adam({"lr": 1e-3}), Trace_ELBO())
+    loader = DataLoader(TensorDataset(data), batch_size=batch, shuffle=True, drop_last=True)
+
+    def run(updates: int) -> float:
+        start, done = time.perf_counter(), 0
+        while True:
+            for (x,) in loader:
+                svi.step(x)
+                done += 1
+                if done == updates:
+                    return time.perf_counter() - start
+
+    return run
+
+
+def peer(script: str, packages: list[str], network: str, batch: int) -> Run:
+    """A peer in an environment of its own, which prints the seconds of its updates."""
+
+    def run(updates: int) -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            command = ["uv", "run", "--no-project", "--python", "3.12"]
+            command += [flag for package in packages for flag in ("--with", package)]
+            command += ["python", str(HERE / script), str(batch), str(updates)]
+            done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+        if done.returncode:
+            raise RuntimeError(done.stderr.strip().splitlines()[-1])
+        return float(done.stdout.split()[-1])
+
+    return run
+
+
+def measure(contenders: dict[str, Run], updates: int, rounds: int) -> dict[str, tuple[float, float]]:
+    """Median seconds per update, and seconds of the first call, by contender; they take turns."""
+    first: dict[str, float] = {}
+    for name, run in list(contenders.items()):
+        start = time.perf_counter()
+        try:
+            run(2)
+        except RuntimeError as error:
+            print(f"    {name}: left out ({error})")
+            del contenders[name]
+            continue
+        first[name] = time.perf_counter() - start
+    taken: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, run in contenders.items():
+            taken[name].append(run(updates) / updates)
+    return {name: (statistics.median(values), first[name]) for name, values in taken.items()}
+
+
+def main() -> None:
+    """Prints one table per network and batch size."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and updates")
+    parser.add_argument("--peers", action="store_true", help="add pythae and NumPyro, installed by uv")
+    parser.add_argument("--network", choices=list(NETWORKS), action="append")
+    arguments = parser.parse_args()
+    updates, rounds = (20, 3) if arguments.quick else (60, 5)
+    data = images()
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, python {sys.version.split()[0]}")
+    for network in arguments.network or list(NETWORKS):
+        for batch in (128,) if network.startswith("tiny") else (128, 512):
+            contenders: dict[str, Run] = {
+                "plain PyTorch loop": plain(network, batch, data),
+                "tutorial Pyro": tutorial(network, batch, data),
+                "ours, eager": ours(network, batch, data, engine="eager"),
+                "ours, compiled": ours(network, batch, data, engine="compiled"),
+                "ours, compiled, bf16": ours(network, batch, data, engine="compiled", bf16=True),
+                "ours, compiled, 4 seeds together": ours(network, batch, data, engine="compiled", seeds=4),
+            }
+            if arguments.peers and network.startswith("mlp"):
+                contenders["NumPyro fori_loop"] = peer("numpyro_loop.py", ["numpyro", "jax"], network, batch)
+            results = measure(contenders, updates, rounds)
+            base = results["plain PyTorch loop"][0]
+            print(f"\n{network}, batch {batch}")
+            print(f"{'':36}{'µs/update':>12}{'images/s':>12}{'× plain':>9}{'first call s':>14}")
+            for name, (seconds, first) in results.items():
+                seeds = 4 if "4 seeds" in name else 1
+                rate = seeds * batch / seconds
+                print(f"{name:36}{seconds * 1e6:12.0f}{rate:12.0f}{seeds * base / seconds:9.2f}{first:14.1f}")
+
+
+if __name__ == "__main__":
+    main()
