@@ -269,16 +269,16 @@ def _log_determinant(scale: np.ndarray) -> float:
 def _add_exp(quadratic: np.ndarray, nearest: np.ndarray, total: np.ndarray, query: int) -> None:
     """total Σ exp(−(Q − nearest)/2) with the new terms, relative to the new minimum."""
     lowest = quadratic[0]
-    for value in quadratic:
-        lowest = min(lowest, value)
+    for lane in range(LANES):
+        lowest = min(lowest, quadratic[lane])
     if lowest == np.inf:
         return
     if lowest < nearest[query]:
         total[query] *= math.exp(0.5 * (lowest - nearest[query]))
         nearest[query] = lowest
-    part = np.float32(0.0)
-    for value in quadratic:
-        part += _exp(np.float32(0.5 * (nearest[query] - value)))
+    peak, part = nearest[query], np.float32(0.0)
+    for lane in range(LANES):
+        part += _exp(np.float32(0.5 * (peak - quadratic[lane])))
     total[query] += part
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from analysis.mixtures.covariances import MixtureRefused
 
-ELEMENTS_PER_BLOCK = 2**20  # features of a block stay near the caches
+ELEMENTS_PER_BLOCK = 2**19  # features of a block stay in the caches
 MIN_BLOCK = 64  # below it matrix products lose their speed
 
 

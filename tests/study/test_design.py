@@ -210,6 +210,12 @@ def test_the_order_of_overrides_does_not_matter():
     assert {c.key for c in one.cells()} == {c.key for c in other.cells()}
 
 
+def test_an_option_given_before_its_part_is_not_silently_dropped():
+    for words in (["prior.spread=2", "prior=vamp"], ["prior=vamp", "prior.spread=2"]):
+        with pytest.raises(ConfigurationError, match=r"prior\.spread applies to no prior"):
+            study().override(words).cells()
+
+
 def test_an_override_replaces_a_factor_or_a_setting():
     base = study({"beta": 2}, {"latent_dim": [2, 8]})
     assert [c.latent_dim for c in base.override(["latent_dim=4"]).cells()] == [4]

@@ -1,0 +1,118 @@
+"""Training of a density by maximum likelihood (or its lower bound) with early stopping on codes held out for that."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from analysis.density_fits._base import DensityRefused
+
+CODES_PER_BLOCK = 1024
+
+
+class Standardisation(NamedTuple):
+    """Mean and standard deviation per dimension, float64 [D]: z = mean + scale · y."""
+
+    mean: Tensor
+    scale: Tensor
+
+    @classmethod
+    def of(cls, z: Tensor) -> Standardisation:
+        """Those of the codes ``z`` [N, D]; constant dimensions are refused."""
+        values = z.double()
+        scale = values.std(0, correction=0)
+        constant = int((scale == 0).sum())
+        if constant or not bool(scale.isfinite().all()):
+            raise DensityRefused(
+                f"{constant} of {z.shape[1]} dimensions are constant over the codes or some are not finite, so no "
+                "density exists: drop them"
+            )
+        return cls(values.mean(0), scale)
+
+    def standardise(self, z: Tensor) -> Tensor:
+        """y in float64."""
+        return (z.double() - self.mean) / self.scale
+
+    def restore(self, y: Tensor) -> Tensor:
+        """z in float64."""
+        return self.mean + self.scale * y
+
+    @property
+    def log_volume(self) -> Tensor:
+        """Σ_d log scale_d, which log-densities of y exceed those of z by."""
+        return self.scale.log().sum()
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOptions:
+    """Adam's step, codes per step, most epochs, and epochs without a better held-out loss after which to stop."""
+
+    learning_rate: float
+    batch_size: int
+    max_epochs: int
+    patience: int
+
+    def __post_init__(self) -> None:
+        if self.learning_rate <= 0 or min(self.batch_size, self.max_epochs, self.patience) < 1:
+            raise ValueError(f"training needs a positive rate and at least one code, epoch and patience; got {self}")
+
+
+def seeded_module[Module: nn.Module](build: Callable[[], Module], generator: torch.Generator) -> Module:
+    """A module in float32 whose initial weights come from ``generator``; the process-wide generator is left alone."""
+    seed = int(torch.randint(2**62, (1,), generator=generator, device=generator.device))
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return build().float()
+
+
+def train[Module: nn.Module](
+    module: Module,
+    loss: Callable[[Module, Tensor], Tensor],
+    codes: Tensor,
+    choice: Tensor,
+    generator: torch.Generator,
+    options: TrainingOptions,
+) -> tuple[Module, int, tuple[str, ...]]:
+    """Minimise the mean of ``loss(module, y)`` [B] over standardised codes ``codes`` [N, D].
+
+    Returns:
+        The module at the epoch of lowest loss on ``choice`` [M, D], in float64 without gradients; that epoch; and a
+        flag where training ended before it would have stopped.
+    """
+    codes, choice = codes.float(), choice.float()
+    module.to(codes.device)
+    optimiser = torch.optim.Adam(module.parameters(), lr=options.learning_rate)
+    best, best_epoch, best_weights = math.inf, 0, copy.deepcopy(module.state_dict())
+    for epoch in range(1, options.max_epochs + 1):
+        order = torch.randperm(len(codes), generator=generator, device=generator.device).to(codes.device)
+        for batch in order.split(options.batch_size):
+            optimiser.zero_grad(set_to_none=True)
+            loss(module, codes[batch]).mean().backward()
+            optimiser.step()
+        score = _mean_loss(module, loss, choice)
+        if not math.isfinite(score):
+            raise DensityRefused(f"training diverged in epoch {epoch}: lower learning_rate")
+        if score < best:
+            best, best_epoch, best_weights = score, epoch, copy.deepcopy(module.state_dict())
+        if epoch - best_epoch >= options.patience:
+            break
+    stopped = epoch - best_epoch >= options.patience
+    module.load_state_dict(best_weights)
+    flags = () if stopped else (f"still improving after {options.max_epochs} epochs",)
+    return module.double().requires_grad_(False).eval(), best_epoch, flags
+
+
+@torch.no_grad()
+def _mean_loss[Module: nn.Module](module: Module, loss: Callable[[Module, Tensor], Tensor], y: Tensor) -> float:
+    return float(torch.cat([loss(module, block).double() for block in blocks(y)]).mean())
+
+
+def blocks(y: Tensor) -> Iterator[Tensor]:
+    """Rows of ``y``, few enough at a time for a network's activations."""
+    yield from y.split(CODES_PER_BLOCK)

@@ -1,0 +1,119 @@
+r"""Normalising flow: z = m + s·f(u), u ~ N(0, I), with f an autoregressive flow fitted by maximum likelihood.
+
+    log r(z) = log N(f⁻¹(y); 0, I) + log|det ∂f⁻¹/∂y| − Σ_d log s_d,    y = (z − m)/s
+
+f⁻¹ is a stack of masked autoregressive transforms, rational-quadratic splines or affine ones, as zuko builds them
+(Rozet et al. 2022). A density of codes costs one pass and a draw D of them, one per dimension.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Literal, final
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from analysis.density_fits._base import Codes, Density, DensityFit, DensityRefused
+from analysis.density_fits._training import Standardisation, TrainingOptions, blocks, seeded_module, train
+
+MAX_DIM = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Flow(Density):
+    """A trained flow over standardised codes."""
+
+    flow: nn.Module
+    standardisation: Standardisation
+
+    @torch.no_grad()
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Log r(z), exact, evaluated in float64."""
+        y = self.standardisation.standardise(z)
+        return torch.cat([log_density(self.flow, block) for block in blocks(y)]) - self.standardisation.log_volume
+
+    @torch.no_grad()
+    def sample(self, num: int, generator: torch.Generator) -> Tensor:
+        """Draws by the inverse of the flow, float64."""
+        mean = self.standardisation.mean
+        noise = torch.randn(num, len(mean), generator=generator, dtype=torch.float64, device=generator.device)
+        inverse = transform(self.flow).inv
+        return self.standardisation.restore(torch.cat([inverse(block) for block in blocks(noise.to(mean.device))]))
+
+
+@final
+class FlowFit(DensityFit):
+    """Flow with training stopped by the held-out score; ``num_bins`` is that of splines."""
+
+    reference = "Durkan et al. 2019, arXiv:1906.04032 (spline); Papamakarios et al. 2017, arXiv:1705.07057 (affine)"
+
+    def __init__(
+        self,
+        *,
+        kind: Literal["spline", "affine"] = "spline",
+        num_transforms: int = 3,
+        num_bins: int = 8,
+        hidden_width: int = 128,
+        learning_rate: float = 1e-3,
+        batch_size: int = 256,
+        max_epochs: int = 100,
+        patience: int = 5,
+    ) -> None:
+        if kind not in {"spline", "affine"}:
+            raise ValueError(f"kind must be spline or affine; got {kind!r}")
+        self.kind = kind
+        self.num_transforms = num_transforms
+        self.num_bins = num_bins
+        self.hidden_width = hidden_width
+        self.training = TrainingOptions(learning_rate, batch_size, max_epochs, patience)
+
+    def fit_vectors(self, codes: Codes, choice: Codes, generator: torch.Generator) -> Flow:
+        """The flow of the epoch with the highest mean log-density on ``choice``."""
+        dim = codes.z.shape[1]
+        if dim > MAX_DIM:
+            raise DensityRefused(
+                f"an autoregressive flow draws in D sequential passes of masked layers as wide as D, so it is limited "
+                f"to D ≤ {MAX_DIM}; got D = {dim}: use a low-rank Gaussian mixture"
+            )
+        standardisation = Standardisation.of(codes.z)
+        flow, epochs, flags = train(
+            seeded_module(lambda: self._build(dim), generator),
+            lambda module, y: -log_density(module, y),
+            standardisation.standardise(codes.z),
+            standardisation.standardise(choice.z),
+            generator,
+            self.training,
+        )
+        return Flow(flow, standardisation, choices={"epochs": epochs}, flags=flags)
+
+    def _build(self, dim: int) -> nn.Module:
+        flows = import_zuko().flows
+        options = {"transforms": self.num_transforms, "hidden_features": (self.hidden_width,) * 2}
+        if self.kind == "spline":
+            return flows.NSF(dim, bins=self.num_bins, **options)
+        return flows.MAF(dim, **options)
+
+
+def import_zuko() -> ModuleType:
+    """zuko, with the process-wide validation of distributions left as it was: importing zuko switches it off."""
+    setting = Distribution._validate_args
+    try:
+        return importlib.import_module("zuko")
+    finally:
+        Distribution.set_default_validate_args(setting)
+
+
+def transform(flow: Any) -> Any:
+    """y ↦ f⁻¹(y) as a torch ``Transform``. zuko's own distribution would draw from the process-wide generator."""
+    return flow.transform()
+
+
+def log_density(flow: nn.Module, y: Tensor) -> Tensor:
+    """Log-density [M] of standardised codes ``y`` [M, D], in their dtype."""
+    noise, log_det = transform(flow).call_and_ladj(y)
+    return log_det - 0.5 * (noise.square() + math.log(2 * math.pi)).sum(-1)

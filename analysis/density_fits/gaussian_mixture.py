@@ -1,0 +1,76 @@
+r"""Gaussian mixture: r(z) = Σₖ πₖ N(z; μₖ, Σₖ) by EM, with the number of components of highest held-out score.
+
+See :mod:`analysis.mixtures` for the four kinds of covariance. ``low_rank`` (mixture of factor analysers) is the one for
+D ≫ N.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+from analysis.density_fits._base import Codes, Density, DensityFit, DensityRefused, flag_at_end
+from analysis.mixtures import CovarianceName, FittedMixture, select_gaussian_mixture
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture(Density):
+    """The chosen mixture."""
+
+    mixture: FittedMixture
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Log r(z), exact."""
+        return self.mixture.log_prob(z)
+
+    def sample(self, num: int, generator: torch.Generator) -> Tensor:
+        """Draws of the mixture, float64."""
+        return self.mixture.sample(num, generator)
+
+
+@final
+class GaussianMixtureFit(DensityFit):
+    """Mixture with the number of components chosen among ``num_components``; ``rank`` is that of low_rank only."""
+
+    reference = "Ghosh et al. 2020, arXiv:1903.12436; EM: Dempster, Laird & Rubin 1977"
+
+    def __init__(
+        self,
+        *,
+        covariance: CovarianceName = "diagonal",
+        num_components: tuple[int, ...] = (1, 3, 10, 30, 100),
+        rank: int | None = None,
+        num_starts: int = 1,
+    ) -> None:
+        self.covariance = covariance
+        self.num_components = num_components
+        self.rank = rank
+        self.num_starts = num_starts
+
+    def fit_vectors(self, codes: Codes, choice: Codes, generator: torch.Generator) -> Mixture:
+        """The mixture of highest mean log-density on ``choice``, of those the codes can support."""
+        selection = select_gaussian_mixture(
+            codes.z,
+            choice.z,
+            self.num_components,
+            (self.covariance,),
+            generator=generator,
+            rank=self.rank,
+            num_starts=self.num_starts,
+        )
+        best = selection.best_by_held_out
+        if best is None or best.mixture is None:
+            raise DensityRefused(
+                "; ".join(dict.fromkeys(str(candidate.held_out) for candidate in selection.candidates))
+            )
+        return Mixture(
+            best.mixture,
+            choices={"num_components": best.num_components},
+            flags=(
+                *best.held_out.flags,
+                *flag_at_end("num_components", best.num_components, self.num_components),
+            ),
+        )

@@ -1,0 +1,137 @@
+r"""Second-stage VAE: a small VAE on the codes of the first, with a learned scale of its Gaussian decoder.
+
+    u ~ N(0, I_L),   y | u ~ N(g(u), γ² I_D),   y = (z − m)/s,   q(u|y) = N(a(y), diag b²(y))
+
+trained by its ELBO with γ learned (Dai & Wipf 2019, arXiv:1903.05789): codes fill their space, so that an aggregate
+posterior of u close to N(0, I) can be reached where that of z was not. A draw takes two ancestral steps, u and then y.
+The density has no closed form; the importance-weighted bound (Burda et al. 2016, arXiv:1509.00519)
+
+    log r(z) ≥ E log (1/K) Σ_k N(u_k; 0, I) N(y; g(u_k), γ² I) / q(u_k|y) − Σ_d log s_d,    u_k ~ q(u|y)
+
+is evaluated in its place, with noise from a seed kept since the fit: the same codes give the same numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import torch
+from torch import Tensor, nn
+
+from analysis.density_fits._base import Codes, Density, DensityFit
+from analysis.density_fits._training import Standardisation, TrainingOptions, seeded_module, train
+from analysis.estimate import Bound
+
+ELEMENTS_PER_BLOCK = 2**21
+LOG_2PI = math.log(2 * math.pi)
+
+
+class SecondStageNetworks(nn.Module):
+    """Encoder y ↦ (a, log b), decoder u ↦ g(u), and log γ."""
+
+    def __init__(self, dim: int, latent_dim: int, hidden_width: int) -> None:
+        super().__init__()
+        self.encoder = _perceptron(dim, hidden_width, 2 * latent_dim)
+        self.decoder = _perceptron(latent_dim, hidden_width, dim)
+        self.log_gamma = nn.Parameter(torch.zeros(()))
+        self.latent_dim = latent_dim
+
+    def log_weights(self, y: Tensor, noise: Tensor) -> Tensor:
+        """Log p(u)p(y|u)/q(u|y), [K, M], for codes ``y`` [M, D] and u = a + b·noise, noise [K, M, L]."""
+        loc, log_scale = self.encoder(y).chunk(2, dim=-1)
+        u = loc + log_scale.exp() * noise
+        log_prior_to_posterior = 0.5 * (noise.square() - u.square()).sum(-1) + log_scale.sum(-1)
+        residual = (y - self.decoder(u)) * torch.exp(-self.log_gamma)
+        return log_prior_to_posterior - (0.5 * (residual.square() + LOG_2PI) + self.log_gamma).sum(-1)
+
+
+@dataclass(frozen=True, eq=False)
+class SecondStage(Density):
+    """A trained second stage; ``log_prob`` is a lower bound in expectation, over ``num_importance`` draws."""
+
+    bound: ClassVar[Bound] = "lower"
+
+    networks: SecondStageNetworks
+    standardisation: Standardisation
+    num_importance: int
+    seed: int
+
+    @torch.no_grad()
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Importance-weighted lower bound of log r(z), float64; the noise of each code is its own."""
+        generator = torch.Generator(z.device).manual_seed(self.seed)
+        width = self.num_importance * max(z.shape[1], self.networks.latent_dim)
+        bounds = []
+        for y in self.standardisation.standardise(z).split(max(ELEMENTS_PER_BLOCK // width, 1)):
+            shape = (self.num_importance, len(y), self.networks.latent_dim)
+            noise = torch.randn(shape, generator=generator, dtype=torch.float64, device=z.device)
+            bounds.append(self.networks.log_weights(y, noise).logsumexp(0) - math.log(self.num_importance))
+        return torch.cat(bounds) - self.standardisation.log_volume
+
+    @torch.no_grad()
+    def sample(self, num: int, generator: torch.Generator) -> Tensor:
+        """Draws of u and then of y given u, float64."""
+        mean = self.standardisation.mean
+
+        def noise(dim: int) -> Tensor:
+            draws = torch.randn(num, dim, generator=generator, dtype=torch.float64, device=generator.device)
+            return draws.to(mean.device)
+
+        y = self.networks.decoder(noise(self.networks.latent_dim))
+        return self.standardisation.restore(y + self.networks.log_gamma.exp() * noise(len(mean)))
+
+
+@final
+class SecondStageFit(DensityFit):
+    """Second-stage VAE with min(D, ``latent_dim``) latents; training is stopped by the held-out ELBO."""
+
+    reference = "Dai & Wipf 2019, arXiv:1903.05789"
+
+    def __init__(
+        self,
+        *,
+        latent_dim: int = 64,
+        hidden_width: int = 512,
+        num_importance: int = 64,
+        learning_rate: float = 1e-3,
+        batch_size: int = 256,
+        max_epochs: int = 200,
+        patience: int = 10,
+    ) -> None:
+        if min(latent_dim, num_importance) < 1:
+            raise ValueError(f"latent_dim and num_importance must be at least 1; got {latent_dim}, {num_importance}")
+        self.latent_dim = latent_dim
+        self.hidden_width = hidden_width
+        self.num_importance = num_importance
+        self.training = TrainingOptions(learning_rate, batch_size, max_epochs, patience)
+
+    def fit_vectors(self, codes: Codes, choice: Codes, generator: torch.Generator) -> SecondStage:
+        """The networks of the epoch with the highest ELBO on ``choice``."""
+        dim = codes.z.shape[1]
+        latent_dim = min(dim, self.latent_dim)
+        standardisation = Standardisation.of(codes.z)
+
+        def negative_elbo(networks: SecondStageNetworks, y: Tensor) -> Tensor:
+            noise = torch.randn(1, len(y), latent_dim, generator=generator, device=generator.device)
+            return -networks.log_weights(y, noise.to(y.device)).squeeze(0)
+
+        networks, epochs, flags = train(
+            seeded_module(lambda: SecondStageNetworks(dim, latent_dim, self.hidden_width), generator),
+            negative_elbo,
+            standardisation.standardise(codes.z),
+            standardisation.standardise(choice.z),
+            generator,
+            self.training,
+        )
+        seed = int(torch.randint(2**62, (1,), generator=generator, device=generator.device))
+        return SecondStage(
+            networks, standardisation, self.num_importance, seed, choices={"epochs": epochs}, flags=flags
+        )
+
+
+def _perceptron(inputs: int, width: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(inputs, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, outputs)
+    )

@@ -1,0 +1,223 @@
+r"""Effects: Bayesian regression of an outcome on log D, rate and prior, with training seeds as replicates.
+
+Row i is one trained replicate. With outcome y, d = log D and rate R all standardised (mean 0, standard deviation 1),
+
+    η_i = α + β_d d_i + β_R R_i + γ_{p(i)} + { δ_{p(i)} d_i  |  δ d_i R_i },     y_i ~ N(η_i, σ²) or Student-t(ν, η_i, σ²)
+
+with γ, and the slopes δ by prior, summing to zero over priors: β_d is then the effect of log D at fixed rate, averaged
+over the priors with equal weight (at the mean rate where log D × rate is in the model). Weakly informative priors in
+standard deviations of the outcome (Gelman et al. 2008, arXiv:0901.4011): α, β, δ and the contrasts of γ are N(0, s²)
+with s = 1 unless given, in an orthonormal basis of the contrasts; σ is half-normal(1); ν − 1 is Gamma(2, 0.1) (after
+Juárez & Steel 2010). Drawn by NUTS (Hoffman & Gelman 2014, arXiv:1111.4246) from independent chains, so that r_hat and
+effective sample sizes mean what they say.
+
+The replicates of a cell count as independent given η. Where η misses a curvature in D or R they share the error, and
+intervals are too narrow: plot the residuals by cell.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import arviz as az
+import numpy as np
+import pyro
+import pyro.distributions as dist
+import torch
+import xarray as xr
+from pyro.infer import MCMC, NUTS
+from torch import Tensor
+
+from analysis.divergence import RULE_OF_THREE, SATURATED
+from analysis.estimate import Estimate
+
+Interaction = Literal["none", "prior", "rate"]
+Noise = Literal["normal", "student_t"]
+
+
+@dataclass(frozen=True, slots=True)
+class Replicates:
+    """Outcome, log D and rate (nats) of S trained replicates, [S] each, and the name of the prior each was trained with.
+
+    Every column must vary; with one prior there is no effect of prior to estimate, and none is reported.
+    """
+
+    outcome: Tensor
+    log_dim: Tensor
+    rate: Tensor
+    prior: Sequence[str]
+
+    def __post_init__(self) -> None:
+        for name in ("outcome", "log_dim", "rate"):
+            column = getattr(self, name)
+            if column.shape != (len(self.prior),) or not bool(column.isfinite().all()) or float(column.std()) == 0.0:
+                raise ValueError(
+                    f"{name} must be finite, vary, and have one entry per replicate ({len(self.prior)}); got shape "
+                    f"{list(column.shape)}: drop refused replicates and predictors that the study holds fixed"
+                )
+
+    @property
+    def priors(self) -> list[str]:
+        """Distinct priors, in alphabetical order."""
+        return sorted(set(self.prior))
+
+
+@dataclass(frozen=True, slots=True)
+class _Term:
+    """Columns [S, k] of the design whose coefficients are drawn; ``basis`` [levels, k] maps them to one per prior."""
+
+    columns: Tensor
+    basis: Tensor | None = None
+
+
+def fit_effects(
+    replicates: Replicates,
+    generator: torch.Generator,
+    *,
+    interaction: Interaction = "none",
+    noise: Noise = "student_t",
+    prior_scale: float = 1.0,
+    num_chains: int = 4,
+    num_draws: int = 500,
+    num_warmup: int = 300,
+) -> xr.DataTree:
+    """Posterior of the regression as an ArviZ tree.
+
+    Returns:
+        Groups ``posterior`` (intercept, log_dim, rate, prior_effect [prior], log_dim_by_prior [prior] or
+        log_dim_by_rate, noise_scale, degrees_of_freedom; dims chain, draw), ``sample_stats`` (diverging),
+        ``observed_data`` and ``constant_data`` (as given, dim replicate). Coefficients are in standard deviations of
+        the outcome per standard deviation of the predictors; times their attribute ``per_unit`` they are in units of
+        the outcome per unit of the predictors.
+    """
+    log_dim, rate, outcome = (_standardised(x) for x in (replicates.log_dim, replicates.rate, replicates.outcome))
+    terms = _terms(replicates, log_dim, rate, interaction)
+    model = partial(_model, terms, outcome, noise, prior_scale)
+    seeds = torch.randint(2**31, (num_chains,), generator=generator, device=generator.device).tolist()
+    chains = [_chain(model, seed, num_draws, num_warmup) for seed in seeds]
+
+    posterior = {name: np.stack([draws[name] for draws, _ in chains]) for name in chains[0][0]}
+    for name, term in terms.items():
+        coefficient = posterior[name]
+        posterior[name] = coefficient[..., 0] if term.basis is None else coefficient @ term.basis.numpy().T
+    by_prior = {name: ["prior"] for name, term in terms.items() if term.basis is not None}
+    predictors = {
+        "replicate_log_dim": replicates.log_dim.cpu().numpy(),
+        "replicate_rate": replicates.rate.cpu().numpy(),
+        "replicate_prior": np.array(replicates.prior),
+    }
+    tree = az.from_dict(
+        {
+            "posterior": posterior,
+            "sample_stats": {"diverging": np.stack([diverging for _, diverging in chains])},
+            "observed_data": {"outcome": replicates.outcome.cpu().numpy()},
+            "constant_data": predictors,
+        },
+        coords={"prior": replicates.priors, "replicate": np.arange(len(replicates.prior))},
+        dims=by_prior | dict.fromkeys(("outcome", *predictors), ["replicate"]),
+        attrs={
+            "/": {
+                "interaction": interaction,
+                "noise": noise,
+                "prior_scale": prior_scale,
+                "num_warmup": num_warmup,
+                "chain": "independent NUTS chain",
+                "outcome_mean": float(replicates.outcome.double().mean()),
+            }
+        },
+    )
+    for name, per_unit in _per_unit(replicates, [*terms, "noise_scale"]).items():
+        tree["posterior"][name].attrs["per_unit"] = per_unit
+    return tree
+
+
+def probability_of(event: xr.DataArray) -> Estimate:
+    """Posterior probability of ``event``, booleans over (chain, draw), with its Monte Carlo standard error.
+
+    ``probability_of(abs(tree["posterior"]["log_dim"]) > delta)`` is that of an effect of log D, at fixed rate, larger
+    than ``delta``. n is the effective sample size. Within 3/n of 0 or 1 the value is flagged ``saturated``.
+    """
+    indicator = event.transpose("chain", "draw").to_numpy().astype(float)
+    value, num_draws = float(indicator.mean()), indicator.size
+    if value in {0.0, 1.0}:
+        return Estimate(value, 0.0, num_draws, num_draws, "consistent", (SATURATED,))
+    n = max(int(az.ess(indicator, method="mean")), 1)
+    error = math.sqrt(value * (1 - value) / n)
+    flags = (SATURATED,) if min(value, 1 - value) < RULE_OF_THREE / n else ()
+    return Estimate(value, error, n, num_draws, "consistent", flags)
+
+
+def _standardised(column: Tensor) -> Tensor:
+    values = column.detach().cpu().double()
+    return (values - values.mean()) / values.std()
+
+
+def _terms(replicates: Replicates, log_dim: Tensor, rate: Tensor, interaction: Interaction) -> dict[str, _Term]:
+    priors = replicates.priors
+    membership = torch.tensor([[float(p == q) for q in priors] for p in replicates.prior], dtype=torch.float64)
+    terms = {
+        "intercept": _Term(torch.ones(len(log_dim), 1, dtype=torch.float64)),
+        "log_dim": _Term(log_dim[:, None]),
+        "rate": _Term(rate[:, None]),
+    }
+    if len(priors) > 1:
+        contrasts = _zero_sum_basis(len(priors))
+        terms["prior_effect"] = _Term(membership @ contrasts, contrasts)
+        if interaction == "prior":
+            terms["log_dim_by_prior"] = _Term(membership @ contrasts * log_dim[:, None], contrasts)
+    elif interaction == "prior":
+        raise ValueError(f"interaction with the prior needs replicates of at least two; got only {priors[0]!r}")
+    if interaction == "rate":
+        terms["log_dim_by_rate"] = _Term((log_dim * rate)[:, None])
+    return terms
+
+
+def _zero_sum_basis(levels: int) -> Tensor:
+    """Orthonormal basis [levels, levels − 1] of the vectors that sum to zero."""
+    centred = torch.eye(levels, dtype=torch.float64) - 1 / levels
+    return torch.linalg.qr(centred[:, :-1]).Q
+
+
+def _model(terms: dict[str, _Term], outcome: Tensor, noise: Noise, prior_scale: float) -> None:
+    location = torch.zeros_like(outcome)
+    for name, term in terms.items():
+        zeros = term.columns.new_zeros(term.columns.shape[1])
+        location = location + term.columns @ pyro.sample(name, dist.Normal(zeros, prior_scale).to_event(1))
+    scale = pyro.sample("noise_scale", dist.HalfNormal(torch.ones_like(outcome[0])))
+    if noise == "student_t":
+        excess = pyro.sample("excess", dist.Gamma(torch.full_like(scale, 2.0), 0.1))
+        likelihood: dist.TorchDistribution = dist.StudentT(1 + excess, location, scale)
+    else:
+        likelihood = dist.Normal(location, scale)
+    with pyro.plate("replicates", len(outcome)):
+        pyro.sample("outcome", likelihood, obs=outcome)
+
+
+def _chain(
+    model: Callable[[], None], seed: int, num_draws: int, num_warmup: int
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Draws by name of one chain, and which of them diverged; the process-wide generator is left alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        # A dense mass matrix, since log D and rate may be close to collinear.
+        mcmc = MCMC(NUTS(model, full_mass=True), num_draws, warmup_steps=num_warmup, disable_progbar=True)
+        mcmc.run()
+    draws = {name: value.numpy() for name, value in mcmc.get_samples().items()}
+    if "excess" in draws:
+        draws["degrees_of_freedom"] = 1 + draws.pop("excess")
+    diverging = np.zeros(num_draws, dtype=bool)
+    diverging[mcmc.diagnostics()["divergences"]["chain 0"]] = True
+    return draws, diverging
+
+
+def _per_unit(replicates: Replicates, names: Sequence[str]) -> dict[str, float]:
+    """Factor from standard deviations to units, by coefficient."""
+    outcome, log_dim, rate = (
+        float(column.double().std()) for column in (replicates.outcome, replicates.log_dim, replicates.rate)
+    )
+    divisors = {"log_dim": log_dim, "rate": rate, "log_dim_by_prior": log_dim, "log_dim_by_rate": log_dim * rate}
+    return {name: outcome / divisors.get(name, 1.0) for name in names}
