@@ -1,7 +1,7 @@
 r"""Simulation-based calibration of an amortised guide (Talts et al. 2018, arXiv:1804.06788).
 
-For z ~ p(z), x ~ p(x|z) and L independent draws z₁, …, z_L of q(z|x) the rank of z_d among them is #{l : z_{l,d} < z_d}.
-If q(z|x) = p(z|x) the rank is uniform on {0, …, L} in every dimension d; a guide too narrow gives a ∪ of ranks, one too
+For z ~ p(z), x ~ p(x|z) and L independent draws z₁, …, z_L of q(z|x) the rank of z_d is #{l : z_{l,d} < z_d}. If
+q(z|x) = p(z|x) the rank is uniform on {0, …, L} in every dimension d; a guide too narrow gives a ∪ of ranks, one too
 wide a ∩, a biased one a slope. Uniform ranks do not prove q = p: a guide that ignores x and returns p(z) has them too.
 
 The decision is that of Säilynoja, Bürkner & Vehtari 2022 (arXiv:2103.10522). Of n simulations the number with rank ≤ k
@@ -14,7 +14,7 @@ way, so that the D of them are joined by Bonferroni.
 
 from __future__ import annotations
 
-import math
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,7 +22,7 @@ from functools import cached_property
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import optimize, stats
+from scipy import stats
 from torch import Tensor
 
 Array = NDArray[np.float64]
@@ -68,12 +68,11 @@ class RankUniformity:
         return self.p_value() <= level
 
     def band(self, level: float = 0.05) -> tuple[Array, Array]:
-        """Lowest and highest share [L] of ranks ≤ k inside the band that all D dimensions stay in with 1 − ``level``."""
+        """Lowest and highest share [L] of ranks ≤ k in the band that all D dimensions keep to with 1 − ``level``."""
         allowed = level / self.ranks.shape[1]
-        excess = lambda log_tail: self._leaving_probability(math.exp(log_tail)) - allowed  # noqa: E731
-        # A path leaves with a probability between that at one point and the sum over L points.
-        tail = math.exp(optimize.bisect(excess, math.log(allowed / self.num_draws) - 1, math.log(allowed) + 1))
-        inside = self._tail_table > tail
+        # Counts are discrete: the band is cut at one of the tails that occur, or at 0 where none is rare enough.
+        tails = np.append(0.0, np.unique(self._tail_table))
+        inside = self._tail_table > TIE * tails[bisect_right(tails, allowed, key=self._leaving_probability) - 1]
         return inside.argmax(1) / len(self.ranks), 1 - inside[:, ::-1].argmax(1) / len(self.ranks)
 
     @cached_property
@@ -90,9 +89,13 @@ class RankUniformity:
         num, points = len(self.ranks), self.num_draws + 1
         count = np.arange(num + 1)
         increment = stats.poisson.pmf(count, num / points)
-        path, leaving = np.ones(1), 0.0
-        for k, outside in enumerate(self._tail_table <= tail * TIE):
-            path = np.convolve(np.trim_zeros(path, "b"), increment)[: num + 1]
+        path, leaving = (count == 0).astype(float), 0.0
+        for k, outside in enumerate(self._tail_table <= TIE * tail):
+            alive = np.flatnonzero(path)
+            if not len(alive):
+                break
+            first, last = alive[[0, -1]]
+            path[first:] = np.convolve(path[first : last + 1], increment)[: num + 1 - first]
             to_the_end = stats.poisson.pmf(num - count, num * (1 - (k + 1) / points))
             leaving += float(path[outside] @ to_the_end[outside])
             path[outside] = 0.0

@@ -12,7 +12,7 @@ from a population, which is conservative if q_N itself is the object.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -58,6 +58,14 @@ class ComponentDraws(DrawDensities):
     log_conditional: Tensor
     log_aggregate_loo: Tensor
     num_components: int
+
+    def first(self, num: int) -> ComponentDraws:
+        """The first ``num`` draws."""
+        per_draw = {
+            name: getattr(self, name)[:num]
+            for name in ("log_aggregate", "log_prior", "unit", "log_conditional", "log_aggregate_loo")
+        }
+        return replace(self, **per_draw)
 
     def integrands(self) -> dict[str, Tensor]:
         """Per-draw integrands [M] in nats, by the name of the quantity whose mean they are."""

@@ -2,7 +2,7 @@ r"""Effects: Bayesian regression of an outcome on log D, rate and prior, with tr
 
 Row i is one trained replicate. With outcome y, d = log D and rate R all standardised (mean 0, standard deviation 1),
 
-    η_i = α + β_d d_i + β_R R_i + γ_{p(i)} + { δ_{p(i)} d_i  |  δ d_i R_i },     y_i ~ N(η_i, σ²) or Student-t(ν, η_i, σ²)
+    η_i = α + β_d d_i + β_R R_i + γ_{p(i)} + { δ_{p(i)} d_i  |  δ d_i R_i },     y_i ~ N(η_i, σ²) or t_ν(η_i, σ²)
 
 with γ, and the slopes δ by prior, summing to zero over priors: β_d is then the effect of log D at fixed rate, averaged
 over the priors with equal weight (at the mean rate where log D × rate is in the model). Weakly informative priors in
@@ -29,6 +29,8 @@ import pyro
 import pyro.distributions as dist
 import torch
 import xarray as xr
+from pyro import poutine
+from pyro.distributions.transforms import ExpTransform, LowerCholeskyAffine
 from pyro.infer import MCMC, NUTS
 from torch import Tensor
 
@@ -41,7 +43,7 @@ Noise = Literal["normal", "student_t"]
 
 @dataclass(frozen=True, slots=True)
 class Replicates:
-    """Outcome, log D and rate (nats) of S trained replicates, [S] each, and the name of the prior each was trained with.
+    """Outcome, log D and rate (nats) of S trained replicates, [S] each, and the name of the prior of each.
 
     Every column must vary; with one prior there is no effect of prior to estimate, and none is reported.
     """
@@ -83,7 +85,7 @@ def fit_effects(
     prior_scale: float = 1.0,
     num_chains: int = 4,
     num_draws: int = 500,
-    num_warmup: int = 300,
+    num_warmup: int = 200,
 ) -> xr.DataTree:
     """Posterior of the regression as an ArviZ tree.
 
@@ -96,14 +98,16 @@ def fit_effects(
     """
     log_dim, rate, outcome = (_standardised(x) for x in (replicates.log_dim, replicates.rate, replicates.outcome))
     terms = _terms(replicates, log_dim, rate, interaction)
-    model = partial(_model, terms, outcome, noise, prior_scale)
+    design = torch.cat([term.columns for term in terms.values()], dim=1)
+    model = partial(_model, design, outcome, noise, prior_scale)
     seeds = torch.randint(2**31, (num_chains,), generator=generator, device=generator.device).tolist()
-    chains = [_chain(model, seed, num_draws, num_warmup) for seed in seeds]
+    whitening = _whitening(design, outcome, prior_scale)
+    chains = [_chain(model, whitening, seed, num_draws, num_warmup) for seed in seeds]
 
     posterior = {name: np.stack([draws[name] for draws, _ in chains]) for name in chains[0][0]}
-    for name, term in terms.items():
-        coefficient = posterior[name]
-        posterior[name] = coefficient[..., 0] if term.basis is None else coefficient @ term.basis.numpy().T
+    ends = np.cumsum([term.columns.shape[1] for term in terms.values()])[:-1]
+    for (name, term), drawn in zip(terms.items(), np.split(posterior.pop("coefficients"), ends, -1), strict=True):
+        posterior[name] = drawn[..., 0] if term.basis is None else drawn @ term.basis.numpy().T
     by_prior = {name: ["prior"] for name, term in terms.items() if term.basis is not None}
     predictors = {
         "replicate_log_dim": replicates.log_dim.cpu().numpy(),
@@ -118,7 +122,7 @@ def fit_effects(
             "constant_data": predictors,
         },
         coords={"prior": replicates.priors, "replicate": np.arange(len(replicates.prior))},
-        dims=by_prior | dict.fromkeys(("outcome", *predictors), ["replicate"]),
+        dims=by_prior | {name: ["replicate"] for name in ("outcome", *predictors)},
         attrs={
             "/": {
                 "interaction": interaction,
@@ -182,29 +186,43 @@ def _zero_sum_basis(levels: int) -> Tensor:
     return torch.linalg.qr(centred[:, :-1]).Q
 
 
-def _model(terms: dict[str, _Term], outcome: Tensor, noise: Noise, prior_scale: float) -> None:
-    location = torch.zeros_like(outcome)
-    for name, term in terms.items():
-        zeros = term.columns.new_zeros(term.columns.shape[1])
-        location = location + term.columns @ pyro.sample(name, dist.Normal(zeros, prior_scale).to_event(1))
+def _model(design: Tensor, outcome: Tensor, noise: Noise, prior_scale: float) -> None:
+    # One site for all coefficients: the cost of a gradient is that of handling sites.
+    zeros = design.new_zeros(design.shape[1])
+    location = design @ pyro.sample("coefficients", dist.Normal(zeros, prior_scale).to_event(1))
     scale = pyro.sample("noise_scale", dist.HalfNormal(torch.ones_like(outcome[0])))
     if noise == "student_t":
         excess = pyro.sample("excess", dist.Gamma(torch.full_like(scale, 2.0), 0.1))
         likelihood: dist.TorchDistribution = dist.StudentT(1 + excess, location, scale)
     else:
         likelihood = dist.Normal(location, scale)
-    with pyro.plate("replicates", len(outcome)):
-        pyro.sample("outcome", likelihood, obs=outcome)
+    pyro.sample("outcome", likelihood.to_event(1), obs=outcome)
+
+
+def _whitening(design: Tensor, outcome: Tensor, prior_scale: float) -> LowerCholeskyAffine:
+    """The map from N(0, I) to the coefficients' normal posterior at the least-squares noise scale.
+
+    NUTS then moves in nearly independent coordinates, however collinear log D and rate are.
+    """
+    identity = torch.eye(design.shape[1], dtype=design.dtype)
+    residual = outcome - design @ torch.linalg.lstsq(design, outcome[:, None]).solution.squeeze(1)
+    variance = residual.square().mean().clamp(min=torch.finfo(design.dtype).eps)
+    covariance = torch.linalg.inv(design.T @ design / variance + identity / prior_scale**2)
+    return LowerCholeskyAffine(covariance @ design.T @ outcome / variance, torch.linalg.cholesky(covariance))
 
 
 def _chain(
-    model: Callable[[], None], seed: int, num_draws: int, num_warmup: int
+    model: Callable[[], None], whitening: LowerCholeskyAffine, seed: int, num_draws: int, num_warmup: int
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Draws by name of one chain, and which of them diverged; the process-wide generator is left alone."""
-    with torch.random.fork_rng(devices=[]):
+    transforms = {"coefficients": whitening, "noise_scale": ExpTransform(), "excess": ExpTransform()}
+    with torch.random.fork_rng(devices=[]), pyro.validation_enabled(False):
         torch.default_generator.manual_seed(seed)
-        # A dense mass matrix, since log D and rate may be close to collinear.
-        mcmc = MCMC(NUTS(model, full_mass=True), num_draws, warmup_steps=num_warmup, disable_progbar=True)
+        sites = list(poutine.trace(model).get_trace().stochastic_nodes)
+        shapes = {name: whitening.loc.shape if name == "coefficients" else () for name in sites}
+        kernel = NUTS(model, transforms={name: transforms[name].inv for name in sites})
+        start = {name: 4 * torch.rand(shape, dtype=whitening.loc.dtype) - 2 for name, shape in shapes.items()}
+        mcmc = MCMC(kernel, num_draws, warmup_steps=num_warmup, initial_params=start, disable_progbar=True)
         mcmc.run()
     draws = {name: value.numpy() for name, value in mcmc.get_samples().items()}
     if "excess" in draws:

@@ -6,43 +6,49 @@ that of S independent values, which holds both; with one seed it is the Monte Ca
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from analysis.tree import ROWS, UNDEFINED
+
 ONE_SEED = "one seed: Monte Carlo error only"
 
 
-def summary(trees: Mapping[str, xr.DataTree]) -> pd.DataFrame:
-    """One row per tree (``label``), latent dimension, split and quantity: mean over seeds, standard error, seeds,
-    images ``n``, draws, bound and flags. Trees are merged along ``latent_dim``."""
-    rows = [row for label, tree in trees.items() for row in _rows(label, tree["aggregate"].to_dataset())]
-    return pd.DataFrame(rows, columns=["prior", "latent_dim", "split", "quantity", *_FIELDS])
-
+COLUMNS = ["prior", "latent_dim", "group", "row", "quantity"]
+"""What identifies an estimate: ``row`` is a split, a source of samples or a fitted density, by group."""
 
 _FIELDS = ["mean", "standard_error", "seeds", "n", "num_draws", "bound", "flags"]
 
 
-def _rows(label: str, aggregate: xr.Dataset) -> list[dict[str, object]]:
-    rows = []
-    for latent_dim in aggregate["latent_dim"].values:
-        for split in aggregate["split"].values:
-            for quantity in aggregate["quantity"].values:
-                cell = aggregate.sel(latent_dim=latent_dim, split=split, quantity=quantity)
-                combined = _combined(cell)
-                if combined:
-                    where = {"prior": label, "latent_dim": int(latent_dim), "split": split, "quantity": quantity}
-                    rows.append(where | combined)
-    return rows
+def summary(trees: Mapping[str, xr.DataTree]) -> pd.DataFrame:
+    """One row per tree (``prior``: its label), latent dimension and estimate: mean over seeds, standard error, seeds,
+    images ``n``, draws, bound and flags. Trees are merged along ``latent_dim``."""
+    rows = [row for label, tree in trees.items() for row in _rows(label, tree)]
+    return pd.DataFrame(rows, columns=[*COLUMNS, *_FIELDS])
+
+
+def _rows(label: str, tree: xr.DataTree) -> Iterator[dict[str, object]]:
+    for group, dim in ROWS.items():
+        if group not in tree.children:
+            continue
+        table = tree[group].to_dataset()
+        for index in itertools.product(*(table[name].values for name in ("latent_dim", dim, "quantity"))):
+            combined = _combined(table.sel(dict(zip(("latent_dim", dim, "quantity"), index, strict=True))))
+            if combined:
+                where = dict(zip(COLUMNS, (label, int(index[0]), group, *index[1:]), strict=True))
+                yield where | combined
 
 
 def _combined(cell: xr.Dataset) -> dict[str, object] | None:
-    """One quantity over its seeds; None where it is not defined for this split or cell."""
+    """One quantity over its seeds; None where it is not defined for this row or cell."""
     flags = [str(flag) for flag in cell["flags"].values if isinstance(flag, str) and flag]
-    if all(flag == "refused: not defined for this split" for flag in flags) and len(flags) == cell.sizes["chain"]:
+    absent = sum(flag == f"refused: {UNDEFINED}" for flag in flags)
+    if absent == cell.sizes["chain"] or not any(isinstance(bound, str) for bound in cell["bound"].values):
         return None
     values = cell["value"].values.astype(float)
     finite = values[np.isfinite(values)]
@@ -67,30 +73,33 @@ def _combined(cell: xr.Dataset) -> dict[str, object] | None:
 
 
 OVERVIEW = {
-    "elbo (held out)": ("elbo", "held_out"),
-    "rate R": ("rate", "train"),
-    "I_N": ("information", "train"),
-    "log N": ("log_n", "train"),
-    "KL(q_N‖p)": ("kl", "train"),
-    "KL(q∞‖p) ≥": ("kl_certified_aggregate", "held_out"),
-    "KL(p‖q_N)": ("kl_reverse", "train"),
-    "TV": ("total_variation", "train"),
-    "‖z‖ AUC": ("norm_auc", "train"),
-    "active units": ("active_units", "train"),
+    "log p(x) ≥": ("aggregate", "held_out", "log_px_100"),
+    "rate R": ("aggregate", "train", "rate"),
+    "I_N": ("aggregate", "train", "information"),
+    "log N": ("aggregate", "train", "log_n"),
+    "KL(q_N‖p)": ("aggregate", "train", "kl"),
+    "KL(q∞‖p) ≥": ("aggregate", "held_out", "kl_certified_aggregate"),
+    "KL(p‖q_N)": ("aggregate", "train", "kl_reverse"),
+    "TV": ("aggregate", "train", "total_variation"),
+    "‖z‖ AUC": ("aggregate", "train", "norm_auc"),
+    "active": ("aggregate", "train", "active_units"),
+    "Fréchet² prior": ("realism", "prior", "squared_frechet"),
+    "Fréchet² q": ("realism", "aggregate_train", "squared_frechet"),
 }
-"""Columns of the printed table: quantity and split of each."""
+"""Columns of the printed table: group, row and quantity of each."""
 
 
 def overview(trees: Mapping[str, xr.DataTree]) -> pd.DataFrame:
     """The table to look at first: ``mean ± standard error`` as text, ``*`` where flagged, ``–`` where withheld."""
-    table = summary(trees).set_index(["prior", "latent_dim", "split", "quantity"])
-    keys = dict.fromkeys((prior, dim) for prior, dim, _, _ in table.index)
+    table = summary(trees)
+    entries = {tuple(row[name] for name in COLUMNS): row for _, row in table.iterrows()}
+    keys = dict.fromkeys((prior, dim) for prior, dim, *_ in entries)
     rows = []
     for prior, dim in keys:
         row = {"prior": prior, "D": str(dim)}
-        for title, (quantity, split) in OVERVIEW.items():
-            where = (prior, dim, split, quantity)
-            row[title] = _text(table.loc[where]) if where in table.index else "–"
+        for title, column in OVERVIEW.items():
+            where = (prior, dim, *column)
+            row[title] = _text(entries[where]) if where in entries else "–"
         rows.append(row)
     return pd.DataFrame(rows)
 

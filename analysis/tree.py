@@ -4,6 +4,9 @@
                    ``az.summary`` gives mean, interval and Monte Carlo error of each quantity
     sample_stats   log-densities of the same draws
     aggregate      every estimate, dims (chain, split, quantity): value, standard_error, n, num_draws, bound, flags
+    realism        likewise of samples, dims (chain, source, quantity)
+    densities      likewise of densities fitted to codes, dims (chain, density, quantity)
+    log_likelihood importance-weighted bounds on log p(x) of held-out images, dims (chain, image)
     mixtures       Gaussian mixtures fitted to codes, dims (chain, covariance, components)
     training       curves, dims (chain, epoch)
     constant_data  the image behind each draw
@@ -15,7 +18,7 @@ measures how far seeds disagree. ``draw`` is an independent evaluation draw.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -26,6 +29,10 @@ from analysis.estimate import Estimate
 from analysis.mixtures import Candidate
 
 SPLITS = ("train", "held_out")
+ROWS = {"aggregate": "split", "realism": "source", "densities": "density"}
+"""Groups of estimates, and what their rows are."""
+
+UNDEFINED = "not defined here"
 SCHEMA_VERSION = 1
 
 CHAIN_MEANS = "training seed: an independent training of the same configuration, not a Markov chain"
@@ -37,6 +44,8 @@ class Measured:
     """One replicate. Integrands, densities and image indices are keyed by split, then by name; arrays are ``(M,)``.
 
     overall: integrands that belong to no split, ``(M,)`` each.
+    tables: further estimates, keyed by group, then by row (a source of samples, a fitted density), then by quantity.
+    per_image: log-densities of held-out images, ``(images,)`` each, by name.
     """
 
     integrands: Mapping[str, Mapping[str, Tensor]]
@@ -45,6 +54,8 @@ class Measured:
     overall: Mapping[str, Tensor]
     estimates: Mapping[str, Mapping[str, Estimate]]
     mixtures: Sequence[Candidate]
+    tables: Mapping[str, Mapping[str, Mapping[str, Estimate]]] = field(default_factory=dict)
+    per_image: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 def build_tree(
@@ -57,9 +68,15 @@ def build_tree(
         .merge(_without_split(replicates))
         .assign_attrs(meaning),
         "sample_stats": _by_draw([m.densities for m in replicates]).assign_attrs(meaning),
-        "aggregate": _estimates(replicates),
+        "aggregate": _estimates([m.estimates for m in replicates], "split"),
+        **{
+            name: _estimates([m.tables[name] for m in replicates], ROWS[name])
+            for name in replicates[0].tables
+            if replicates[0].tables[name]
+        },
         "mixtures": _mixtures(replicates),
         "training": _curves(curves),
+        "log_likelihood": _per_image(replicates),
         "constant_data": _by_draw([{split: {"image": index} for split, index in m.images.items()} for m in replicates]),
     }
     root = xr.Dataset(attrs={"schema_version": SCHEMA_VERSION, **attrs})
@@ -80,23 +97,31 @@ def _without_split(replicates: Sequence[Measured]) -> xr.Dataset:
     return _indexed({n: (("chain", "draw"), np.stack([m.overall[n].cpu().numpy() for m in replicates])) for n in names})
 
 
-def _estimates(replicates: Sequence[Measured]) -> xr.Dataset:
-    quantities = list(dict.fromkeys(q for m in replicates for split in SPLITS for q in m.estimates[split]))
-    absent = Estimate.refused("not defined for this split")
+def _estimates(replicates: Sequence[Mapping[str, Mapping[str, Estimate]]], rows: str) -> xr.Dataset:
+    """Estimates by row and quantity, dims (chain, ``rows``, quantity); what a row does not define is refused."""
+    labels = list(dict.fromkeys(label for table in replicates for label in table))
+    quantities = list(dict.fromkeys(q for table in replicates for row in table.values() for q in row))
+    absent = Estimate.refused(UNDEFINED)
 
-    def field(get: Any, dtype: Any) -> tuple[tuple[str, ...], np.ndarray]:
-        table = [[[get(m.estimates[s].get(q, absent)) for q in quantities] for s in SPLITS] for m in replicates]
-        return ("chain", "split", "quantity"), np.array(table, dtype=dtype)
+    def column(get: Any, dtype: Any) -> tuple[tuple[str, ...], np.ndarray]:
+        values = [[[get(table[label].get(q, absent)) for q in quantities] for label in labels] for table in replicates]
+        return ("chain", rows, "quantity"), np.array(values, dtype=dtype)
 
     variables = {
-        "value": field(lambda e: e.value, float),
-        "standard_error": field(lambda e: e.standard_error, float),
-        "n": field(lambda e: e.n, np.int64),
-        "num_draws": field(lambda e: e.num_draws, np.int64),
-        "bound": field(lambda e: e.bound, np.str_),
-        "flags": field(lambda e: "; ".join(e.flags), np.str_),
+        "value": column(lambda e: e.value, float),
+        "standard_error": column(lambda e: e.standard_error, float),
+        "n": column(lambda e: e.n, np.int64),
+        "num_draws": column(lambda e: e.num_draws, np.int64),
+        "bound": column(lambda e: e.bound, np.str_),
+        "flags": column(lambda e: "; ".join(e.flags), np.str_),
     }
-    return _indexed(variables, split=SPLITS, quantity=quantities)
+    return _indexed(variables, **{rows: labels, "quantity": quantities})
+
+
+def _per_image(replicates: Sequence[Measured]) -> xr.Dataset:
+    names = replicates[0].per_image
+    stacked = {n: np.stack([m.per_image[n].cpu().numpy() for m in replicates]) for n in names}
+    return _indexed({name: (("chain", "image"), values) for name, values in stacked.items()})
 
 
 def _mixtures(replicates: Sequence[Measured]) -> xr.Dataset:

@@ -15,12 +15,14 @@ from functools import partial
 from typing import Annotated, Any, ClassVar, Literal, final
 
 import torch
-from pydantic import BeforeValidator, Field, PlainSerializer
+from pydantic import BeforeValidator, Field, PlainSerializer, field_validator
 from torch import Tensor, nn
 
+from analysis.density_fits import DENSITY_FITS
 from models.context import Context
 from models.networks import Network
 from models.objectives import Objective
+from models.registry import UnknownName
 from models.vae import VAE
 from study.data import Binarisation
 from study.errors import ConfigurationError
@@ -67,6 +69,23 @@ class Evaluate(Settings):
     covariances: Annotated[tuple[Literal["diagonal", "full"], ...], Field(min_length=1)] = Field(
         default=("diagonal", "full"), description="covariances of the fitted mixtures"
     )
+    densities: tuple[str, ...] = Field(
+        default=("aggregate_kernel", "gaussian_mixture"), description="densities fitted to codes, to sample from"
+    )
+    importance: tuple[Count, ...] = Field(
+        default=(1, 10, 100), description="draws K of importance-weighted bounds on held-out log p(x); []: none"
+    )
+    samples: Annotated[int, Field(ge=0)] = Field(
+        default=500, description="images per source judged for realism; 0: none"
+    )
+
+    @field_validator("densities")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in DENSITY_FITS:
+                raise ValueError(str(UnknownName("density fit", name, DENSITY_FITS)))
+        return names
 
 
 def _shape(value: Any) -> tuple[int, ...]:

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -45,7 +47,7 @@ class Unclassifiable(ValueError):
     """A data set without classes to tell apart; the message is the reason for which its estimates are refused."""
 
 
-class _Network(nn.Module):
+class Network(nn.Module):
     """Images ``(B, C, H, W)`` of any size to features and class logits; larger images take longer strides."""
 
     def __init__(self, image_shape: tuple[int, int, int], num_classes: int) -> None:
@@ -65,6 +67,7 @@ class _Network(nn.Module):
         self.head = nn.Linear(NUM_FEATURES, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Class logits ``(B, classes)``."""
         return self.head(self.body(images))
 
 
@@ -80,7 +83,7 @@ class _Record(Settings):
 class Classifier:
     """A trained network with its ``accuracy`` on held-out images."""
 
-    network: nn.Module
+    network: Network
     accuracy: Estimate
 
     @classmethod
@@ -107,7 +110,7 @@ class Classifier:
                 record = _restore(network, path) or _store(network, data, path)
         except OSError as error:
             raise EnvironmentFault(
-                f"cannot write {path}: {error.strerror or error}; set LATENT_STUDY_CACHE to a folder that can be written"
+                f"cannot write {path}: {error.strerror or error}; set LATENT_STUDY_CACHE to another folder"
             ) from error
         correct = torch.arange(record.num_held_out) < record.num_correct
         return cls(network.double().eval().requires_grad_(False), Estimate.mean(correct))
@@ -127,10 +130,10 @@ class Classifier:
         return torch.cat([self.network(chunk.double()).softmax(1) for chunk in images.split(CHUNK)])
 
 
-def _network(data: ImageData) -> _Network:
+def _network(data: ImageData) -> Network:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
-        return _Network(data.image_shape, len(data.class_names))
+        return Network(data.image_shape, len(data.class_names))
 
 
 def _key(data: ImageData) -> str:
@@ -142,7 +145,7 @@ def _key(data: ImageData) -> str:
     return content.hexdigest()[:32]
 
 
-def _restore(network: _Network, path: Path) -> _Record | None:
+def _restore(network: Network, path: Path) -> _Record | None:
     """Loads stored weights that are what their record says, and returns the record."""
     try:
         record = _Record.model_validate_json(path.with_suffix(".json").read_bytes())
@@ -155,7 +158,7 @@ def _restore(network: _Network, path: Path) -> _Record | None:
     return record
 
 
-def _store(network: _Network, data: ImageData, path: Path) -> _Record:
+def _store(network: Network, data: ImageData, path: Path) -> _Record:
     """Trains ``network`` and writes its weights, then their record: a crash between leaves weights that none names."""
     _train(network, data)
     content = save(network.state_dict())
@@ -173,13 +176,24 @@ def _store(network: _Network, data: ImageData, path: Path) -> _Record:
     return record
 
 
-def _train(network: _Network, data: ImageData) -> None:
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums that threads share round by their number: with one, weights do not depend on it, and layers are small."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _train(network: Network, data: ImageData) -> None:
     num = len(data.images)
     epochs = max(MIN_EPOCHS, math.ceil(MIN_IMAGES_SEEN / num))
     generator = torch.Generator().manual_seed(SEED)
     optimiser = torch.optim.Adam(network.parameters(), LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs * math.ceil(num / BATCH_SIZE))
-    with torch.enable_grad():
+    with torch.enable_grad(), _one_thread():
         for _ in range(epochs):
             for rows in torch.randperm(num, generator=generator).split(BATCH_SIZE):
                 optimiser.zero_grad()

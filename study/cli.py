@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
@@ -184,7 +184,10 @@ def _print_cells(store: Store, cells: list[Cell]) -> None:
 
 
 def _counted(conditions: Iterable[str]) -> str:
-    return ", ".join(f"{number} {condition}" for condition, number in Counter(conditions).most_common()) or "no cells"
+    from study.store import Condition  # noqa: PLC0415
+
+    counts = Counter(conditions)
+    return ", ".join(f"{counts[name]} {name}" for name in get_args(Condition) if counts[name]) or "no cells"
 
 
 def _print_summary(folders: list[Path], format: Format) -> None:

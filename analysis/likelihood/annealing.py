@@ -6,10 +6,11 @@ z₀ ~ f₀, z_t ~ T_t(· | z_{t−1}) with T_t leaving f_{β_t} invariant has t
     log w = Σ_t (β_t − β_{t−1}) [log p(x, z_{t−1}) − log f₀(z_{t−1})],      E w = p(x),
 
 so E log w ≤ log p(x): a stochastic lower bound. Run from β = 1 down to 0 from an *exact* draw of p(z|x), as a
-simulated pair (z, x) ~ p gives, the weight is unbiased for 1/p(x) and −log w a stochastic upper bound (Grosse, Ghahramani
-& Adams 2015, arXiv:1511.02543). Both hold for the mean weight of several chains, which tightens them. The gap falls as
-1/T in the number T of temperatures. Wu et al. 2017 (arXiv:1611.04273) evaluate decoders in this way: the schedule is
-theirs, a logistic function scaled to [0, 1], as are ten leapfrog steps and an acceptance of 0.65.
+simulated pair (z, x) ~ p gives, the weight is unbiased for 1/p(x) and −log w a stochastic upper bound (Grosse,
+Ghahramani & Adams 2015, arXiv:1511.02543). Both hold for the mean weight of several chains, which tightens them. The
+expected gap of single chains falls as 1/T in the number T of temperatures. Wu et al. 2017 (arXiv:1611.04273) evaluate
+decoders in this way: the schedule is theirs, a logistic function scaled to [0, 1], as are ten leapfrog steps and an
+acceptance of 0.65.
 
 The mean of a weight is exact only if T_t does not depend on the chain it moves, so step sizes are tuned on pilot chains
 and then fixed per temperature and image.
@@ -24,7 +25,7 @@ from typing import Self
 import torch
 from torch import Generator, Tensor
 
-from analysis.estimate import Estimate
+from analysis.estimate import Bound, Estimate
 from analysis.likelihood.hmc import LogDensity, hmc_transition
 
 TARGET_ACCEPTANCE = 0.65
@@ -42,7 +43,7 @@ class AnnealedEvidence:
 
     log_evidence: Tensor
     acceptance: Tensor
-    bound: str
+    bound: Bound
 
     def per_image(self) -> Tensor:
         """Estimate [B] from the mean weight of the chains of each image."""
@@ -55,7 +56,7 @@ class AnnealedEvidence:
         broken = int((~torch.isfinite(values)).sum())
         if broken:
             return Estimate.refused(f"annealed weights of {broken} images are not finite", len(values))
-        estimate = Estimate.mean(values, self.bound)  # type: ignore[arg-type]
+        estimate = Estimate.mean(values, self.bound)
         return replace(estimate, num_draws=self.log_evidence.numel())
 
 

@@ -5,8 +5,10 @@ For a density π(z) and a momentum p ~ N(0, I) the leapfrog map of step ε, repe
     p ← p + ½ε ∇log π(z),   z ← z + εp,   p ← p + ½ε ∇log π(z)
 
 is volume-preserving and, with p negated at its end, its own inverse. Accepting its end with probability
-min(1, exp(−ΔH)), H = −log π(z) + ½|p|², leaves π invariant whatever ε. A proposal whose energy is not a number is
-rejected.
+min(1, exp(−ΔH)), H = −log π(z) + ½|p|², leaves π invariant whatever ε, provided that ε is not chosen by the chain it
+moves. Each transition of each chain draws its ε within 20 % of the step size given: with a fixed one a trajectory may
+be close to a period of some dimension, which then does not move (Neal 2011, §3.2). A proposal whose energy is not a
+number is rejected.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from torch import Generator, Tensor
 
 LogDensity = Callable[[Tensor], Tensor]
 """Log-densities [C, B] (nats, float64) of C chains of B images at latents [C, B, *latent], differentiable."""
+
+STEP_JITTER = 0.2
 
 
 class Transition(NamedTuple):
@@ -43,9 +47,9 @@ def leapfrog(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Position and momentum [C, B, *latent] after ``num_steps`` steps, and log-densities [C, B] at start and end.
 
-    ``step_size`` broadcasts against [C, B].
+    ``step_size`` [B] or [C, B].
     """
-    step = step_size.to(position)[(...,) + (None,) * (position.ndim - 2)]
+    step = _over_latent(step_size.to(position), position)
     start, gradient = value_and_gradient(log_density, position)
     end = start
     for _ in range(num_steps):
@@ -60,17 +64,24 @@ def leapfrog(
 def hmc_transition(
     log_density: LogDensity, position: Tensor, step_size: Tensor, generator: Generator, num_steps: int
 ) -> Transition:
-    """One transition of every chain from ``position`` [C, B, *latent]; ``step_size`` broadcasts against [C, B]."""
+    """One transition of every chain from ``position`` [C, B, *latent]; ``step_size`` [B] or [C, B]."""
     noise = torch.randn(position.shape, dtype=position.dtype, generator=generator, device=generator.device)
     momentum = noise.to(position.device)
-    proposal, end_momentum, start, end = leapfrog(log_density, position, momentum, step_size, num_steps)
+    shape = 2, *position.shape[:2]
+    uniform, jitter = torch.rand(shape, dtype=torch.float64, generator=generator, device=generator.device).to(
+        position.device
+    )
+    step = step_size * (1 + STEP_JITTER * (2 * jitter - 1))
+    proposal, end_momentum, start, end = leapfrog(log_density, position, momentum, step, num_steps)
     log_ratio = end - _kinetic(end_momentum) - start + _kinetic(momentum)
     # NaN compares false and takes no part in the mean: it is a rejection.
     acceptance = log_ratio.clamp(max=0.0).exp().nan_to_num(nan=0.0)
-    uniform = torch.rand(acceptance.shape, dtype=torch.float64, generator=generator, device=generator.device)
-    accepted = uniform.to(position.device) < acceptance
-    accepted_latent = accepted[(...,) + (None,) * (position.ndim - 2)]
-    return Transition(torch.where(accepted_latent, proposal, position), acceptance)
+    accepted = _over_latent(uniform < acceptance, position)
+    return Transition(torch.where(accepted, proposal, position), acceptance)
+
+
+def _over_latent(values: Tensor, position: Tensor) -> Tensor:
+    return values[(...,) + (None,) * (position.ndim - 2)]
 
 
 def _kinetic(momentum: Tensor) -> Tensor:

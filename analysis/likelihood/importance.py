@@ -25,7 +25,7 @@ from pyro.ops.stats import fit_generalized_pareto
 from torch import Tensor
 from torch.distributions import Distribution
 
-from analysis.estimate import Estimate
+from analysis.estimate import Bound, Estimate
 from analysis.precision import ELEMENTS_PER_BLOCK, to_float64
 
 MIN_TAIL = 5
@@ -85,15 +85,14 @@ class ImportanceBounds:
             raise ValueError(f"expected one of the sizes {self.sizes}; got {size}: ask importance_bounds for it")
         return self.sizes.index(size)
 
-    def _mean(self, values: Tensor, bound: str) -> Estimate:
+    def _mean(self, values: Tensor, bound: Bound) -> Estimate:
         infinite = int((~torch.isfinite(values)).sum())
         if infinite:
             return Estimate.refused(f"weights of {infinite} images are all zero or not a number", len(values))
         share = float(self.unreliable.double().mean())
         threshold = tail_threshold(self.num_draws)
         flags = (f"unreliable: k̂ ≥ {threshold:.2g} or unknown for {share:.2%} of images",) if share else ()
-        estimate = Estimate.mean(values, bound, flags)  # type: ignore[arg-type]
-        return replace(estimate, num_draws=len(values) * self.num_draws)
+        return replace(Estimate.mean(values, bound, flags), num_draws=len(values) * self.num_draws)
 
 
 @torch.no_grad()
@@ -111,7 +110,7 @@ def log_importance_weights(
     (num_images,) = proposal.batch_shape
     twin = to_float64(proposal)
     block = max(ELEMENTS_PER_BLOCK // (num_images * max(math.prod(proposal.event_shape), 1)), 1)
-    log_weights = torch.empty(0)
+    blocks = []
     # Distributions take no generator: the global one is seeded and restored.
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
@@ -124,10 +123,8 @@ def log_importance_weights(
                         f"expected float64 log-densities {[len(z), num_images]} of {name}; got {value.dtype} "
                         f"{list(value.shape)}: sum them in float64 over the whole latent and image"
                     )
-            if not start:
-                log_weights = joint.new_empty(num_images, num_draws)
-            log_weights[:, start : start + len(z)] = (joint - conditional).T
-    return log_weights
+            blocks.append(joint - conditional)
+    return torch.cat(blocks).T
 
 
 def importance_bounds(log_weights: Iterable[Tensor], sizes: Sequence[int] = (1, 5, 50, 500, 5000)) -> ImportanceBounds:
@@ -137,14 +134,14 @@ def importance_bounds(log_weights: Iterable[Tensor], sizes: Sequence[int] = (1, 
         ValueError: if some K exceeds S, or S differs between chunks.
     """
     chunks, num_draws = [], 0
-    for chunk in log_weights:
+    for given in log_weights:
+        chunk = given.detach().double()
         num_draws = num_draws or chunk.shape[1]
         if chunk.shape[1] != num_draws or not 1 <= min(sizes) <= max(sizes) <= num_draws:
             raise ValueError(
                 f"expected the same number S of draws for every image and 1 ≤ K ≤ S; got S = {chunk.shape[1]} "
                 f"after {num_draws}, K = {tuple(sizes)}: draw more or leave out the larger K"
             )
-        chunk = chunk.detach().double()
         log_sum, log_sum_of_squares = chunk.logsumexp(1), (2 * chunk).logsumexp(1)
         effective = (2 * log_sum - log_sum_of_squares).exp()
         # Population variance over squared mean, made unbiased for the variance by S/(S − 1).
@@ -153,7 +150,8 @@ def importance_bounds(log_weights: Iterable[Tensor], sizes: Sequence[int] = (1, 
         chunks.append((bounds, effective, variance, pareto_shape(chunk)))
     if not chunks:
         raise ValueError("expected log-weights of at least one chunk of images; got none")
-    return ImportanceBounds(tuple(sizes), *(torch.cat(column) for column in zip(*chunks, strict=True)), num_draws)
+    bounds, effective, variance, shape = (torch.cat(column) for column in zip(*chunks, strict=True))
+    return ImportanceBounds(tuple(sizes), bounds, effective, variance, shape, num_draws)
 
 
 def tail_threshold(num_draws: int) -> float:

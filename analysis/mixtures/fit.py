@@ -23,6 +23,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn.functional import threshold_
 
 from analysis.mixtures.codes import Codes
 from analysis.mixtures.covariances import COVARIANCES, Components, CovarianceName, MixtureRefused
@@ -31,6 +32,7 @@ from analysis.mixtures.mixture import FittedMixture, GaussianMixture
 from analysis.mixtures.starts import cluster, one_hot
 
 CODES_PER_PARAMETER = 10
+NEGLIGIBLE = -80.0  # ln of a responsibility taken as zero: float32 exp is tens of times slower where it underflows
 ROUNDING = 16  # errors of this many units in the last place of the largest terms are no decrease
 
 
@@ -188,7 +190,8 @@ def _sweep(codes: Codes, density: Density, labels: Tensor | None = None) -> tupl
         if labels is None:
             log_joint = density.log_joint(features)
             peak = log_joint.amax(0)
-            responsibilities = (log_joint - peak).to(block.dtype).exp_()
+            responsibilities = (log_joint - peak).to(block.dtype).clamp_(min=NEGLIGIBLE).exp_()
+            threshold_(responsibilities, 2 * math.exp(NEGLIGIBLE), 0.0)
             total = responsibilities.sum(0)
             responsibilities /= total
             log_likelihood += (peak.to(torch.float64) + total.to(torch.float64).log()).sum()

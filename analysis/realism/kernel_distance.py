@@ -28,7 +28,7 @@ def squared_kernel_distance(x: Tensor, y: Tensor) -> Estimate:
     (Hoeffding 1948). Where the laws agree ζ₁ = 0; its estimate is kept at 0 or above, so that the error errs upward.
     """
     if x.shape != y.shape:
-        raise ValueError(f"expected features of one shape; got {tuple(x.shape)} and {tuple(y.shape)}: draw equally many")
+        raise ValueError(f"expected features of one shape; got {list(x.shape)} and {list(y.shape)}: draw equally many")
     left, right = flat(x), flat(y)
     num = len(left)
     if num < MIN_ROWS:

@@ -3,8 +3,8 @@ r"""Labels of samples by a classifier p(c | x): whether classes are kept, all dr
 * agreement: share of samples that the classifier gives the label they were drawn for. Its ceiling is the classifier's
   accuracy on real images, unless that label is the classifier's own answer on the image behind the sample;
 * class entropy H(p̄), p̄ = mean of p(· | x) over samples: log C where all classes are drawn equally often;
-* sample entropy, mean of H(p(· | x)), and confidence, mean of max_c p(c | x): how clear single samples are. A classifier
-  may be sure of what is no image at all: these two tell realism only beside distances to real images.
+* sample entropy, mean of H(p(· | x)), and confidence, mean of max_c p(c | x): how clear single samples are. A
+  classifier may be sure of what is no image at all: these tell realism only beside distances to real images.
 
 Entropies are in nats.
 """

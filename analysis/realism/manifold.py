@@ -1,13 +1,13 @@
 r"""Precision, recall, density and coverage: overlap of two samples' nearest-neighbour manifolds.
 
-B(x) is the open ball about x that reaches to its k-th nearest neighbour in x's own sample. For samples y₁ … y_M and real
-x₁ … x_N (Kynkäänniemi et al. 2019, arXiv:1904.06991; Naeem et al. 2020, arXiv:2002.09797):
+B(x) is the open ball about x that reaches to its k-th nearest neighbour in x's own sample. For samples y₁ … y_M and
+real x₁ … x_N (Kynkäänniemi et al. 2019, arXiv:1904.06991; Naeem et al. 2020, arXiv:2002.09797):
 
     precision   share of samples y in some B(x)            density    mean over y of (1/k) #{x: y in B(x)}
     recall      share of real x in some B(y)               coverage   share of real x whose B(x) holds some y
 
-For equal laws E density = 1 and E coverage = 1 − Π_{i=1}^{k} (N − i)/(N + M − i), whatever the law; precision and recall
-then depend on it: 0.47 for 10,000 draws in 1,000 dimensions. All four depend on k, N and M, and compare at equal ones.
+For equal laws E density = 1 and E coverage = 1 − Π_{i=1}^{k} (N − i)/(N + M − i), whatever the law; precision and
+recall depend on it: 0.47 for 10,000 draws in 1,000 dimensions. All four depend on k, N and M: compare at equal ones.
 """
 
 from __future__ import annotations

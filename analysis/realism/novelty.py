@@ -1,9 +1,9 @@
 r"""Novelty: distance of samples to the nearest training image, against that of real images that were not trained on.
 
 With d(x) = minₙ ‖x − xₙ‖ over training images, new images drawn from the data's own law have ratio
-E d(sample)/E d(held-out) = 1 and P(d(sample) < d(held-out)) = ½. Copies pull the ratio to 0. So does smoothing: the mean
-of several images is nearer to each than they are to one another, and a low ratio beside high realism is what tells
-copies.
+E d(sample)/E d(held-out) = 1 and P(d(sample) < d(held-out)) = ½. Copies pull the ratio to 0. So does smoothing:
+the mean of several images is nearer to each than they are to one another, and a low ratio beside high realism is what
+tells copies.
 """
 
 from __future__ import annotations

@@ -48,9 +48,9 @@ class Fit:
     images: int = 0
 
     @property
-    def images_per_second(self) -> float:
-        """Training throughput over all replicates."""
-        return self.images / self.seconds if self.seconds else float("nan")
+    def images_per_second(self) -> float | None:
+        """Training throughput over all replicates; None before the second update."""
+        return self.images / self.seconds if self.seconds else None
 
 
 def fit(

@@ -1,4 +1,4 @@
-"""Simulation-based calibration: the exact guide of a linear-Gaussian VAE, wrong guides, and the exactness of the band."""
+"""Simulation-based calibration: exact and wrong guides of a linear-Gaussian VAE, and the exactness of the band."""
 
 import math
 
@@ -32,7 +32,7 @@ def test_exact_guide_lies_inside_the_band():
     assert not calibration.rejects()
 
 
-# With 500 simulations the worst tail of these is below 1e-6; a σ that is 30 % off or a mean 0.3 σ off is just seen.
+# With 500 simulations a σ that is 30 % off has p = 1e-7 or less, so that these are far from the edge of detection.
 @pytest.mark.parametrize(("spread", "shift"), [(0.5, 0.0), (2.0, 0.0), (1.0, 0.5)])
 def test_wrong_guides_are_rejected(spread, shift):
     calibration = uniformity(spread, shift)
@@ -74,14 +74,14 @@ def test_band_has_its_level_in_every_dimension_at_once():
 def test_p_value_and_band_agree():
     generator = torch.Generator().manual_seed(1)
     decisions = []
-    for _ in range(60):
+    for _ in range(30):
         calibration = RankUniformity(torch.randint(DRAWS + 1, (40, 2), generator=generator), DRAWS)
         lower, upper = calibration.band(0.3)
         shares = calibration.counts / 40
         inside = ((shares >= lower - 1e-9) & (shares <= upper + 1e-9)).all()
         assert calibration.rejects(0.3) != inside
         decisions.append(inside)
-    assert 0 < sum(decisions) < 60
+    assert 0 < sum(decisions) < 30
 
 
 def test_ranks_are_counts_and_blocks_do_not_matter():

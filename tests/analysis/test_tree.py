@@ -97,7 +97,7 @@ def test_netcdf_round_trip_keeps_values_bounds_and_flags(tmp_path):
 
 def test_summary_combines_seeds_and_keeps_bounds_flags_and_refusals():
     whole = merge({"a": (config(2), tree(0, 1, 2))})
-    table = summary(whole).set_index(["split", "quantity"])
+    table = summary(whole).set_index(["row", "quantity"])
     values = next(iter(whole.values()))["aggregate"]["value"].sel(split="train", quantity="rate").values.ravel()
     row = table.loc["train", "rate"]
     assert row["mean"] == pytest.approx(values.mean())
@@ -111,7 +111,7 @@ def test_summary_combines_seeds_and_keeps_bounds_flags_and_refusals():
 
 
 def test_one_seed_says_that_its_error_is_monte_carlo_only():
-    table = summary(merge({"a": (config(2), tree(0))})).set_index(["split", "quantity"])
+    table = summary(merge({"a": (config(2), tree(0))})).set_index(["row", "quantity"])
     row = table.loc["train", "rate"]
     assert row["flags"] == ONE_SEED
     assert 0 < row["standard_error"] < 0.1

@@ -9,10 +9,19 @@ from torch import nn
 from analysis.aggregate import AggregatePosterior
 from models.vae import VAE
 from study.cell import Cell, Evaluate
-from study.measurement import encode, measure
+from study.data import ImageData
+from study.measurement import encode
+from study.measurement import measure as measure_data
 
-EVALUATE = Evaluate(draws=600, components=(1, 2), covariances=("diagonal",))
+EVALUATE = Evaluate(draws=600, components=(1, 2), covariances=("diagonal",), densities=(), importance=(), samples=0)
 IMAGES = (torch.rand(10, 1, 8, 8, generator=torch.Generator().manual_seed(0)) > 0.5).float()
+
+
+def measure(vae: VAE, train: torch.Tensor, held_out: torch.Tensor, evaluate: Evaluate, *, seed: int):
+    """Measures images without classes."""
+    labels = torch.zeros(len(train), dtype=torch.int64), torch.zeros(len(held_out), dtype=torch.int64)
+    data = ImageData("test", train, labels[0], held_out, labels[1], ("one",), "", "")
+    return measure_data(vae, data, data, evaluate, seed=seed)
 
 
 @pytest.fixture
@@ -56,7 +65,7 @@ def test_separated_posteriors_have_log_n_of_information(vae):
 
 
 def test_rate_and_distortion_are_those_of_the_objective(vae):
-    result = measure(vae, IMAGES, IMAGES, Evaluate(draws=20_000, components=(1,), covariances=("diagonal",)), seed=0)
+    result = measure(vae, IMAGES, IMAGES, EVALUATE.model_copy(update={"draws": 20_000}), seed=0)
     torch.manual_seed(0)
     with torch.no_grad():
         terms = Cell().new_objective()(vae.model, vae.guide, IMAGES.repeat(2_000, 1, 1, 1))

@@ -1,0 +1,102 @@
+"""Rate, information and the divergence of aggregate posterior and prior, on either split."""
+
+from __future__ import annotations
+
+import math
+
+from torch.distributions import Independent, Normal
+
+from analysis import divergence, information
+from analysis.estimate import Estimate
+from analysis.moments import moment_split
+from analysis.subsampling import subsampling_curve
+from analysis.total_correlation import dimensionwise_split
+from analysis.two_sample import median_bandwidth, squared_mmd, squared_sliced_wasserstein
+from study.measurement.replicate import Replicate, Split
+
+KERNEL_EVALUATIONS = 2 * 10**9
+"""Budget of the exact marginals: as many draws as N·D leave room for."""
+
+TWO_SAMPLE_DRAWS = 1_000
+SLOPE_REPEATS, SLOPE_DRAWS = 24, 50
+"""Fewer than 24 repeats leave the interval of the slope too short."""
+
+
+def estimates(replicate: Replicate, split: Split) -> dict[str, Estimate]:
+    """Estimates in nats, or in [0, 1]; those that need a factorised normal prior are refused for others."""
+    draws, from_prior = split.draws, split.from_prior
+    elbo = -split.distortion - draws.integrands()["rate"]
+    marginal = information.marginal_kl_interval(draws)
+    num = len(split.images)
+    return {
+        "rate": information.rate(draws),
+        "distortion": Estimate.mean(split.distortion, groups=draws.unit),
+        "elbo": Estimate.mean(elbo, "lower", groups=draws.unit),
+        "information": information.mutual_information(draws),
+        "information_upper": information.mutual_information_upper(draws),
+        "log_n": Estimate.exact(math.log(num), num),
+        "kl": divergence.kl_aggregate_to_prior(draws),
+        "kl_upper": marginal.upper,
+        "kl_lower": marginal.lower,
+        "kl_reverse": divergence.kl_prior_to_aggregate(from_prior),
+        "total_variation": divergence.total_variation(draws, from_prior),
+        "jensen_shannon": divergence.jensen_shannon(draws, from_prior),
+        "bhattacharyya": divergence.bhattacharyya_coefficient(draws, from_prior),
+        "log_ratio_auc": divergence.log_ratio_auc(draws, from_prior),
+        **_factorised(replicate, split),
+        **_two_sample(replicate, split),
+        "kl_slope_log_n": _slope(replicate, split),
+    }
+
+
+def held_out_estimates(replicate: Replicate) -> dict[str, Estimate]:
+    """Ends that held-out images certify against the aggregate of the training images."""
+    return {
+        "kl_certified_aggregate": information.marginal_kl_lower(replicate.unseen),
+        "information_certified_upper": information.mutual_information_upper(replicate.unseen),
+    }
+
+
+def _factorised(replicate: Replicate, split: Split) -> dict[str, Estimate]:
+    """Splits of KL(q_N ‖ p): moments and residual; total correlation and dimensions."""
+    names = ("kl_moments", "kl_residual", "kl_moments_diagonal", "total_correlation", "kl_dimensionwise")
+    prior = replicate.prior
+    if not (isinstance(prior, Independent) and isinstance(prior.base_dist, Normal)):
+        refusal = Estimate.refused("defined for a factorised normal prior", len(split.images))
+        return dict.fromkeys(names, refusal)
+    full = moment_split(split.aggregate, prior, split.z, split.draws)
+    diagonal = moment_split(split.aggregate, prior, split.z, split.draws, diagonal=True)
+    num = min(len(split.z), KERNEL_EVALUATIONS // (len(split.images) * split.aggregate.latent_dim))
+    if num < 2:
+        dims = [Estimate.refused("exact marginals at this N·D exceed the budget", len(split.images))] * 2
+    else:
+        dimensionwise = dimensionwise_split(split.aggregate, prior, split.z[:num], split.draws.first(num))
+        dims = [dimensionwise.total_correlation, dimensionwise.dimensionwise_kl]
+    return dict(zip(names, (full.gaussian_kl, full.residual_kl, diagonal.gaussian_kl, *dims), strict=True))
+
+
+def _two_sample(replicate: Replicate, split: Split) -> dict[str, Estimate]:
+    """Distances between one draw per image and as many draws of the prior."""
+    num = min(TWO_SAMPLE_DRAWS, len(split.images), len(replicate.prior_z))
+    codes, prior_z = split.codes.z[:num].flatten(1), replicate.prior_z[:num].flatten(1)
+    return {
+        "squared_mmd": squared_mmd(codes, prior_z, median_bandwidth(codes, prior_z)),
+        "squared_sliced_wasserstein": squared_sliced_wasserstein(codes, prior_z, replicate.generator(0)),
+    }
+
+
+def _slope(replicate: Replicate, split: Split) -> Estimate:
+    """Slope of KL(q_S ‖ p) in log |S|: −1 for disjoint bubbles, 0 for bubbles that coincide."""
+    num = len(split.images)
+    smallest = num // SLOPE_REPEATS
+    if smallest < 2:
+        return Estimate.refused(f"{SLOPE_REPEATS} disjoint subsets need more images", num)
+    curve = subsampling_curve(
+        split.aggregate,
+        replicate.prior,
+        (smallest, num),
+        num_repeats=SLOPE_REPEATS,
+        num_draws=SLOPE_DRAWS,
+        generator=replicate.generator(1),
+    )
+    return curve.slope()

@@ -1,0 +1,254 @@
+"""Laws over all density fits on codes of a known mixture, and the exact oracle of each."""
+
+import math
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
+
+from analysis.aggregate import AggregatePosterior
+from analysis.density_fits import DENSITY_FITS, Codes, DensityFit, DensityRefused, FittedDensity
+from analysis.density_fits.aggregate_kernel import AggregateKernel
+from analysis.density_fits.flow import FlowFit
+from analysis.density_fits.gaussian_mixture import GaussianMixtureFit
+from analysis.density_fits.second_stage import SecondStageFit
+from analysis.divergence import certified_gap
+from models.linear import LinearGaussianVAE
+
+NEEDS_ZUKO = "zuko builds the flows"
+SHORT = {"learning_rate": 5e-3, "batch_size": 128, "max_epochs": 12, "patience": 4}
+FITS: dict[str, DensityFit] = {
+    "aggregate_kernel": AggregateKernel(bandwidths=(1.0, 1.5, 2.0)),
+    "gaussian_mixture": GaussianMixtureFit(num_components=(1, 2, 4)),
+    "flow": FlowFit(num_transforms=2, hidden_width=32, **SHORT),
+    "second_stage": SecondStageFit(
+        latent_dim=2, hidden_width=32, num_importance=32, learning_rate=1e-2, batch_size=250, max_epochs=60, patience=15
+    ),
+}
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def truth() -> MixtureSameFamily:
+    """Two components of a plane, of different scales."""
+    loc = torch.tensor([[-2.0, 1.0], [2.0, 0.0]], dtype=torch.float64)
+    scale = torch.tensor([[0.7, 1.0], [1.0, 0.5]], dtype=torch.float64)
+    weights = torch.tensor([0.4, 0.6], dtype=torch.float64)
+    return MixtureSameFamily(Categorical(weights), Independent(Normal(loc, scale), 1))
+
+
+def codes(num: int, seed: int) -> Codes:
+    """Codes whose draws z follow ``truth``: loc from the mixture less a posterior variance of 0.2 in each dimension."""
+    generator = seeded(seed)
+    base = truth()
+    component = torch.multinomial(base.mixture_distribution.probs, num, replacement=True, generator=generator)
+    parts = base.component_distribution.base_dist
+    spread = (parts.scale[component].square() - 0.2).sqrt()
+    noise = torch.randn(num, 2, generator=generator, dtype=torch.float64)
+    loc = parts.loc[component] + spread * noise
+    return Codes.draw(loc, torch.full_like(loc, math.sqrt(0.2)), generator)
+
+
+@pytest.fixture(scope="module")
+def held_out() -> Codes:
+    return codes(2000, 2)
+
+
+@pytest.fixture(scope="module", params=list(FITS))
+def fitted(request, held_out) -> FittedDensity:
+    if request.param == "flow":
+        pytest.importorskip("zuko", reason=NEEDS_ZUKO)
+    return FITS[request.param].fit(codes(2000, 1), held_out, seeded(3))
+
+
+def test_every_fit_is_discovered_with_its_reference():
+    assert set(DENSITY_FITS) == set(FITS)
+    assert all(DENSITY_FITS[name] is type(fit) and fit.reference for name, fit in FITS.items())
+
+
+def test_score_comes_near_minus_the_entropy_and_never_above(fitted, held_out):
+    # Paired with the true density on the same images: KL(q ‖ r) = E[log q − log r] must be positive within 4 standard
+    # errors (about 0.02 nats here), and below 0.1 nats, which a wrong constant (log 2π, log N, log scale) exceeds.
+    z = held_out.z[fitted.held_out_images]
+    excess = truth().log_prob(z) - fitted.log_held_out
+    error = float(excess.std()) / math.sqrt(len(z))
+    assert -4 * error < float(excess.mean()) < 0.1 + 4 * error
+    score = fitted.held_out_score
+    assert score.n == score.num_draws == len(z) == 1000
+    assert score.value == pytest.approx(float(fitted.log_prob(z).mean()), abs=1e-9)
+
+
+def test_density_normalises_and_agrees_with_its_samples(fitted):
+    # Rectangle rule of a smooth density on a grid of step 0.1: exact to far below 1e-3. Moments of 20,000 draws against
+    # the grid's: 5 standard errors detect 0.05 in a mean. A bound on log r integrates to less than one.
+    axis = torch.arange(-9, 9, 0.1, dtype=torch.float64)
+    grid = torch.cartesian_prod(axis, axis)
+    mass = fitted.log_prob(grid).exp() * 0.01
+    if fitted.density.bound == "lower":
+        assert 0.9 < float(mass.sum()) < 1.005
+    else:
+        assert float(mass.sum()) == pytest.approx(1, abs=1e-3)
+    draws = fitted.sample(20_000, seeded(4))
+    mass = mass / mass.sum()
+    slack = 0.02 if fitted.density.bound == "lower" else 0.0
+    for function in (lambda z: z, torch.square, lambda z: z.prod(-1, keepdim=True), torch.tanh):
+        values = function(draws)
+        error = values.std(0) / math.sqrt(len(values))
+        assert bool(((values.mean(0) - mass @ function(grid)).abs() < 5 * error + slack).all())
+
+
+def test_shapes_and_dtypes_are_those_of_the_codes(fitted):
+    assert fitted.sample(7, seeded(0)).shape == (7, 2)
+    assert fitted.log_prob(fitted.sample(7, seeded(0))).dtype == torch.float64
+    assert torch.equal(fitted.sample(7, seeded(0)), fitted.sample(7, seeded(0)))
+    with pytest.raises(ValueError, match=r"z must be \[M, 2\] in torch.float64"):
+        fitted.log_prob(torch.zeros(3, 2))
+
+
+@pytest.mark.parametrize("name", list(FITS))
+def test_seeds_reproduce_and_the_process_generator_is_left_alone(name):
+    if name == "flow":
+        pytest.importorskip("zuko", reason=NEEDS_ZUKO)
+    training, others = codes(300, 5), codes(40, 6)
+    state = torch.get_rng_state()
+    first, second = (FITS[name].fit(training, others, seeded(7)) for _ in range(2))
+    assert torch.equal(state, torch.get_rng_state())
+    assert torch.equal(first.log_held_out, second.log_held_out)
+    kernel = FITS["aggregate_kernel"].fit(training, others, seeded(7))
+    assert torch.equal(first.held_out_images, kernel.held_out_images)
+
+
+@pytest.mark.parametrize("name", ["aggregate_kernel", "gaussian_mixture", "second_stage"])
+def test_latents_of_any_shape(name):
+
+    def spatial(num: int, seed: int) -> Codes:
+        loc = torch.randn(num, 3, 2, generator=seeded(seed), dtype=torch.float64)
+        return Codes.draw(loc, torch.ones_like(loc), seeded(seed + 1))
+
+    others = spatial(40, 6)
+    fit = SecondStageFit(hidden_width=8, max_epochs=1) if name == "second_stage" else FITS[name]
+    fitted = fit.fit(spatial(200, 8), others, seeded(7))
+    assert fitted.sample(5, seeded(0)).shape == (5, 3, 2)
+    assert fitted.log_prob(others.z).shape == (40,)
+
+
+def test_kernel_of_bandwidth_one_is_the_aggregate(held_out):
+    training = codes(500, 1)
+    fitted = AggregateKernel(bandwidths=(1.0,)).fit(training, held_out, seeded(0))
+    aggregate = AggregatePosterior(training.loc, training.scale)
+    torch.testing.assert_close(fitted.log_prob(held_out.z), aggregate.log_prob(held_out.z), rtol=0, atol=1e-12)
+    assert fitted.held_out_score.flags == ()
+
+
+def test_kernel_widens_where_bubbles_are_few_and_says_when_it_would_go_on(held_out):
+    fitted = AggregateKernel(bandwidths=(1.0, 1.5)).fit(codes(20, 1), held_out, seeded(0))
+    assert fitted.choices == {"bandwidth": 1.5}
+    assert fitted.held_out_score.flags == ("bandwidth = 1.5 is the largest tried",)
+
+
+def test_size_is_chosen_and_scored_on_different_images(held_out):
+    seen: list[Codes] = []
+
+    class Spy(AggregateKernel):
+        def fit_vectors(self, codes, choice, generator):
+            seen.append(choice)
+            return super().fit_vectors(codes, choice, generator)
+
+    fitted = Spy().fit(codes(50, 1), held_out, seeded(0))
+    reported = held_out.z[fitted.held_out_images]
+    assert len(seen[0]) + len(reported) == len(held_out)
+    assert not set(seen[0].z[:, 0].tolist()) & set(reported[:, 0].tolist())
+
+
+def test_mixture_finds_the_number_of_components(held_out):
+    fitted = FITS["gaussian_mixture"].fit(codes(2000, 1), held_out, seeded(3))
+    assert fitted.choices["num_components"] >= 2
+    with pytest.raises(DensityRefused, match="codes are"):
+        GaussianMixtureFit(covariance="full", num_components=(5,)).fit(codes(20, 1), held_out, seeded(0))
+
+
+@pytest.mark.parametrize("name", ["aggregate_kernel", "gaussian_mixture"])
+def test_certified_gap_stays_below_the_exact_divergence(name):
+    # Data shifted and widened from the model's own, so that KL(q_∞ ‖ p) is known. 4 standard errors of the estimate,
+    # about 0.1 nats here; the fit must reach two thirds of the exact value.
+    vae = LinearGaussianVAE.random(2, 6, gain=2.0, noise=1.0, seed=0)
+    shift = vae.weight.detach().sum(1)
+    exact = vae.exact(shift, 2.0 * vae.marginal().covariance_matrix.detach())
+    root = torch.linalg.cholesky(2.0 * vae.marginal().covariance_matrix.detach())
+
+    def encoded(num: int, seed: int) -> Codes:
+        noise = torch.randn(num, 6, generator=seeded(seed), dtype=torch.float64)
+        posterior = vae.posterior(vae.bias.detach() + shift + noise @ root.T).base_dist
+        return Codes.draw(posterior.loc.detach(), posterior.scale.detach(), seeded(seed + 100))
+
+    held_out = encoded(4000, 2)
+    fitted = FITS[name].fit(encoded(2000, 1), held_out, seeded(3))
+    z = held_out.z[fitted.held_out_images]
+    gap = certified_gap(fitted.log_held_out, vae.prior().log_prob(z).detach())
+    assert 2 / 3 * float(exact.marginal_kl) < gap.value < float(exact.marginal_kl) + 4 * gap.standard_error
+
+
+def test_second_stage_bounds_its_own_density():
+    # One latent, so that r(z) = ∫ N(u) N(z; g(u), γ²) du is a sum on a grid, exact to 1e-6. The bound lies below it
+    # within 5 standard errors, and its ancestral draws have the density's mean and variance.
+    base = truth()
+    fit = SecondStageFit(latent_dim=1, hidden_width=16, num_importance=16, **SHORT)
+    fitted = fit.fit(codes(1000, 1), codes(1000, 2), seeded(3))
+    density = fitted.density
+    u = torch.linspace(-8, 8, 4001, dtype=torch.float64)[:, None]
+    with torch.no_grad():
+        centres = density.standardisation.restore(density.networks.decoder(u))
+        scale = density.networks.log_gamma.exp() * density.standardisation.scale
+    log_weights = Normal(0, 1).log_prob(u).squeeze(1) + math.log(16 / 4000)
+    z = codes(500, 4).z
+    log_r = (log_weights[:, None] + Normal(centres[:, None], scale).log_prob(z).sum(-1)).logsumexp(0)
+    slack = log_r - fitted.log_prob(z)
+    error = float(slack.std()) / math.sqrt(len(z))
+    assert -5 * error < float(slack.mean()) < 0.2
+    draws = fitted.sample(20_000, seeded(5))
+    mean = log_weights.exp() @ centres
+    variance = log_weights.exp() @ centres.square() - mean.square() + scale.square()
+    assert bool(((draws.mean(0) - mean).abs() < 5 * (variance / 20_000).sqrt()).all())
+    torch.testing.assert_close(draws.var(0), variance, rtol=0.06, atol=0)
+    assert fitted.held_out_score.bound == "lower"
+    assert fitted.held_out_score.value < float(base.log_prob(z).mean()) + 0.3
+
+
+def test_affine_flow_of_a_gaussian_and_refusals():
+    pytest.importorskip("zuko", reason=NEEDS_ZUKO)
+    fitted = FlowFit(kind="affine", num_transforms=1, hidden_width=16, **SHORT).fit(
+        codes(500, 1), codes(100, 2), seeded(0)
+    )
+    z = fitted.sample(50, seeded(1))
+    assert bool(fitted.log_prob(z).isfinite().all())
+    wide = Codes(*torch.ones(3, 10, 300).unbind())
+    with pytest.raises(DensityRefused, match="D ≤ 256"):
+        FlowFit().fit(wide, wide, seeded(0))
+
+
+def test_constant_dimensions_and_mismatched_codes_are_refused():
+    still = Codes(*torch.ones(3, 10, 2, dtype=torch.float64).unbind())
+    with pytest.raises(DensityRefused, match="constant"):
+        SecondStageFit().fit(still, still, seeded(0))
+    with pytest.raises(ValueError, match="share one shape"):
+        Codes(torch.zeros(4, 2), torch.zeros(4, 3), torch.zeros(4, 2))
+    with pytest.raises(ValueError, match="at least 4 images"):
+        AggregateKernel().fit(codes(10, 1), codes(3, 1), seeded(0))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("order", ["import pyro; import_zuko()", "import_zuko(); import pyro"])
+def test_importing_zuko_leaves_validation_on(order):
+    pytest.importorskip("zuko", reason=NEEDS_ZUKO)
+    code = (
+        "from analysis.density_fits.flow import import_zuko\n"
+        "from torch.distributions import Distribution\n"
+        "import sys; assert 'zuko' not in sys.modules\n"
+        f"{order}\n"
+        "assert 'zuko' in sys.modules and Distribution._validate_args is True"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
