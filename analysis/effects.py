@@ -30,9 +30,10 @@ import pyro.distributions as dist
 import torch
 import xarray as xr
 from pyro import poutine
-from pyro.distributions.transforms import ExpTransform, LowerCholeskyAffine
+from pyro.distributions.transforms import AffineTransform, ComposeTransform, ExpTransform, LowerCholeskyAffine
 from pyro.infer import MCMC, NUTS
 from torch import Tensor
+from torch.distributions import Transform
 
 from analysis.divergence import RULE_OF_THREE, SATURATED
 from analysis.estimate import Estimate
@@ -84,8 +85,8 @@ def fit_effects(
     noise: Noise = "student_t",
     prior_scale: float = 1.0,
     num_chains: int = 4,
-    num_draws: int = 500,
-    num_warmup: int = 200,
+    num_draws: int = 300,
+    num_warmup: int = 150,
 ) -> xr.DataTree:
     """Posterior of the regression as an ArviZ tree.
 
@@ -199,29 +200,36 @@ def _model(design: Tensor, outcome: Tensor, noise: Noise, prior_scale: float) ->
     pyro.sample("outcome", likelihood.to_event(1), obs=outcome)
 
 
-def _whitening(design: Tensor, outcome: Tensor, prior_scale: float) -> LowerCholeskyAffine:
-    """The map from N(0, I) to the coefficients' normal posterior at the least-squares noise scale.
+def _whitening(design: Tensor, outcome: Tensor, prior_scale: float) -> dict[str, Transform]:
+    """By site, the map to it from coordinates in which the posterior is close to N(0, I).
 
-    NUTS then moves in nearly independent coordinates, however collinear log D and rate are.
+    Coefficients have their normal posterior at the least-squares noise scale, and log σ a standard deviation of about
+    1/√(2S). NUTS then needs few steps and no adapted mass matrix, however collinear log D and rate are.
     """
     identity = torch.eye(design.shape[1], dtype=design.dtype)
     residual = outcome - design @ torch.linalg.lstsq(design, outcome[:, None]).solution.squeeze(1)
     variance = residual.square().mean().clamp(min=torch.finfo(design.dtype).eps)
     covariance = torch.linalg.inv(design.T @ design / variance + identity / prior_scale**2)
-    return LowerCholeskyAffine(covariance @ design.T @ outcome / variance, torch.linalg.cholesky(covariance))
+    return {
+        "coefficients": LowerCholeskyAffine(
+            covariance @ design.T @ outcome / variance, torch.linalg.cholesky(covariance)
+        ),
+        "noise_scale": ComposeTransform(
+            [AffineTransform(0.5 * variance.log(), 1 / math.sqrt(2 * len(outcome))), ExpTransform()]
+        ),
+        "excess": ExpTransform(),
+    }
 
 
 def _chain(
-    model: Callable[[], None], whitening: LowerCholeskyAffine, seed: int, num_draws: int, num_warmup: int
+    model: Callable[[], None], whitening: dict[str, Transform], seed: int, num_draws: int, num_warmup: int
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Draws by name of one chain, and which of them diverged; the process-wide generator is left alone."""
-    transforms = {"coefficients": whitening, "noise_scale": ExpTransform(), "excess": ExpTransform()}
     with torch.random.fork_rng(devices=[]), pyro.validation_enabled(False):
         torch.default_generator.manual_seed(seed)
-        sites = list(poutine.trace(model).get_trace().stochastic_nodes)
-        shapes = {name: whitening.loc.shape if name == "coefficients" else () for name in sites}
-        kernel = NUTS(model, transforms={name: transforms[name].inv for name in sites})
-        start = {name: 4 * torch.rand(shape, dtype=whitening.loc.dtype) - 2 for name, shape in shapes.items()}
+        sites = dict(poutine.trace(model).get_trace().iter_stochastic_nodes())
+        start = {name: 4 * torch.rand(node["fn"].shape(), dtype=torch.float64) - 2 for name, node in sites.items()}
+        kernel = NUTS(model, transforms={name: whitening[name].inv for name in start}, adapt_mass_matrix=False)
         mcmc = MCMC(kernel, num_draws, warmup_steps=num_warmup, initial_params=start, disable_progbar=True)
         mcmc.run()
     draws = {name: value.numpy() for name, value in mcmc.get_samples().items()}

@@ -23,7 +23,6 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn.functional import threshold_
 
 from analysis.mixtures.codes import Codes
 from analysis.mixtures.covariances import COVARIANCES, Components, CovarianceName, MixtureRefused
@@ -191,7 +190,7 @@ def _sweep(codes: Codes, density: Density, labels: Tensor | None = None) -> tupl
             log_joint = density.log_joint(features)
             peak = log_joint.amax(0)
             responsibilities = (log_joint - peak).to(block.dtype).clamp_(min=NEGLIGIBLE).exp_()
-            threshold_(responsibilities, 2 * math.exp(NEGLIGIBLE), 0.0)
+            torch.threshold_(responsibilities, 2 * math.exp(NEGLIGIBLE), 0.0)
             total = responsibilities.sum(0)
             responsibilities /= total
             log_likelihood += (peak.to(torch.float64) + total.to(torch.float64).log()).sum()

@@ -66,6 +66,7 @@ def test_chains_mix_and_arviz_reads_the_tree(student):
     assert az.plot_forest(student) is not None
 
 
+@pytest.mark.slow
 def test_normal_model_agrees_with_its_exact_posterior():
     # With wide priors the coefficients' mean is the least-squares one and their variance E[σ²|y] (XᵀX)⁻¹, with the
     # one-dimensional posterior of σ by quadrature. Detects 5 Monte Carlo standard errors: 0.15 posterior sd in means.
