@@ -21,7 +21,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import arviz as az
 import numpy as np
@@ -227,7 +227,7 @@ def _chain(
     """Draws by name of one chain, and which of them diverged; the process-wide generator is left alone."""
     with torch.random.fork_rng(devices=[]), pyro.validation_enabled(False):
         torch.default_generator.manual_seed(seed)
-        sites = dict(poutine.trace(model).get_trace().iter_stochastic_nodes())
+        sites: dict[str, Any] = dict(poutine.trace(model).get_trace().iter_stochastic_nodes())
         start = {name: 4 * torch.rand(node["fn"].shape(), dtype=torch.float64) - 2 for name, node in sites.items()}
         kernel = NUTS(model, transforms={name: whitening[name].inv for name in start}, adapt_mass_matrix=False)
         mcmc = MCMC(kernel, num_draws, warmup_steps=num_warmup, initial_params=start, disable_progbar=True)
