@@ -187,12 +187,12 @@ def resolve_device(device: str) -> str:
 
 
 def resolve_workers(workers: str, cells: int, device: str) -> int:
-    """A number of worker processes, at most one for each cell; ``auto`` is one on CUDA, else one for every two threads.
+    """A number of worker processes, at most one for each cell; ``auto`` is one on CUDA, else one for each thread.
 
-    A worker costs seconds to start, and cells in one process share their compiled programs.
+    A worker costs seconds to start, so that each has two cells at least; small networks leave a second thread idle.
     """
     if workers == "auto":
-        return 1 if device == "cuda" else max(1, min(cells, torch.get_num_threads() // 2))
+        return 1 if device == "cuda" else max(1, min(cells // 2, torch.get_num_threads()))
     if not workers.isdecimal() or int(workers) < 1:
         raise ConfigurationError(f"--workers is a positive integer or auto; got {workers!r}")
     return min(int(workers), max(1, cells))

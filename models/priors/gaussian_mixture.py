@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from typing import final, override
 
-import pyro.distributions as dist
 import torch
 from pyro.distributions import TorchDistribution
 from torch import nn
 from torch.nn.functional import softplus
 
 from models.context import Context
-from models.distributions import Normal
+from models.distributions import NormalMixture
 from models.priors._base import Prior
 
 _UNIT = math.log(math.e - 1.0)
@@ -36,5 +35,4 @@ class GaussianMixture(Prior):
 
     @override
     def forward(self) -> TorchDistribution:
-        components = Normal(self.loc, softplus(self.raw_scale + _UNIT) + 1e-4).to_event(len(self.latent_shape))
-        return dist.MixtureSameFamily(dist.Categorical(logits=self.logits), components)
+        return NormalMixture(self.logits, self.loc, softplus(self.raw_scale + _UNIT) + 1e-4)

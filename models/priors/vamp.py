@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import final, override
 
-import pyro.distributions as dist
 import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor, nn
 
 from models.context import Context
+from models.distributions import mixture
 from models.posteriors import Posterior
 from models.priors._base import Prior
 
@@ -43,7 +43,7 @@ class Vamp(Prior):
     @override
     def forward(self) -> TorchDistribution:
         (posterior,) = self._posterior
-        return dist.MixtureSameFamily(dist.Categorical(logits=self.logits), posterior(self.pseudo_inputs))
+        return mixture(self.logits, posterior(self.pseudo_inputs))
 
 
 def _start(context: Context, components: int) -> Tensor:
