@@ -12,6 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from analysis.density_fits import DENSITY_FITS
 from models.registry import UnknownName
 from study.cell import Cell
 from study.design import SECTIONS, Study, presets
@@ -24,6 +25,7 @@ def catalogue(what: str | None) -> RenderableType:
     tables: Mapping[str, Callable[[], Table]] = {
         "presets": _presets,
         **{f"{kind}s": partial(_family, kind) for kind in FAMILIES},
+        "densities": _densities,
         "settings": _settings,
     }
     if what is None:
@@ -62,6 +64,13 @@ def _family(kind: str) -> Table:
             f"{kind}.{option.name}={_written(option.default)}" for option in registry.options(name).values()
         )
         _add(table, name, options, _first_line(registry[name]), registry.reference(name))
+    return table
+
+
+def _densities() -> Table:
+    table = _table("densities fitted to codes (evaluate.densities)", "name", "description", "reference")
+    for name, fit in DENSITY_FITS.items():
+        _add(table, name, _first_line(fit), fit.reference)
     return table
 
 

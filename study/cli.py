@@ -159,7 +159,7 @@ def list_(
     what: Annotated[
         str | None,
         typer.Argument(
-            metavar="[presets|priors|posteriors|likelihoods|networks|objectives|datasets|settings]",
+            metavar="[presets|priors|posteriors|likelihoods|networks|objectives|datasets|densities|settings]",
             help="One kind; all where none is named.",
         ),
     ] = None,
