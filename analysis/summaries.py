@@ -73,7 +73,7 @@ def _combined(cell: xr.Dataset) -> dict[str, object] | None:
 
 
 OVERVIEW = {
-    "log p(x) ≥": ("aggregate", "held_out", "log_px_100"),
+    "log p(x) ≥": ("aggregate", "held_out", "log_px"),
     "rate R": ("aggregate", "train", "rate"),
     "I_N": ("aggregate", "train", "information"),
     "log N": ("aggregate", "train", "log_n"),

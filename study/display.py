@@ -43,7 +43,7 @@ def figures(report: Report) -> str:
 def _ending(outcome: Outcome) -> str:
     match outcome.status:
         case "stored":
-            return f"stored after {outcome.seconds:.1f} s"
+            return f"stored after {outcome.seconds:.1f} s" + (f" ({outcome.message})" if outcome.message else "")
         case "present":
             return "already stored"
         case "busy":

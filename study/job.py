@@ -6,7 +6,7 @@ What crosses between processes is a configuration, reports of progress, and a sh
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -95,7 +95,12 @@ def compute(job: Job, channel: Channel) -> Outcome:
                 raise
             store.fail(job.cell, error, command=job.command)
             return Outcome(key, "failed", store.failure(key)["message"], time.perf_counter() - start)
-        return Outcome(key, "stored", seconds=seconds)
+        return Outcome(key, "stored", _engine(result.details), seconds)
+
+
+def _engine(details: Mapping[str, Any]) -> str:
+    """Which engine trained the cell, and why."""
+    return f"{details['engine']}: {details['engine_reason']}" if "engine" in details else ""
 
 
 def _report(key: str, channel: Channel) -> Report:

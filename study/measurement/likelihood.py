@@ -42,9 +42,10 @@ def bounds(replicate: Replicate, sizes: Sequence[int]) -> ImportanceBounds:
 
 
 def estimates(result: ImportanceBounds) -> dict[str, Estimate]:
-    """Bounds by K, the leading bias at the largest, and the share of images whose weights have not settled."""
+    """Bounds by K and the best of them, that one's leading bias, and the share of images with unsettled weights."""
     largest = max(result.sizes)
     return {f"log_px_{size}": result.estimate(size) for size in result.sizes} | {
+        "log_px": result.estimate(largest),
         "log_px_bias": result.bias(largest),
         "log_px_unreliable_share": result.unreliable_share(),
     }
