@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 import xarray as xr
+from scipy import stats
 
 from analysis.tree import ROWS, UNDEFINED
 
@@ -22,12 +23,13 @@ ONE_SEED = "one seed: Monte Carlo error only"
 COLUMNS = ["prior", "latent_dim", "group", "row", "quantity"]
 """What identifies an estimate: ``row`` is a split, a source of samples or a fitted density, by group."""
 
-_FIELDS = ["mean", "standard_error", "seeds", "n", "num_draws", "bound", "flags"]
+_FIELDS = ["mean", "standard_error", "lower", "upper", "seeds", "n", "num_draws", "bound", "flags"]
 
 
 def summary(trees: Mapping[str, xr.DataTree]) -> pd.DataFrame:
-    """One row per tree (``prior``: its label), latent dimension and estimate: mean over seeds, standard error, seeds,
-    images ``n``, draws, bound and flags. Trees are merged along ``latent_dim``."""
+    """One row per tree (``prior``: its label), latent dimension and estimate: mean over seeds, standard error, 95 %
+    interval (Student-t over seeds), seeds, images ``n``, draws, bound and flags. Trees are merged along ``latent_dim``.
+    """
     rows = [row for label, tree in trees.items() for row in _rows(label, tree)]
     return pd.DataFrame(rows, columns=[*COLUMNS, *_FIELDS])
 
@@ -60,10 +62,13 @@ def _combined(cell: xr.Dataset) -> dict[str, object] | None:
         mean, error = float(finite.mean()), float(finite.std(ddof=1) / math.sqrt(len(finite)))
     if len(finite) == 1 and error > 0:
         flags.append(ONE_SEED)
+    half = error * float(stats.t.ppf(0.975, len(finite) - 1)) if len(finite) > 1 else 1.96 * error
     chosen = int(np.flatnonzero(np.isfinite(values))[0]) if len(finite) else 0
     return {
         "mean": mean,
         "standard_error": error,
+        "lower": mean - half,
+        "upper": mean + half,
         "seeds": len(finite),
         "n": int(cell["n"].values[chosen]),
         "num_draws": int(cell["num_draws"].values[chosen]),

@@ -144,8 +144,8 @@ def _donsker_varadhan(log_odds_x: Tensor, log_odds_y: Tensor) -> Estimate:
 
 
 def _log_odds(classifier: ClassifierMixin, rows: np.ndarray) -> Tensor:
-    negative, positive = classifier.predict_log_proba(rows).T
-    return torch.from_numpy(np.asarray(positive - negative, dtype=np.float64))
+    negative, positive = torch.from_numpy(np.asarray(classifier.predict_proba(rows), dtype=np.float64)).unbind(1)
+    return positive.log() - negative.log()
 
 
 def _halves(rows: Tensor, generator: Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from analysis.density_fits import FittedDensity
 from analysis.estimate import Estimate
+from analysis.geometry.margins import label_flip_rate
 from analysis.realism.frechet import squared_frechet
 from analysis.realism.kernel_distance import squared_kernel_distance
 from analysis.realism.labels import class_entropy, confidence, label_agreement, sample_entropy
@@ -88,9 +89,12 @@ def _source(
 
 
 def _label_agreement(replicate: Replicate, loc: Tensor, labels: Tensor, classifier: Classifier) -> dict[str, Estimate]:
-    """Share of decode(μ(x) + s ε) that the classifier gives the label of x, by s."""
+    """Share of decode(μ(x) + s ε) that the classifier gives the label of x, by s, and the share of μ(x) + s ε whose
+    nearest centre has another label, which the margins predict."""
     agreement = {}
     for index, scale in enumerate(NOISE_SCALES):
         images, own = local_sample(replicate.vae, loc, scale, 1, replicate.generator(4 + index))
         agreement[f"label_agreement_{scale:g}"] = label_agreement(classifier.probabilities(images), labels[own], own)
+        generator = replicate.generator(10 + index)
+        agreement[f"predicted_flips_{scale:g}"] = label_flip_rate(loc, labels, scale, 1, generator)
     return agreement

@@ -123,7 +123,7 @@ def tutorial(network: str, batch: int, data: Tensor) -> Run:
     return run
 
 
-def peer(script: str, packages: list[str], network: str, batch: int) -> Run:
+def peer(script: str, packages: list[str], batch: int) -> Run:
     """A peer in an environment of its own, which prints the seconds of its updates."""
 
     def run(updates: int) -> float:
@@ -179,7 +179,8 @@ def main() -> None:
                 "ours, compiled, 4 seeds together": ours(network, batch, data, engine="compiled", seeds=4),
             }
             if arguments.peers and network.startswith("mlp"):
-                contenders["NumPyro fori_loop"] = peer("numpyro_loop.py", ["numpyro", "jax"], network, batch)
+                contenders["NumPyro fori_loop"] = peer("numpyro_loop.py", ["numpyro", "jax"], batch)
+                contenders["pythae"] = peer("pythae_loop.py", ["pythae", "setuptools<81"], batch)
             results = measure(contenders, updates, rounds)
             base = results["plain PyTorch loop"][0]
             print(f"\n{network}, batch {batch}")
