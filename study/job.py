@@ -100,7 +100,7 @@ def compute(job: Job, channel: Channel) -> Outcome:
 
 def _engine(details: Mapping[str, Any]) -> str:
     """Which engine trained the cell, and why."""
-    return f"{details['engine']}: {details['engine_reason']}" if "engine" in details else ""
+    return f"{details['engine']}: {details['engine_reason']}" if "engine_reason" in details else ""
 
 
 def _report(key: str, channel: Channel) -> Report:

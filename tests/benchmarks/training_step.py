@@ -15,7 +15,6 @@ import argparse
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -127,11 +126,10 @@ def peer(script: str, packages: list[str], batch: int) -> Run:
     """A peer in an environment of its own, which prints the seconds of its updates."""
 
     def run(updates: int) -> float:
-        with tempfile.TemporaryDirectory() as folder:
-            command = ["uv", "run", "--no-project", "--python", "3.12"]
-            command += [flag for package in packages for flag in ("--with", package)]
-            command += ["python", str(HERE / script), str(batch), str(updates)]
-            done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+        command = ["uv", "run", "--no-project", "--python", sys.executable]
+        command += [flag for package in packages for flag in ("--with", package)]
+        command += ["python", str(HERE / script), str(batch), str(updates)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(done.stderr.strip().splitlines()[-1])
         return float(done.stdout.split()[-1])
