@@ -143,7 +143,8 @@ def test_strided_codes_and_points():
     loc, scale = trained_codes(40, 12)
     z, _ = draws(loc, scale, 9)
     strided = mixture_log_density(z.T.contiguous().T, [(loc.T.contiguous().T, torch.ones(1, 1).expand(40, 12))])
-    torch.testing.assert_close(strided, mixture_log_density(z, [(loc, torch.ones(40, 12))]), rtol=0, atol=0)
+    # Threads take tiles as they come, so that sums agree to rounding and not to the bit.
+    torch.testing.assert_close(strided, mixture_log_density(z, [(loc, torch.ones(40, 12))]), rtol=1e-8, atol=1e-8)
 
 
 def test_thread_count_does_not_matter():

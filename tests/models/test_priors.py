@@ -127,6 +127,10 @@ def test_vamp_is_the_aggregate_posterior_of_its_pseudo_inputs():
     prior = build("vamp", (2,))
     z = torch.randn(30, 2)
     with torch.no_grad():
+        assert prior.pseudo_inputs.min() >= 0
+        assert prior.pseudo_inputs.max() <= 1
+        prior.raw_inputs.fill_(100.0)
+        assert prior.pseudo_inputs.max() == 1
         q = prior.posterior_for_tests(prior.pseudo_inputs)
         expected = q.log_prob(z[:, None]).logsumexp(1) - math.log(len(prior.pseudo_inputs))
         assert torch.allclose(prior().log_prob(z), expected, atol=1e-5)

@@ -62,7 +62,7 @@ RUNNERS = """
 
 
     def slow(*args, **kwargs):
-        return run(*args, **kwargs, pause=0.3)
+        return run(*args, **kwargs, pause=0.6)
 """
 
 
@@ -157,7 +157,7 @@ def test_a_signal_stops_at_a_safe_point_and_the_next_run_resumes(store, jobs, ru
     handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
 
     def interrupt_at_third_report(event):
-        if isinstance(event.what, Progress) and event.what.done == 2:
+        if isinstance(event.what, Progress) and event.what.done == 1:
             os.kill(os.getpid(), signum)
 
     with pytest.raises(Interrupted, match="the same command resumes") as caught:
@@ -222,7 +222,7 @@ def test_a_pool_computes_what_one_process_computes_with_its_threads_divided(stor
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_a_pool_after_its_cells_have_saved(store, jobs, runners, signum):
     def interrupt_at_a_report(event):
-        if isinstance(event.what, Progress) and event.what.done == 2:
+        if isinstance(event.what, Progress) and event.what.done == 1:
             os.kill(os.getpid(), signum)
 
     many = jobs(2, 4, 6, 8, 10, 12, runner=runners.slow)

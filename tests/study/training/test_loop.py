@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from models import noise
 from study.cell import Cell, Train
 from study.data import redraw
 from study.errors import DataError, TrainingFailed
@@ -15,7 +16,9 @@ from study.training import Fit, fit
 from study.training import fit as fit_function
 from study.training.batches import Batches
 from study.training.checkpoint import FILE_NAME
+from study.training.evaluation import HeldOut
 from study.training.schedule import latent_scale, learning_rate
+from study.training.step import pure_pyro
 
 GREY = torch.rand(70, 1, 8, 8, generator=torch.Generator().manual_seed(1))
 HELD_OUT = torch.rand(30, 1, 8, 8, generator=torch.Generator().manual_seed(2)).bernoulli()
@@ -135,8 +138,6 @@ def test_early_stopping_keeps_the_best_parameters():
     result, _ = run({"epochs": 200, "patience": 3, "learning_rate": 0.05})
     held_out = [min(row) for row in zip(*result.curves["held_out_loss"], strict=True)]
     assert len(result.curves["loss"]) < 200
-    from study.training.evaluation import HeldOut
-
     cell = Cell.from_config({"latent_dim": 3, "network": {"name": "mlp", "hidden": [32]}})
     vaes = []
     for seed in range(2):
@@ -145,6 +146,16 @@ def test_early_stopping_keeps_the_best_parameters():
     train = Train(epochs=200, batch_size=16, engine="eager", patience=3, learning_rate=0.05)
     fit_function(vaes, cell.new_objective(), images, HELD_OUT, train)
     assert HeldOut(vaes, cell.new_objective(), HELD_OUT, patience=None).evaluate() == pytest.approx(held_out, rel=1e-6)
+
+
+def test_held_out_loss_is_the_negative_elbo_whatever_beta():
+    cell = Cell.from_config({"latent_dim": 3, "network": {"name": "mlp", "hidden": [32]}})
+    vae, objective = cell.new_vae((1, 8, 8)), cell.new_objective()
+    (loss,) = HeldOut([vae], objective, HELD_OUT, patience=None).evaluate()
+    draws = [torch.randn(30, 3, generator=torch.Generator().manual_seed(0))]
+    with torch.no_grad(), noise.replay(draws), pure_pyro():
+        terms = objective(vae.model, vae.guide, HELD_OUT)
+    assert loss == pytest.approx(float((terms.rate + terms.distortion).mean()), rel=1e-6)
 
 
 def test_beta_trades_rate_for_distortion():
