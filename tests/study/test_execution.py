@@ -157,7 +157,7 @@ def test_a_signal_stops_at_a_safe_point_and_the_next_run_resumes(store, jobs, ru
     handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
 
     def interrupt_at_third_report(event):
-        if isinstance(event.what, Progress) and event.what.done == 1:
+        if isinstance(event.what, Progress) and event.what.done == 2:
             os.kill(os.getpid(), signum)
 
     with pytest.raises(Interrupted, match="the same command resumes") as caught:
