@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from analysis.estimate import Estimate
 from analysis.mixtures import select_gaussian_mixture
 from analysis.tree import Measured
 from models.vae import VAE
@@ -39,8 +40,8 @@ def measure(vae: VAE, data: ImageData, grey: ImageData, evaluate: Evaluate, *, s
     if evaluate.samples:
         try:
             classifier = Classifier.of(grey.to("cpu")).to(data.images.device)
-        except Unclassifiable:
-            pass
+        except Unclassifiable as reason:
+            estimates["held_out"]["classifier_accuracy"] = Estimate.refused(str(reason))
         else:
             tables["realism"] = realism.estimates(replicate, fits, grey, classifier, evaluate.samples)
             estimates["held_out"]["classifier_accuracy"] = classifier.accuracy

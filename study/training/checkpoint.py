@@ -1,7 +1,7 @@
 """Checkpoint: one safetensors file that holds a training run between two updates, its JSON header included.
 
 Tensors: the state, the best parameters so far, the generators' states. Header: position (epoch, batch within it),
-engine, curves, and the fingerprint of the run, so that a checkpoint of another configuration is never loaded. Written
+engine and curves. A checkpoint whose tensors are not those of the run is refused by ``State.copy_from``. Written
 aside, flushed to disk and renamed, so that a crash leaves the previous one whole.
 """
 

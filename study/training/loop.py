@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Sequence
@@ -235,7 +234,7 @@ class _Run:
             "images": self.fit.images,
             "held_out": self.held_out.header(),
         }
-        Checkpoint(tensors, json.loads(json.dumps(header))).save(self.workspace)
+        Checkpoint(tensors, header).save(self.workspace)
         self.last_save = time.monotonic()
 
     def _restore(self, saved: Checkpoint) -> None:
