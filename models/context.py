@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from models.networks import Network
+
+Support = Literal["real", "sphere"]
+"""Where latents live: ℝ^D, or the unit sphere of the flattened latent, whose densities are per surface and not per
+volume."""
 
 
 @dataclass(frozen=True, slots=True)

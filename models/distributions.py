@@ -23,8 +23,9 @@ class Normal(dist.Normal):
 
 
 class NormalMixture(TorchDistribution):
-    r"""Mixture Σ_k w_k N(z; m_k, diag s_k²): logits ``(K,)``, loc and scale ``(K, *event_shape)``.
+    r"""Mixture Σ_k w_k N(z; m_k, diag s_k²): logits ``(*batch, K)``, loc and scale ``(K, *event_shape)``.
 
+    The elements of a batch share the components and have weights of their own; a logit of −∞ leaves one out.
     The quadratic forms are z² · s⁻² − 2 z · m s⁻² + Σ m² s⁻², two matrix products in place of a broadcast over
     ``(batch, K, D)``. In single precision that cancels to about 1e-7 of ‖z/s‖², which a gradient does not notice;
     evaluation runs in double precision.
@@ -35,7 +36,7 @@ class NormalMixture(TorchDistribution):
 
     def __init__(self, logits: Tensor, loc: Tensor, scale: Tensor) -> None:
         self.logits, self.loc, self.scale = logits, loc, scale
-        super().__init__(torch.Size(), loc.shape[1:], validate_args=False)
+        super().__init__(logits.shape[:-1], loc.shape[1:], validate_args=False)
 
     @constraints.dependent_property
     def support(self) -> constraints.Constraint:
@@ -44,9 +45,7 @@ class NormalMixture(TorchDistribution):
 
     def expand(self, batch_shape: torch.Size | list[int] | tuple[int, ...], _instance: object = None) -> NormalMixture:
         """The same mixture, independently for each element of ``batch_shape``."""
-        twin = NormalMixture(self.logits, self.loc, self.scale)
-        twin._batch_shape = torch.Size(batch_shape)
-        return twin
+        return NormalMixture(self.logits.expand(torch.Size(batch_shape) + self.logits.shape[-1:]), self.loc, self.scale)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log-density of ``value`` ``(…, *event_shape)`` in nats, ``(…,)``."""
@@ -56,13 +55,12 @@ class NormalMixture(TorchDistribution):
         with torch.autocast(z.device.type, enabled=False):
             quadratic = z.square() @ precision.T - 2 * z @ (loc * precision).T + (loc.square() * precision).sum(1)
         normaliser = scale.log().sum(1) + 0.5 * loc.shape[1] * math.log(2 * math.pi)
-        return (self.logits.log_softmax(0) - 0.5 * quadratic - normaliser).logsumexp(-1)
+        return (self.logits.log_softmax(-1) - 0.5 * quadratic - normaliser).logsumexp(-1)
 
     def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
         """Draws of shape ``sample_shape + batch_shape + event_shape``, without gradient."""
         with torch.no_grad():
-            shape = torch.Size(sample_shape) + self.batch_shape
-            component = torch.distributions.Categorical(logits=self.logits).sample(shape)
+            component = torch.distributions.Categorical(logits=self.logits).sample(torch.Size(sample_shape))
             return torch.normal(self.loc[component], self.scale[component])
 
 

@@ -4,7 +4,9 @@ r"""VAE: the Pyro model/guide pair p(z) p(x|z), q(z|x), with one plate over imag
     guide:  z_n ~ q(z | x_n)
 
 ``latent_scale`` multiplies the log-densities of z in both, so that any ELBO becomes the β-ELBO
-E_q[log p(x|z)] − β KL(q ‖ p) (Higgins et al. 2017). It belongs to training: evaluation leaves it at 1.
+E_q[log p(x|z)] − β KL(q ‖ p) (Higgins et al. 2017). It belongs to training: evaluation leaves it at 1. So does what a
+prior made of training images hides from them (:meth:`~models.priors.Prior.for_training`): in evaluation mode,
+``vae.eval()``, the model is p(z) itself.
 """
 
 from __future__ import annotations
@@ -26,6 +28,12 @@ class VAE(nn.Module):
 
     def __init__(self, prior: Prior, posterior: Posterior, likelihood: Likelihood) -> None:
         super().__init__()
+        if prior.support != posterior.support:
+            raise ValueError(
+                f"prior {_name(prior)} lives on the {prior.support} space and posterior {_name(posterior)} on the "
+                f"{posterior.support} one, which gives an infinite KL; prior=hypersphere goes with "
+                "posterior=von_mises_fisher, and neither with parts on the real space"
+            )
         self.posterior = posterior
         self.likelihood = likelihood
         self.prior = prior
@@ -35,7 +43,7 @@ class VAE(nn.Module):
         pyro.module("vae", self)
         with pyro.plate("images", len(images)):
             with poutine.scale(scale=latent_scale):
-                z = pyro.sample("z", self.prior())
+                z = pyro.sample("z", self.prior.for_training(images) if self.training else self.prior())
             pyro.sample("x", self.likelihood(z), obs=images)
         return z
 
@@ -44,3 +52,8 @@ class VAE(nn.Module):
         pyro.module("vae", self)
         with pyro.plate("images", len(images)), poutine.scale(scale=latent_scale):
             return pyro.sample("z", self.posterior(images))
+
+
+def _name(part: nn.Module) -> str:
+    """The part's name in a configuration: the stem of its file."""
+    return type(part).__module__.rpartition(".")[2]

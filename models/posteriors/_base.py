@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from pyro.distributions import TorchDistribution
 from torch import Tensor, nn
 
-from models.context import Context
+from models.context import Context, Support
+
+UNIT = math.log(math.e - 1.0)
+"""softplus(UNIT) = 1: scales are softplus(s + UNIT), so that s = 0 gives 1 and large s cannot overflow as exp would."""
 
 
 class Posterior(nn.Module, ABC):
-    """Maps images ``(B, *image_shape)`` to a reparameterised distribution: batch ``(B,)``, event ``latent_shape``."""
+    """Maps images ``(B, *image_shape)`` to a reparameterised distribution: batch ``(B,)``, event ``latent_shape``.
+
+    To add a posterior: one file in this folder with one final subclass whose constructor takes the context and typed
+    keyword-only options. Draws are functions of :mod:`models.noise`; the density must hold for any point, since the
+    aggregate posterior evaluates each under every image's q, and in float64. Mean and variance are given where they
+    have a closed form. One that factorises over dimensions says so in ``factorised``, and returns an ``Independent``.
+    """
 
     reference: ClassVar[str] = ""
+    factorised: ClassVar[bool] = False
+    support: ClassVar[Support] = "real"
 
     def __init__(self, context: Context) -> None:
         super().__init__()

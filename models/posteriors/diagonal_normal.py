@@ -1,11 +1,7 @@
-r"""Diagonal normal posterior: q(z|x) = N(z; μ(x), diag σ²(x)), drawn as z = μ + σ ε with ε ~ N(0, I).
-
-σ = softplus(s + ln(e − 1)), so that s = 0 gives σ = 1, and large s cannot overflow as exp would.
-"""
+r"""Diagonal normal posterior: q(z|x) = N(z; μ(x), diag σ²(x)), drawn as z = μ + σ ε with ε ~ N(0, I)."""
 
 from __future__ import annotations
 
-import math
 from typing import final, override
 
 from pyro.distributions import TorchDistribution
@@ -14,9 +10,7 @@ from torch.nn.functional import softplus
 
 from models.context import Context
 from models.distributions import Normal
-from models.posteriors._base import Posterior
-
-_UNIT = math.log(math.e - 1.0)
+from models.posteriors._base import UNIT, Posterior
 
 
 @final
@@ -24,6 +18,7 @@ class DiagonalNormal(Posterior):
     """N(μ(x), diag σ²(x)), both from one encoder."""
 
     reference = "Kingma & Welling 2014, arXiv:1312.6114"
+    factorised = True
 
     def __init__(self, context: Context, *, min_scale: float = 1e-4) -> None:
         super().__init__(context)
@@ -35,4 +30,4 @@ class DiagonalNormal(Posterior):
     @override
     def forward(self, images: Tensor) -> TorchDistribution:
         loc, raw = self.encoder(images).unbind(1)
-        return Normal(loc, softplus(raw + _UNIT) + self.min_scale).to_event(len(self.latent_shape))
+        return Normal(loc, softplus(raw + UNIT) + self.min_scale).to_event(len(self.latent_shape))

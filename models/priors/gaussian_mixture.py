@@ -2,7 +2,6 @@ r"""Learned Gaussian mixture prior: p(z) = Σ_k w_k N(z; m_k, diag s_k²), with 
 
 from __future__ import annotations
 
-import math
 from typing import final, override
 
 import torch
@@ -12,9 +11,8 @@ from torch.nn.functional import softplus
 
 from models.context import Context
 from models.distributions import NormalMixture
-from models.priors._base import Prior
-
-_UNIT = math.log(math.e - 1.0)
+from models.posteriors._base import UNIT
+from models.priors._base import Prior, check_count
 
 
 @final
@@ -25,8 +23,7 @@ class GaussianMixture(Prior):
 
     def __init__(self, context: Context, *, components: int = 50, spread: float = 1.0) -> None:
         super().__init__(context)
-        if components < 1:
-            raise ValueError(f"prior.components must be at least 1; got {components}")
+        check_count("components", components, context.latent_dim)
         if spread <= 0:
             raise ValueError(f"prior.spread must be positive; got {spread}")
         self.logits = nn.Parameter(torch.zeros(components))
@@ -35,4 +32,4 @@ class GaussianMixture(Prior):
 
     @override
     def forward(self) -> TorchDistribution:
-        return NormalMixture(self.logits, self.loc, softplus(self.raw_scale + _UNIT) + 1e-4)
+        return NormalMixture(self.logits, self.loc, softplus(self.raw_scale + UNIT) + 1e-4)

@@ -5,6 +5,7 @@ Pseudo-inputs live in [0, 1] as sigmoid(v_k). A draw chooses k uniformly and the
 
 from __future__ import annotations
 
+import math
 from typing import final, override
 
 import torch
@@ -13,8 +14,8 @@ from torch import Tensor, nn
 
 from models.context import Context
 from models.distributions import mixture
-from models.posteriors import Posterior
-from models.priors._base import Prior
+from models.priors._base import Prior, check_count, posterior_of
+from models.priors._pseudo_inputs import first_pseudo_inputs
 
 
 @final
@@ -25,13 +26,11 @@ class Vamp(Prior):
 
     def __init__(self, context: Context, *, components: int = 50) -> None:
         super().__init__(context)
-        if components < 1:
-            raise ValueError(f"prior.components must be at least 1; got {components}")
-        if not isinstance(context.posterior, Posterior):
-            raise ValueError("the VampPrior is a mixture of posteriors; build it with a context that holds one")
+        check_count("components", components, max(context.latent_dim, math.prod(context.image_shape)))
         # A tuple keeps the shared module out of this one's parameters and state: it belongs to the VAE.
-        self._posterior = (context.posterior,)
-        self.raw_inputs = nn.Parameter(_start(context, components))
+        self._posterior = (posterior_of(context, "VampPrior"),)
+        self.support = self._posterior[0].support
+        self.raw_inputs = nn.Parameter(first_pseudo_inputs(context, components))
         self.logits: Tensor
         self.register_buffer("logits", torch.zeros(components), persistent=False)
 
@@ -44,11 +43,3 @@ class Vamp(Prior):
     def forward(self) -> TorchDistribution:
         (posterior,) = self._posterior
         return mixture(self.logits, posterior(self.pseudo_inputs))
-
-
-def _start(context: Context, components: int) -> Tensor:
-    """Logits of the first pseudo-inputs: examples, repeated where there are too few, softened to ±3 and jittered."""
-    if context.examples is None:
-        return torch.randn(components, *context.image_shape) - 2.0
-    chosen = context.examples[torch.arange(components) % len(context.examples)]
-    return (chosen.clamp(0.05, 0.95)).logit() + 0.1 * torch.randn_like(chosen)

@@ -25,7 +25,8 @@ IMAGES = (torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0)) > 0
 def build(prior: str = "standard_normal", latent_shape: tuple[int, ...] = (3,)) -> VAE:
     torch.manual_seed(0)
     context = Context(latent_shape, (1, 8, 8), NETWORKS["mlp"](hidden=(32,)), IMAGES)
-    posterior = POSTERIORS["diagonal_normal"](context)
+    on_sphere = PRIORS[prior].support == "sphere"
+    posterior = POSTERIORS["von_mises_fisher" if on_sphere else "diagonal_normal"](context)
     return VAE(PRIORS[prior](context.with_posterior(posterior)), posterior, LIKELIHOODS["bernoulli"](context))
 
 
@@ -105,3 +106,13 @@ def test_nothing_is_left_in_the_global_store_by_pure_pyro():
     with pure_pyro():
         vae.model(IMAGES)
     assert not list(pyro.get_param_store().keys())
+
+
+@pytest.mark.parametrize(
+    ("prior", "posterior"), [("hypersphere", "diagonal_normal"), ("standard_normal", "von_mises_fisher")]
+)
+def test_latents_of_two_kinds_are_refused(prior, posterior):
+    context = Context((3,), (1, 8, 8), NETWORKS["mlp"](hidden=(8,)), IMAGES)
+    q = POSTERIORS[posterior](context)
+    with pytest.raises(ValueError, match="infinite KL"):
+        VAE(PRIORS[prior](context.with_posterior(q)), q, LIKELIHOODS["bernoulli"](context))

@@ -1,0 +1,86 @@
+r"""Padding: a trained model with k inert dimensions appended, in which q(z_d|x) = p(z_d) = N(0, 1) for every image.
+
+The densities gain the same factor Π N(z_d; 0, 1) on both sides, so log q_N(z) − log p(z), and with it KL, mutual
+information and total variation, stay as they are at any k, while ‖z‖ concentrates: sd‖z‖/E‖z‖ → 0 as the shell that is
+drawn of a high-dimensional normal thins. The control computes all of it anew in D + k dimensions, by the code that
+measures real dimensions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+from torch.distributions import Independent, Normal
+
+from analysis.aggregate import AggregatePosterior
+from analysis.divergence import total_variation
+from analysis.draws import evaluate_component_draws, evaluate_prior_draws
+from analysis.estimate import Estimate
+
+BLOCK_ELEMENTS = 2**24
+
+
+@dataclass(frozen=True, slots=True)
+class Padded:
+    """Estimates at ``padded_dim`` = D + k dimensions; ``shell_thickness`` is sd‖z‖/E‖z‖ of the draws."""
+
+    padded_dim: int
+    kl: Estimate
+    information: Estimate
+    total_variation: Estimate
+    shell_thickness: float
+
+
+def inert_padding(
+    aggregate: AggregatePosterior, padded_dims: Sequence[int], *, num_draws: int, generator: Generator
+) -> list[Padded]:
+    """The control at each of ``padded_dims`` ≥ D, on the same ``num_draws`` draws of the D dimensions under N(0, I).
+
+    ``aggregate`` holds its codes, [N, *latent_shape].
+    """
+    indices = torch.randperm(aggregate.num_components, generator=generator, device=generator.device)[:num_draws]
+    z, component = aggregate.sample_per_image(1, generator, indices.to(aggregate.device))
+    prior_z = torch.randn(z.shape, generator=generator, dtype=z.dtype, device=generator.device).to(z.device)
+    results = []
+    for dim in padded_dims:
+        extra = dim - aggregate.latent_dim
+        if extra < 0:
+            raise ValueError(f"padded_dim must be at least D = {aggregate.latent_dim}; got {dim}")
+        padded = _padded(aggregate, extra)
+        zeros = torch.zeros(dim, dtype=torch.float64, device=z.device)
+        prior = Independent(Normal(zeros, torch.ones_like(zeros)), 1)
+        long_z, long_prior_z = _extended(z, extra, generator), _extended(prior_z, extra, generator)
+        draws = evaluate_component_draws(padded, prior, long_z, component)
+        from_prior = evaluate_prior_draws(padded, prior, long_prior_z)
+        norms = long_z.double().norm(dim=1)
+        results.append(
+            Padded(
+                dim,
+                Estimate.mean(draws.log_ratio, groups=component),
+                Estimate.mean(draws.log_conditional - draws.log_aggregate, groups=component),
+                total_variation(draws, from_prior),
+                float(norms.std() / norms.mean()),
+            )
+        )
+    return results
+
+
+def _padded(aggregate: AggregatePosterior, extra: int) -> AggregatePosterior:
+    """The aggregate with ``extra`` dimensions of mean 0 and scale 1, streamed."""
+    loc, scale = aggregate.loc.flatten(1), aggregate.scale.flatten(1)
+    rows = max(1, BLOCK_ELEMENTS // (loc.shape[1] + extra))
+
+    def blocks() -> Iterator[tuple[Tensor, Tensor]]:
+        for centres, spreads in zip(loc.split(rows), scale.split(rows), strict=True):
+            inert = centres.new_zeros(len(centres), extra)
+            yield torch.cat([centres, inert], 1), torch.cat([spreads, inert + 1], 1)
+
+    return AggregatePosterior.from_blocks(blocks, len(loc))
+
+
+def _extended(z: Tensor, extra: int, generator: Generator) -> Tensor:
+    noise = torch.randn(len(z), extra, generator=generator, dtype=z.dtype, device=generator.device)
+    return torch.cat([z.flatten(1), noise.to(z.device)], 1)

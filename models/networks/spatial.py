@@ -1,0 +1,112 @@
+r"""Spatial bodies: a fully convolutional network whose latent is a feature map, and its twin with a dense bottleneck.
+
+The image is padded to a square whose side is 2^levels times the map's, halved ``levels`` times, and mapped to
+``stem`` channels; the decoder mirrors it. What the latent shape says decides between the two of a controlled pair:
+
+    latent_dim=16x8x8   the map itself is the latent: D = C·h·w, every latent sees a patch of the image
+    latent_dim=16       the same network with a dense layer from the ``stem`` map to D numbers, and back
+
+(8×8×1024 is the stem of the decoders of Tolstikhin et al. 2018 and Ghosh et al. 2020, arXiv:1903.12436, where a dense
+layer precedes it.) Normalisation layers are a factor of their own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Literal, final, override
+
+from torch import nn
+
+from models.context import Context
+from models.networks._base import Layout, Network
+
+Norm = Literal["none", "group", "batch"]
+
+GROUPS = 8
+"""Most groups of a group normalisation (Wu & He 2018, arXiv:1803.08494)."""
+
+_NORMS: dict[str, Callable[[int], nn.Module]] = {
+    "none": lambda channels: nn.Identity(),
+    "group": lambda channels: nn.GroupNorm(math.gcd(GROUPS, channels), channels),
+    "batch": nn.BatchNorm2d,
+}
+
+
+@final
+class Spatial(Network):
+    """Stride-2 convolutions of ``channels``, one per level; a vector latent is dense on a ``stem`` map."""
+
+    reference = "Ghosh et al. 2020, arXiv:1903.12436"
+
+    def __init__(self, *, channels: tuple[int, ...] = (32, 64), stem: int = 64, norm: Norm = "none") -> None:
+        if not channels or min(*channels, stem, 1) < 1:
+            raise ValueError(
+                f"network.channels must be one or more positive numbers and stem positive; got {list(channels)}, {stem}"
+            )
+        self.channels = tuple(channels)
+        self.stem = stem
+        self.norm = norm
+
+    def _stem(self, context: Context) -> tuple[int, int, int]:
+        """Channels, height and width of the map: the latent's own, or the smallest that the image fits."""
+        factor = 2 ** len(self.channels)
+        height, width = context.image_shape[1:]
+        least = (math.ceil(height / factor), math.ceil(width / factor))
+        if len(context.latent_shape) == 1:
+            return (self.stem, *least)
+        if len(context.latent_shape) != 3 or any(a < b for a, b in zip(context.latent_shape[1:], least, strict=True)):
+            raise ValueError(
+                f"network spatial with {len(self.channels)} levels needs a vector latent, or a map of at least "
+                f"C×{least[0]}×{least[1]} for images of {height}×{width}; "
+                f"got latent_dim={'x'.join(map(str, context.latent_shape))}"
+            )
+        channels, *sides = context.latent_shape
+        return channels, sides[0], sides[1]
+
+    def _block(self, convolution: nn.Module, channels: int) -> list[nn.Module]:
+        return [convolution, _NORMS[self.norm](channels), nn.ReLU()]
+
+    @override
+    def encoder(self, context: Context, outputs: int) -> nn.Module:
+        stem, height, width = self._stem(context)
+        is_map = len(context.latent_shape) == 3
+        layers: list[nn.Module] = [_padding(context.image_shape[1:], self._padded(height, width))]
+        inputs = context.image_shape[0]
+        for channels in self.channels:
+            layers += self._block(nn.Conv2d(inputs, channels, 4, stride=2, padding=1), channels)
+            inputs = channels
+        if is_map:
+            layers.append(nn.Conv2d(inputs, outputs * stem, 3, padding=1))
+        else:
+            layers += self._block(nn.Conv2d(inputs, stem, 3, padding=1), stem)
+            layers += [nn.Flatten(), nn.Linear(stem * height * width, outputs * context.latent_dim)]
+        return nn.Sequential(*layers, Layout(outputs, context.latent_shape))
+
+    @override
+    def decoder(self, context: Context, outputs: int) -> nn.Module:
+        stem, height, width = self._stem(context)
+        layers: list[nn.Module] = []
+        if len(context.latent_shape) == 1:
+            dense = [nn.Linear(context.latent_dim, stem * height * width), nn.Unflatten(1, (stem, height, width))]
+            layers += [*dense, nn.ReLU()]
+        layers += self._block(nn.Conv2d(stem, self.channels[-1], 3, padding=1), self.channels[-1])
+        below = (*reversed(self.channels[:-1]), None)
+        for inputs, channels in zip(reversed(self.channels), below, strict=True):
+            if channels is not None:
+                layers += self._block(nn.ConvTranspose2d(inputs, channels, 4, stride=2, padding=1), channels)
+            else:
+                layers.append(nn.ConvTranspose2d(inputs, outputs * context.image_shape[0], 4, stride=2, padding=1))
+        crop = _padding(self._padded(height, width), context.image_shape[1:])
+        return nn.Sequential(*layers, crop, Layout(outputs, context.image_shape))
+
+    def _padded(self, height: int, width: int) -> tuple[int, int]:
+        factor = 2 ** len(self.channels)
+        return height * factor, width * factor
+
+
+def _padding(given: tuple[int, ...], wanted: tuple[int, ...]) -> nn.Module:
+    """Zero padding, or cropping where negative, of images of ``given`` sides about their centre to ``wanted`` sides."""
+    (height, width), (new_height, new_width) = given, wanted
+    top, left = (new_height - height) // 2, (new_width - width) // 2
+    return nn.ZeroPad2d((left, new_width - width - left, top, new_height - height - top))

@@ -1,0 +1,63 @@
+r"""Two-level prior: z = (upper, lower), p(z) = N(upper; 0, I) N(lower; m(upper), diag s²(upper)).
+
+m and s come from one network. The halves are those of the flattened latent, its first ⌊D/2⌋ elements and the rest. The
+density is exact: nothing is integrated out. The network's last layer starts at zero, so that training starts from
+N(0, I).
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import final, override
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from models.context import Context
+from models.posteriors._base import UNIT
+from models.priors._base import check_parameters, check_widths
+from models.priors._vector import VectorPrior
+
+
+@final
+class Hierarchical(VectorPrior):
+    """The upper half a standard normal, the lower given it a normal by ``hidden`` ReLU layers; needs D ≥ 2."""
+
+    reference = "Sønderby et al. 2016, arXiv:1602.02282"
+
+    def __init__(self, context: Context, *, hidden: tuple[int, ...] = (128, 128)) -> None:
+        super().__init__(context)
+        dim = context.latent_dim
+        if dim < 2:
+            raise ValueError(f"a two-level prior splits z into halves and needs D of at least 2; got D = {dim}")
+        check_widths(hidden)
+        self.num_upper = dim // 2
+        sizes = (self.num_upper, *hidden, 2 * (dim - self.num_upper))
+        check_parameters("a two-level prior", dim, sum((a + 1) * b for a, b in pairwise(sizes)))
+        layers: list[nn.Module] = []
+        for fan_in, fan_out in pairwise(sizes[:-1]):
+            layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
+        last = nn.Linear(sizes[-2], sizes[-1])
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.network = nn.Sequential(*layers, last)
+
+    @override
+    def log_density(self, z: Tensor) -> Tensor:
+        upper, lower = z.tensor_split((self.num_upper,), -1)
+        loc, scale = self._given(upper)
+        noise = torch.cat([upper, (lower - loc) / scale], -1)
+        return -0.5 * (noise.square() + math.log(2 * math.pi)).sum(-1) - scale.log().sum(-1)
+
+    @override
+    def draw(self, num: int) -> Tensor:
+        upper, noise = self.noise(num).tensor_split((self.num_upper,), -1)
+        loc, scale = self._given(upper)
+        return torch.cat([upper, loc + scale * noise], -1)
+
+    def _given(self, upper: Tensor) -> tuple[Tensor, Tensor]:
+        """Location and scale of the lower half."""
+        loc, raw = self.network(upper).chunk(2, -1)
+        return loc, softplus(raw + UNIT) + 1e-4

@@ -1,0 +1,99 @@
+"""ComponentAggregate: the same aggregate as AggregatePosterior's where both apply, and exact where only it does."""
+
+import math
+
+import pytest
+import torch
+from torch.distributions import Independent, MultivariateNormal, Normal
+
+from analysis.aggregate import AggregatePosterior
+from analysis.component_aggregate import ComponentAggregate
+
+NUM, SHAPE = 700, (2, 3)  # more than two blocks of components
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture
+def codes() -> tuple[torch.Tensor, torch.Tensor]:
+    loc = torch.randn(NUM, *SHAPE, generator=generator())
+    return loc, 0.3 + torch.rand(NUM, *SHAPE, generator=generator(1))
+
+
+@pytest.fixture
+def pair(codes) -> tuple[AggregatePosterior, ComponentAggregate]:
+    loc, scale = codes
+    general = ComponentAggregate(lambda rows: Independent(Normal(loc[rows], scale[rows]), 2), NUM, torch.device("cpu"))
+    return AggregatePosterior(loc, scale), general
+
+
+def test_agrees_with_the_diagonal_aggregate(pair):
+    diagonal, general = pair
+    z, component = diagonal.sample(50, generator(2))
+    assert (general.num_components, general.latent_shape, general.latent_dim) == (NUM, SHAPE, 6)
+    # The diagonal kernel sums in single precision: a few 1e-6 nats.
+    assert torch.allclose(general.log_prob(z), diagonal.log_prob(z), atol=1e-5)
+    for ours, theirs in zip(general.log_prob_both(z, component), diagonal.log_prob_both(z, component), strict=True):
+        assert ours.dtype == torch.float64
+        assert torch.allclose(ours, theirs, atol=1e-5)
+    ours, theirs = (aggregate.component_log_prob(z, component) for aggregate in (general, diagonal))
+    assert torch.allclose(ours, theirs, atol=1e-5)
+    assert torch.allclose(general.mean, diagonal.mean)
+    assert torch.allclose(general.marginal_variance, diagonal.marginal_variance)
+
+
+def test_subsets_and_draws_know_their_components(pair):
+    diagonal, general = pair
+    rows = torch.tensor([650, 3, 300])
+    z, _ = diagonal.sample(20, generator(3))
+    assert torch.allclose(general.subset(rows).log_prob(z), diagonal.subset(rows).log_prob(z), atol=1e-5)
+    draws, component = general.sample_per_image(4, generator(4), rows)
+    assert component.tolist() == [650] * 4 + [3] * 4 + [300] * 4
+    # Each draw lies within six scales of its own centre.
+    assert (((draws - diagonal.loc[component]) / diagonal.scale[component]).abs() < 6).all()
+    again, _ = general.sample_per_image(4, generator(4), rows)
+    assert torch.equal(draws, again)
+    assert not torch.equal(draws, general.sample_per_image(4, generator(5), rows)[0])
+
+
+def test_drawing_leaves_the_global_random_state_alone(pair):
+    torch.manual_seed(7)
+    expected = torch.rand(2)
+    torch.manual_seed(7)
+    pair[1].sample(5, generator())
+    assert torch.equal(torch.rand(2), expected)
+
+
+def test_full_covariances_are_exact():
+    """Two correlated components by hand: the density at a point and the moments of the mixture."""
+    loc = torch.tensor([[0.0, 0.0], [1.0, 2.0]], dtype=torch.float64)
+    covariance = torch.tensor([[[1.0, 0.8], [0.8, 1.0]], [[2.0, -0.5], [-0.5, 0.5]]], dtype=torch.float64)
+    general = ComponentAggregate(lambda rows: MultivariateNormal(loc[rows], covariance[rows]), 2, torch.device("cpu"))
+    z = torch.tensor([[0.3, -0.2]], dtype=torch.float64)
+    logs = MultivariateNormal(loc, covariance).log_prob(z)
+    assert float(general.log_prob(z)) == pytest.approx(float(logs.logsumexp(0)) - math.log(2), abs=1e-12)
+    assert float(general.log_prob_both(z, torch.tensor([1]))[1]) == pytest.approx(float(logs[0]), abs=1e-12)
+    centred = loc - loc.mean(0)
+    expected = centred.T @ centred / 2 + covariance.mean(0)
+    assert torch.allclose(general.covariance(), expected)
+    assert torch.allclose(general.marginal_variance, expected.diagonal())
+
+
+def test_one_component_has_no_others():
+    general = ComponentAggregate(
+        lambda rows: Independent(Normal(torch.zeros(len(rows), 2), 1.0), 1), 1, torch.device("cpu")
+    )
+    total, others = general.log_prob_both(torch.zeros(1, 2), torch.zeros(1, dtype=torch.int64))
+    assert float(total) == pytest.approx(-math.log(2 * math.pi), abs=1e-6)
+    assert float(others) == -math.inf
+
+
+def test_what_it_refuses(pair):
+    with pytest.raises(ValueError, match="at least one component"):
+        ComponentAggregate(lambda rows: None, 0, torch.device("cpu"))
+    with pytest.raises(ValueError, match=r"z must be \[M, 2, 3\]"):
+        pair[1].log_prob(torch.zeros(4, 6))
+    with pytest.raises(ValueError, match="no closed form"):
+        pair[1].covariance()
