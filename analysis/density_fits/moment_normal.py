@@ -1,0 +1,59 @@
+r"""Moment-matched normal: G = N(μ̄, Cov(μ) + diag E[σ²]), the Gaussian with the exact moments of the aggregate q_N.
+
+E_q[log G − log p] = KL(G ‖ p) is what second moments alone certify: scales that differ from the prior's in each
+dimension, and codes misaligned with the axes. Samples of G tell whether repairing them repairs the images.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, MultivariateNormal
+
+from analysis.aggregate import AggregatePosterior
+from analysis.density_fits._base import Codes, Density, DensityFit, DensityRefused
+from analysis.moments import FactorNormal, moment_matched
+
+
+@dataclass(frozen=True, eq=False)
+class MomentNormal(Density):
+    """G over the flattened latents, float64."""
+
+    normal: Distribution
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Log G(z), exact."""
+        return self.normal.log_prob(z.double())
+
+    def sample(self, num: int, generator: torch.Generator) -> Tensor:
+        """Draws μ̄ + L ε, or μ̄ + d ε₁ + F ε₂ where the covariance is kept as diagonal plus factor."""
+        normal = self.normal
+        assert isinstance(normal, (FactorNormal, MultivariateNormal))
+        own = _noise(num, normal.loc, normal.loc.shape[0], generator)
+        if isinstance(normal, MultivariateNormal):
+            return normal.loc + own @ normal.scale_tril.T
+        shared = _noise(num, normal.loc, normal.cov_factor.shape[1], generator)
+        return normal.loc + own * normal.cov_diag.sqrt() + shared @ normal.cov_factor.T
+
+
+@final
+class MomentNormalFit(DensityFit):
+    """The Gaussian with the exact mean and covariance of the aggregate posterior of the codes."""
+
+    reference = "Ghosh et al. 2020, arXiv:1903.12436"
+
+    def fit_vectors(self, codes: Codes, choice: Codes, generator: torch.Generator) -> MomentNormal:
+        """G of ``codes``; nothing is chosen."""
+        normal = moment_matched(AggregatePosterior(codes.loc, codes.scale))
+        if normal is None:
+            dim, num = codes.z.shape[1], len(codes)
+            raise DensityRefused(f"a covariance over D = {dim} from N = {num} codes does not fit in memory")
+        return MomentNormal(normal)
+
+
+def _noise(num: int, like: Tensor, size: int, generator: torch.Generator) -> Tensor:
+    noise = torch.randn(num, size, generator=generator, dtype=torch.float64, device=generator.device)
+    return noise.to(like.device)
