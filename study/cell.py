@@ -15,7 +15,7 @@ from functools import partial
 from typing import Annotated, Any, ClassVar, Literal, final
 
 import torch
-from pydantic import BeforeValidator, Field, PlainSerializer, field_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationInfo, field_validator
 from torch import Tensor, nn
 
 from analysis.density_fits import DENSITY_FITS
@@ -24,7 +24,7 @@ from models.networks import Network
 from models.objectives import Objective
 from models.registry import UnknownName
 from models.vae import VAE
-from study.data import Binarisation
+from study.data import DATASETS, Binarisation
 from study.errors import ConfigurationError
 from study.notation import frozen
 from study.parts import Member, Part, Settings, resolve, validated
@@ -47,6 +47,7 @@ class Train(Settings):
     learning_rate: Positive = Field(default=1e-3, description="of Adam")
     schedule: Literal["constant", "cosine"] = Field(default="constant", description="learning rate over the run")
     kl_warmup: NonNegative = Field(default=0.0, description="epochs over which the latent term grows from 0 to beta")
+    kl_cycles: Count = Field(default=1, description="times that the warm-up is run, from the start of equal cycles")
     patience: Annotated[int | None, Field(ge=1), OrNone] = Field(
         default=None, description="epochs without a better held-out ELBO before training stops; none: never"
     )
@@ -56,6 +57,17 @@ class Train(Settings):
         default="auto", description="how seeds share a program"
     )
     checkpoint_every: Positive = Field(default=60.0, description="seconds between checkpoints")
+
+    @field_validator("kl_cycles")
+    @classmethod
+    def _warm_up_fits(cls, cycles: int, info: ValidationInfo) -> int:
+        epochs, warmup = info.data.get("epochs", math.inf), info.data.get("kl_warmup", 1.0)
+        if cycles > 1 and not 0 < warmup * cycles <= epochs:
+            raise ValueError(
+                f"a warm-up of kl_warmup = {warmup:g} epochs in each of {cycles} cycles must be positive and fit into "
+                f"{epochs} epochs; change kl_warmup or kl_cycles"
+            )
+        return cycles
 
 
 @final
@@ -70,13 +82,18 @@ class Evaluate(Settings):
         default=("diagonal", "full"), description="covariances of the fitted mixtures"
     )
     densities: tuple[str, ...] = Field(
-        default=("aggregate_kernel", "gaussian_mixture"), description="densities fitted to codes, to sample from"
+        default=("aggregate_kernel", "gaussian_mixture", "moment_normal"),
+        description="densities fitted to codes, to sample from",
     )
     importance: tuple[Count, ...] = Field(
         default=(1, 10, 100), description="draws K of importance-weighted bounds on held-out log p(x); []: none"
     )
     samples: Annotated[int, Field(ge=0)] = Field(
         default=500, description="images per source judged for realism; 0: none"
+    )
+    pictures: Annotated[int, Field(ge=0)] = Field(default=20, description="of these, images per source kept to look at")
+    padding: tuple[Count, ...] = Field(
+        default=(), description="dimensions up to which inert ones are appended as a control, such as [1024,65536]"
     )
 
     @field_validator("densities")
@@ -173,16 +190,25 @@ class Cell(Settings):
         return self.objective.create()
 
     def check(self, image_shape: tuple[int, ...] | None = None) -> None:
-        """Raises ConfigurationError where a part refuses its options; without ``image_shape``, on a nominal one."""
-        side = self.image_size or 32
-        context = Context(self.latent_shape, image_shape or (1, side, side), _Weightless(self.network.create()))
+        """Raises ConfigurationError where a part refuses its options, on the data set's own shape if none is given."""
+        context = Context(self.latent_shape, image_shape or self._nominal_shape(), _Weightless(self.network.create()))
         try:
             with torch.random.fork_rng(devices=[]):
-                self._parts(context)
-                self.new_objective()
-        except (RuntimeError, TypeError, OverflowError) as error:
+                vae, objective = self._parts(context), self.new_objective()
+        except (RuntimeError, TypeError, ValueError, OverflowError) as error:
             reason = str(error).partition("\n")[0]
             raise ConfigurationError(f"{self.prior.name} at D = {self.latent_dim} cannot be built: {reason}") from error
+        if objective.needs_factorised and not vae.posterior.factorised:
+            raise ConfigurationError(
+                f"objective {self.objective.name} needs a factorised posterior; got {self.posterior.name}: "
+                "use posterior=diagonal_normal"
+            )
+
+    def _nominal_shape(self) -> tuple[int, int, int]:
+        """The shape of the images before they are read; one channel of 32 pixels where nothing tells it."""
+        channels, *sides = DATASETS[self.dataset.name].image_shape or (1, 32, 32)
+        height, width = [self.image_size or side for side in sides]
+        return channels, height, width
 
 
 @final

@@ -2,6 +2,10 @@
 
 A setting has a dotted name: ``beta``, ``train.epochs``, ``prior``, ``prior.components``. The last kind, an option of a
 part, applies to those parts of the product that have such an option.
+
+Controls vary one factor at a time about a common centre, which no product does without waste: a study may have *arms*,
+each with settings and factors of its own over the common ones. Its cells are the union of the arms' products, and an
+override changes the common settings and every arm.
 """
 
 from __future__ import annotations
@@ -32,6 +36,14 @@ def presets() -> list[str]:
 
 
 @final
+class Arm(Settings):
+    """Settings and factors, under dotted names, that replace those of the study they belong to."""
+
+    settings: dict[str, Any] = Field(default_factory=dict)
+    factors: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
+
+
+@final
 class Study(Settings):
     """Fixed settings, and factors with the values that each takes, all under dotted names."""
 
@@ -39,6 +51,7 @@ class Study(Settings):
     description: str = ""
     settings: dict[str, Any] = Field(default_factory=dict)
     factors: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
+    arms: dict[str, Arm] = Field(default_factory=dict)
 
     @classmethod
     def load(cls, source: str) -> Study:
@@ -60,62 +73,112 @@ class Study(Settings):
         """The study ``name`` of a parsed file: ``description``, ``settings``, ``factors``."""
         if not isinstance(document, Mapping):
             raise ConfigurationError(f"{source}: expected description, settings and factors; got {document!r}")
-        study = validated(cls, {**frozen(document), "name": name})
-        settings = list(_dotted(study.settings))
-        for key in [*(key for key, _ in settings), *study.factors]:
-            _check_name(key)
-        repeated = [key for i, (key, _) in enumerate(settings) if key in dict(settings[:i]) or key in study.factors]
-        if repeated:
-            raise ConfigurationError(f"{source}: {repeated[0]} is set twice")
-        empty = [key for key, values in study.factors.items() if not values]
-        if empty:
-            raise ConfigurationError(f"{source}: factor {empty[0]} needs at least one value")
-        return study.model_copy(update={"settings": dict(settings)})
+        given = frozen(document)
+        written = given.get("arms", {})
+        if not isinstance(written, Mapping):
+            raise ConfigurationError(f"{source}: expected arms by name, each with settings and factors; got {written!r}")
+        arms = {key: validated(Arm, arm, within=f"arms.{key}.") for key, arm in written.items()}
+        study = validated(cls, {**given, "arms": arms, "name": name})
+        arms = {key: _checked(arm, f"{source}, arm {key}") for key, arm in arms.items()}
+        common = _checked(Arm(settings=study.settings, factors=study.factors), source)
+        return study.model_copy(update={"settings": common.settings, "factors": common.factors, "arms": arms})
 
     def override(self, assignments: Iterable[str]) -> Study:
         """This study with ``key=value[,value …]`` applied; several values make the key a factor.
 
         Choosing parts anew drops those of the study's part options that none of the chosen parts has.
         """
-        settings, factors = dict(self.settings), dict(self.factors)
-        seen: set[str] = set()
-        for key, values in sorted(map(parse_override, assignments), key=lambda pair: "." in pair[0]):
+        pairs = sorted(map(parse_override, assignments), key=lambda pair: "." in pair[0])
+        names = [key for key, _ in pairs]
+        for key in names:
             _check_name(key)
-            if key in seen:
+            if names.count(key) > 1:
                 raise ConfigurationError(f"{key} is given twice; give all its values at once: {key}=a,b")
-            seen.add(key)
-            settings.pop(key, None)
-            if len(values) == 1:
-                factors.pop(key, None)
-                settings[key] = values[0]
-            else:
-                factors[key] = values
-            if key in FAMILIES:
-                known = set().union(*(_options(key, resolve(key, value).name) for value in values))
-                for table in (settings, factors):
-                    for stale in [name for name in table if name.startswith(f"{key}.") and name not in known]:
-                        del table[stale]
-        return self.model_copy(update={"settings": settings, "factors": factors})
+        assigned = dict(pairs)
+        common = _overridden(Arm(settings=self.settings, factors=self.factors), assigned)
+        arms = {name: _without(arm, assigned) for name, arm in self.arms.items()}
+        return self.model_copy(update={"settings": common.settings, "factors": common.factors, "arms": arms})
 
     def cells(self) -> list[Cell]:
         """The cells of the product in a stable order, first factor slowest; equal configurations occur once."""
-        for key in self.factors:
-            if key.removeprefix("train.") in Train.execution:
-                raise ConfigurationError(f"{key} does not change a result, so it cannot be a factor; give one value")
+        common = Arm(settings=self.settings, factors=self.factors)
+        merged = [_merged(common, arm) for arm in self.arms.values()] or [common]
         cells: dict[str, Cell] = {}
-        idle = {key for key in (*self.settings, *self.factors) if key.partition(".")[0] in FAMILIES and "." in key}
-        for values in product(*self.factors.values()):
-            config, applied = _configuration({**self.settings, **dict(zip(self.factors, values, strict=True))})
-            idle -= applied
-            cell = Cell.from_config(config)
-            cells.setdefault(cell.key, cell)
-        for key in sorted(idle):
+        idle: set[str] | None = None
+        for arm in merged:
+            for key in arm.factors:
+                if key.removeprefix("train.") in Train.execution:
+                    raise ConfigurationError(
+                        f"{key} does not change a result, so it cannot be a factor; give one value"
+                    )
+            unused = {key for key in (*arm.settings, *arm.factors) if key.partition(".")[0] in FAMILIES and "." in key}
+            for values in product(*arm.factors.values()):
+                config, applied = _configuration({**arm.settings, **dict(zip(arm.factors, values, strict=True))})
+                unused -= applied
+                cell = Cell.from_config(config)
+                cells.setdefault(cell.key, cell)
+            # A common option may apply in one arm and not in another.
+            idle = unused if idle is None else idle & unused
+        for key in sorted(idle or ()):
             kind = key.partition(".")[0]
             names = sorted({getattr(cell, kind).name for cell in cells.values()})
             raise ConfigurationError(f"{key} applies to no {kind} of this study ({', '.join(names)}); leave it out")
         for cell in cells.values():
             cell.check()
         return list(cells.values())
+
+
+def _checked(arm: Arm, source: str) -> Arm:
+    """The arm with its settings under dotted names, each of which exists and is set once."""
+    settings = list(_dotted(arm.settings))
+    names = [key for key, _ in settings]
+    for key in [*names, *arm.factors]:
+        _check_name(key)
+    repeated = [key for key in names if names.count(key) > 1 or key in arm.factors]
+    if repeated:
+        raise ConfigurationError(f"{source}: {repeated[0]} is set twice")
+    empty = [key for key, values in arm.factors.items() if not values]
+    if empty:
+        raise ConfigurationError(f"{source}: factor {empty[0]} needs at least one value")
+    return arm.model_copy(update={"settings": dict(settings)})
+
+
+def _merged(common: Arm, arm: Arm) -> Arm:
+    """The arm over the common settings and factors; what it names, and options of a part it names anew, it replaces."""
+    named = {**arm.settings, **arm.factors}
+
+    def kept(table: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in table.items() if key not in named and key.partition(".")[0] not in named}
+
+    return Arm(settings=kept(common.settings) | arm.settings, factors=kept(common.factors) | arm.factors)
+
+
+Assignments = Mapping[str, tuple[Any, ...]]
+
+
+def _overridden(arm: Arm, assignments: Assignments) -> Arm:
+    """The arm with the assignments made; several values make a factor."""
+    rest = _without(arm, assignments)
+    fixed = {key: values[0] for key, values in assignments.items() if len(values) == 1}
+    varied = {key: values for key, values in assignments.items() if len(values) > 1}
+    # A factor that is given new values keeps its place in the order of the product.
+    factors = {key: varied.get(key, values) for key, values in arm.factors.items() if key in {**varied, **rest.factors}}
+    return Arm(settings=rest.settings | fixed, factors=factors | varied)
+
+
+def _without(arm: Arm, assignments: Assignments) -> Arm:
+    """The arm without what is assigned; choosing parts anew drops the part options that none of the chosen has."""
+
+    def kept(key: str) -> bool:
+        head, dot, _ = key.partition(".")
+        if dot and head in FAMILIES and head in assignments:
+            return any(key in _options(head, resolve(head, value).name) for value in assignments[head])
+        return True
+
+    def rest(table: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in table.items() if key not in assignments and kept(key)}
+
+    return Arm(settings=rest(arm.settings), factors=rest(arm.factors))
 
 
 def _configuration(chosen: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:

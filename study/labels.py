@@ -1,14 +1,16 @@
 """Labels: how cells are told apart by what differs among them, ``vamp, beta=4``.
 
 A label holds the prior's name and every other setting that varies among the cells at hand, the latent dimension
-excepted: that is an axis. Options of the prior are compared within that prior.
+excepted: that is an axis. What more than half of the cells share goes without saying. Options of a part are compared
+among cells with that part; how a cell is evaluated is told only of cells that nothing else tells apart.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from study.cell import Train
@@ -17,17 +19,24 @@ from study.cell import Train
 def labels(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """The label of each key's configuration."""
     flat = {key: dict(_flat(config)) for key, config in configs.items()}
-    return {key: ", ".join([own["prior"], *_differences(own, flat.values())]) for key, own in flat.items()}
+    defining = {key: {n: v for n, v in own.items() if not n.startswith("evaluate.")} for key, own in flat.items()}
+    named = _labels(defining)
+    places = Counter((named[key], latent_dim(config)) for key, config in configs.items())
+    return named if max(places.values(), default=1) == 1 else _labels(flat)
 
 
-def _differences(own: dict[str, str], everyone: Iterable[dict[str, str]]) -> list[str]:
-    others = list(everyone)
-    same_prior = [other for other in others if other["prior"] == own["prior"]]
-    return [
-        f"{name}={value}"
-        for name, value in own.items()
-        if name != "prior" and any(other.get(name) != value for other in (same_prior if "prior." in name else others))
-    ]
+def _labels(flat: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    return {key: ", ".join([own["prior"], *_differences(own, list(flat.values()))]) for key, own in flat.items()}
+
+
+def _differences(own: Mapping[str, str], everyone: Sequence[Mapping[str, str]]) -> Iterator[str]:
+    for name, value in own.items():
+        part = name.partition(".")[0]
+        # Options of a part are compared among cells with that part; sections such as train have no name to share.
+        compared = [other for other in everyone if other.get(part) == own.get(part)] if part != name else everyone
+        alike = sum(other.get(name) == value for other in compared)
+        if name != "prior" and alike < len(compared) and 2 * alike <= len(compared):
+            yield f"{name}={value}"
 
 
 def _flat(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

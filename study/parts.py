@@ -20,7 +20,7 @@ from models.networks import NETWORKS
 from models.objectives import OBJECTIVES
 from models.posteriors import POSTERIORS
 from models.priors import PRIORS
-from models.registry import Registry, UnknownName
+from models.registry import PartRefused, Registry, UnknownName
 from study.data import DATASETS
 from study.errors import ConfigurationError
 
@@ -103,7 +103,7 @@ def resolve(kind: str, value: Any) -> Part:
         raise ConfigurationError(f"{kind}: expected a name, or a mapping with a name; got {_shown(value)}")
     try:
         schema = _schema(kind, name)
-    except UnknownName as error:
+    except (UnknownName, PartRefused) as error:
         raise ConfigurationError(str(error)) from error
     options = validated(schema, {key: item for key, item in given.items() if key != "name"}, within=f"{kind}.")
     return Part(kind, name, tuple((field, getattr(options, field)) for field in schema.model_fields))

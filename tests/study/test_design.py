@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 from pathlib import Path
 
 import pytest
@@ -77,10 +78,14 @@ def test_every_default_is_in_the_configuration():
     assert config["train"]["learning_rate"] == 1e-3
 
 
+COMPANIONS = {"hypersphere": {"posterior": "von_mises_fisher"}, "von_mises_fisher": {"prior": "hypersphere"}}
+"""Parts that only make sense together."""
+
+
 @pytest.mark.parametrize("kind", sorted(FAMILIES))
 def test_every_registered_part_makes_a_cell_that_survives_json_and_pickle(kind):
     for name in FAMILIES[kind]:
-        cell = Cell.from_config({kind: name, "latent_dim": "4x2x2"})
+        cell = Cell.from_config({kind: name, "latent_dim": "4x2x2", **COMPANIONS.get(name, {})})
         assert Cell.from_config(json.loads(json.dumps(cell.config()))) == cell
         assert pickle.loads(pickle.dumps(cell)) == cell
         cell.check()
@@ -244,11 +249,74 @@ def test_the_presets_hold_what_they_promise():
     sweep = {name: Study.load(name).cells() for name in presets()}
     assert {"digits", "mnist", "smoke"} <= sweep.keys()
     three = {"standard_normal", "gaussian_mixture", "vamp"}
-    assert {(c.prior.name, c.latent_dim) for c in sweep["digits"]} == {(p, d) for p in three for d in (2, 8, 32, 128)}
-    assert {cell.seeds for cell in sweep["digits"]} == {2}
+    digits = sweep["digits"]
+    assert {(c.latent_dim, c.train.epochs) for c in digits} >= {(d, e) for d in (2, 8, 32, 128) for e in (80, 320)}
+    assert {(c.prior.name, c.latent_dim) for c in digits} >= {(p, d) for p in three for d in (2, 32, 128)}
+    assert {c.beta for c in digits} == {0.25, 1, 4}
+    assert {c.objective.name for c in digits} == {"elbo", "both_means", "kl_mean"}
+    assert {cell.seeds for cell in digits} == {2}
+    asker = sweep["asker"]
+    assert {(c.latent_shape, c.objective.name) for c in asker} == {
+        ((1024, 8, 8), "elbo"), ((1024, 8, 8), "both_means"), ((1024, 8, 8), "kl_mean"), ((16,), "elbo"),
+    }  # fmt: skip
     assert {cell.prior.name for cell in sweep["mnist"]} == three
     assert {cell.latent_dim for cell in sweep["mnist"]} >= {2, 256}
     assert all(Study.load(name).description for name in presets())
+
+
+ARMS = """
+settings: {seeds: 3, prior: vamp, prior.components: 7}
+factors: {latent_dim: [2, 8]}
+arms:
+  plain: {}
+  rate: {settings: {latent_dim: 4}, factors: {beta: [1, 4]}}
+  prior: {settings: {prior: standard_normal}}
+  again: {settings: {latent_dim: 2}}
+"""
+
+
+def arms() -> Study:
+    return Study.from_document("arms", parse_document(ARMS, "arms.yaml"), "arms.yaml")
+
+
+def described(study: Study) -> list[tuple]:
+    return [(c.prior.name, c.prior.options.get("components"), c.latent_dim, c.beta, c.seeds) for c in study.cells()]
+
+
+def test_a_study_of_arms_is_the_union_of_their_products():
+    assert described(arms()) == [
+        ("vamp", 7, 2, 1, 3),
+        ("vamp", 7, 8, 1, 3),
+        ("vamp", 7, 4, 1, 3),
+        ("vamp", 7, 4, 4, 3),
+        ("standard_normal", None, 2, 1, 3),
+        ("standard_normal", None, 8, 1, 3),
+    ]
+
+
+def test_an_override_changes_every_arm():
+    assert described(arms().override(["beta=2", "seeds=1"])) == [
+        ("vamp", 7, 2, 2, 1), ("vamp", 7, 8, 2, 1), ("vamp", 7, 4, 2, 1),
+        ("standard_normal", None, 2, 2, 1), ("standard_normal", None, 8, 2, 1),
+    ]  # fmt: skip
+    assert described(arms().override(["prior=vamp", "prior.components=9", "latent_dim=3"])) == [
+        ("vamp", 9, 3, 1, 3), ("vamp", 9, 3, 4, 3)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arm", "message"),
+    [
+        ("{settings: {betta: 1}}", "did you mean 'beta'"),
+        ("{settings: {beta: 1}, factors: {beta: [1, 2]}}", "arm one: beta is set twice"),
+        ("{factors: {beta: []}}", "at least one"),
+        ("{factor: {beta: [1]}}", "unknown setting 'arms.one.factor'"),
+        ("3", "arms.one"),
+    ],
+)
+def test_a_faulty_arm_is_one_sentence(arm, message):
+    with pytest.raises(ConfigurationError, match=re.escape(message)):
+        Study.from_document("s", parse_document(f"arms: {{one: {arm}}}", "s.yaml"), "s.yaml")
 
 
 def test_a_study_is_read_from_a_file_and_named_after_it(tmp_path: Path):
@@ -257,6 +325,16 @@ def test_a_study_is_read_from_a_file_and_named_after_it(tmp_path: Path):
     made = Study.load(str(path))
     assert made.name == "sweep"
     assert [(c.beta, c.train.epochs) for c in made.cells()] == [(1, 3), (4, 3)]
+
+
+def test_labels_leave_out_what_most_cells_share_and_how_they_are_evaluated():
+    common = [Cell.from_config({"latent_dim": size}) for size in (2, 4, 8)]
+    other = [Cell.from_config({"beta": 4}), Cell.from_config({"evaluate": {"draws": 7}})]
+    named = labels({cell.key: cell.config() for cell in (*common, *other)})
+    assert list(named.values()) == ["standard_normal"] * 3 + ["standard_normal, beta=4", "standard_normal"]
+    again = [Cell.from_config({}), Cell.from_config({"evaluate": {"draws": 7}})]
+    named = labels({cell.key: cell.config() for cell in again})
+    assert list(named.values()) == ["standard_normal, evaluate.draws=2000", "standard_normal, evaluate.draws=7"]
 
 
 def test_labels_name_what_varies_and_nothing_else():
@@ -281,7 +359,7 @@ def test_maps_are_labelled_apart_from_vectors():
     cells = [Cell.from_config({"latent_dim": size}) for size in (16, "4x2x2", "8x2x2")]
     named = titles({cell.key: cell.config() for cell in reversed(cells)})
     assert list(named.values()) == [
-        "standard_normal, latent=2×2, D=4x2x2",
-        "standard_normal, latent=2×2, D=8x2x2",
+        "standard_normal, D=4x2x2",
+        "standard_normal, D=8x2x2",
         "standard_normal, latent=vector, D=16",
     ]

@@ -18,6 +18,8 @@ class Dataset(ABC):
     """
 
     reference: ClassVar[str] = ""
+    image_shape: ClassVar[tuple[int, int, int] | None] = None
+    """Channels, height and width as stored, where they are known before the files are read."""
 
     @property
     def name(self) -> str:

@@ -46,6 +46,7 @@ class Idx(Dataset):
     strokes as they are; any other size resamples.
     """
 
+    image_shape = (1, 28, 28)
     source: ClassVar[str]
     sha256: ClassVar[Mapping[str, str]] = {}
     """Checksums of the raw files, where they are known."""

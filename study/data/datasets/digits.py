@@ -17,6 +17,7 @@ class Digits(Dataset):
     """1,797 handwritten digits, 8×8, 17 grey levels, 10 classes; bundled, nothing to download; 80/20 split."""
 
     reference = "Alpaydin & Kaynak 1998, doi:10.24432/C50P49"
+    image_shape = (1, 8, 8)
 
     def read(self, root: Path, *, image_size: int | None, download: bool) -> ImageData:
         """The bundled copy; ``root`` and ``download`` have nothing to do."""
