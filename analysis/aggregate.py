@@ -46,28 +46,41 @@ class AggregatePosterior:
         self._open(lambda: ((loc, scale),), len(loc))
 
     @classmethod
-    def from_blocks(cls, blocks: Callable[[], Iterable[tuple[Tensor, Tensor]]], num_components: int) -> Self:
+    def from_blocks(
+        cls,
+        blocks: Callable[[], Iterable[tuple[Tensor, Tensor]]],
+        num_components: int,
+        select: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None,
+    ) -> Self:
         """An aggregate whose codes are never all held.
 
         Args:
             blocks: returns an iterator over (loc, scale) pairs, each [n, *latent_shape], anew at each call and with the
                 same codes in the same order. One call serves all points of a method; one more reads the latent shape.
             num_components: N, against which every full pass is checked.
+            select: the codes of the components int64 [n] it is given, in their order, where they can be had without a
+                pass over all.
 
         Raises:
             ValueError: here if ``blocks`` yields nothing, later if a pass does not yield N components.
         """
         aggregate = cls.__new__(cls)
-        aggregate._open(blocks, num_components)
+        aggregate._open(blocks, num_components, select)
         return aggregate
 
-    def _open(self, blocks: Callable[[], Iterable[tuple[Tensor, Tensor]]], num_components: int) -> None:
+    def _open(
+        self,
+        blocks: Callable[[], Iterable[tuple[Tensor, Tensor]]],
+        num_components: int,
+        select: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None,
+    ) -> None:
         loc, _ = next(iter(blocks()), (None, None))
         if loc is None or num_components < 1:
             raise ValueError(
                 f"an aggregate needs at least one component; got {num_components} and blocks() yielding none"
             )
         self._source = blocks
+        self._random_access = select
         self.num_components = num_components
         self.latent_shape = loc.shape[1:]
         self.latent_dim = math.prod(self.latent_shape)
@@ -149,6 +162,10 @@ class AggregatePosterior:
                 f"a full covariance is limited to D ≤ {MAX_COVARIANCE_DIM}; got D = {self.latent_dim}, or "
                 f"{8e-9 * self.latent_dim**2:.0f} GB: use marginal_variance"
             )
+        return self._covariance
+
+    @cached_property
+    def _covariance(self) -> Tensor:
         covariance = torch.zeros(self.latent_dim, self.latent_dim, dtype=torch.float64, device=self.device)
         diagonal = covariance.diagonal()
         for loc, scale in self._rows():
@@ -209,6 +226,12 @@ class AggregatePosterior:
 
     def _select(self, indices: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """The codes at ``indices`` in the order of a pass: (positions in ``indices``, loc, scale)."""
+        if self._random_access is not None:
+            rows = torch.arange(len(indices), device=self.device)
+            for few in rows.split(max(1, ROW_ELEMENTS // self.latent_dim)):
+                loc, scale = self._random_access(indices[few])
+                yield few, loc.detach().reshape(len(few), -1), scale.detach().reshape(len(few), -1)
+            return
         count, last = 0, int(indices.max()) if len(indices) else -1
         for loc, scale in self._blocks():
             rows = ((indices >= count) & (indices < count + len(loc))).nonzero().squeeze(-1)

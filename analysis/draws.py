@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from analysis.aggregate import AggregatePosterior
+from analysis.component_aggregate import Aggregate
 from analysis.precision import log_prob_float64
 
 
@@ -78,7 +78,7 @@ class ComponentDraws(DrawDensities):
         }
 
 
-def evaluate_prior_draws(aggregate: AggregatePosterior, prior: Distribution, z: Tensor) -> DrawDensities:
+def evaluate_prior_draws(aggregate: Aggregate, prior: Distribution, z: Tensor) -> DrawDensities:
     """Densities of draws ``z`` [M, *latent] of the prior, or of any other source whose draws are independent."""
     return DrawDensities(
         log_aggregate=aggregate.log_prob(z),
@@ -87,9 +87,7 @@ def evaluate_prior_draws(aggregate: AggregatePosterior, prior: Distribution, z: 
     )
 
 
-def evaluate_component_draws(
-    aggregate: AggregatePosterior, prior: Distribution, z: Tensor, component: Tensor
-) -> ComponentDraws:
+def evaluate_component_draws(aggregate: Aggregate, prior: Distribution, z: Tensor, component: Tensor) -> ComponentDraws:
     """Densities of draws ``z`` [M, *latent] of the components ``component`` [M] of the aggregate."""
     log_aggregate, log_aggregate_loo = aggregate.log_prob_both(z, component)
     return ComponentDraws(
@@ -103,7 +101,7 @@ def evaluate_component_draws(
 
 
 def evaluate_held_out_draws(
-    aggregate: AggregatePosterior, held_out: AggregatePosterior, prior: Distribution, z: Tensor, component: Tensor
+    aggregate: Aggregate, held_out: Aggregate, prior: Distribution, z: Tensor, component: Tensor
 ) -> HeldOutDraws:
     """Densities of draws ``z`` [M, *latent] of the components ``component`` [M] of ``held_out``."""
     return HeldOutDraws(

@@ -86,6 +86,12 @@ class Estimate:
         """The same estimate with further flags."""
         return replace(self, flags=self.flags + tuple(flag for flag in flags if flag not in self.flags))
 
+    def with_shared_error(self, error: float, flag: str) -> Estimate:
+        """The same estimate with a further independent ``error`` that all its draws share; unchanged where it is 0."""
+        if error == 0.0 or self.is_refused:
+            return self
+        return replace(self, standard_error=math.hypot(self.standard_error, error)).flagged(flag)
+
     @property
     def is_refused(self) -> bool:
         """Whether the value was withheld."""

@@ -20,7 +20,7 @@ import torch
 from torch import Generator, Tensor
 from torch.distributions import Distribution
 
-from analysis.aggregate import AggregatePosterior
+from analysis.component_aggregate import Aggregate
 from analysis.estimate import Estimate
 from analysis.precision import log_prob_float64
 
@@ -70,7 +70,7 @@ class SubsamplingCurve:
 
 
 def subsampling_curve(
-    aggregate: AggregatePosterior,
+    aggregate: Aggregate,
     prior: Distribution,
     sizes: Sequence[int],
     *,

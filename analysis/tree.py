@@ -10,6 +10,17 @@
     mixtures       Gaussian mixtures fitted to codes, dims (chain, covariance, components)
     training       curves, dims (chain, epoch)
     constant_data  the image behind each draw
+    prior_draws    log_q, log_p of draws of the prior, dims (chain, draw, split), nats
+    shells         aggregate_norm, prior_norm: ‖z‖ of draws of the training aggregate and of the prior, (chain, draw)
+    codes          of single training images, (chain, code): mean_norm ‖μ‖, and overlap of the bubble with N(0, I):
+                   kl_standard (nats), log_bhattacharyya (nats), unit_total_variation (at σ = 1)
+    spectrum       eigenvalue of the exact covariance of the training aggregate, descending, (chain, rank)
+    subsampling    kl and standard_error of KL(q_S ‖ p) over subsets S of ``size`` images, (chain, split, size), nats
+    padding        with inert dimensions appended up to ``padded_dim``, (chain, padded_dim): kl, information,
+                   total_variation, and shell_thickness sd‖z‖/E‖z‖
+    decoded        of single decoded draws, (chain, source, draw): log_ratio log q_N − log p of the latent (nats) and
+                   distance of the image to the nearest real one in feature space
+    samples        image, uint8 0…255, (chain, source, image, channel, height, width): the first of each source
 
 ``chain`` is the training seed: replicates are independent trainings and not Markov chains, so ArviZ's ``r_hat``
 measures how far seeds disagree. ``draw`` is an independent evaluation draw.
@@ -33,10 +44,18 @@ ROWS = {"aggregate": "split", "realism": "source", "densities": "density"}
 """Groups of estimates, and what their rows are."""
 
 UNDEFINED = "not defined here"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 CHAIN_MEANS = "training seed: an independent training of the same configuration, not a Markov chain"
 DRAW_MEANS = "evaluation draw: independent given the trained replicate"
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Arrays of one group of one replicate: dimensions and values by name, and the labels of some dimensions."""
+
+    variables: Mapping[str, tuple[tuple[str, ...], Tensor]]
+    coords: Mapping[str, Sequence[object]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +65,7 @@ class Measured:
     overall: integrands that belong to no split, ``(M,)`` each.
     tables: further estimates, keyed by group, then by row (a source of samples, a fitted density), then by quantity.
     per_image: log-densities of held-out images, ``(images,)`` each, by name.
+    records: further groups of arrays, by name.
     """
 
     integrands: Mapping[str, Mapping[str, Tensor]]
@@ -56,6 +76,7 @@ class Measured:
     mixtures: Sequence[Candidate]
     tables: Mapping[str, Mapping[str, Mapping[str, Estimate]]] = field(default_factory=dict)
     per_image: Mapping[str, Tensor] = field(default_factory=dict)
+    records: Mapping[str, Records] = field(default_factory=dict)
 
 
 def build_tree(
@@ -78,6 +99,7 @@ def build_tree(
         "training": _curves(curves),
         "log_likelihood": _per_image(replicates),
         "constant_data": _by_draw([{split: {"image": index} for split, index in m.images.items()} for m in replicates]),
+        **{name: _records([m.records[name] for m in replicates]) for name in replicates[0].records},
     }
     root = xr.Dataset(attrs={"schema_version": SCHEMA_VERSION, **attrs})
     return xr.DataTree.from_dict({"/": root} | {f"/{name}": dataset for name, dataset in groups.items()})
@@ -122,6 +144,15 @@ def _per_image(replicates: Sequence[Measured]) -> xr.Dataset:
     names = replicates[0].per_image
     stacked = {n: np.stack([m.per_image[n].cpu().numpy() for m in replicates]) for n in names}
     return _indexed({name: (("chain", "image"), values) for name, values in stacked.items()})
+
+
+def _records(replicates: Sequence[Records]) -> xr.Dataset:
+    first = replicates[0]
+    variables = {
+        name: (("chain", *dims), np.stack([r.variables[name][1].cpu().numpy() for r in replicates]))
+        for name, (dims, _) in first.variables.items()
+    }
+    return _indexed(variables, **first.coords)
 
 
 def _mixtures(replicates: Sequence[Measured]) -> xr.Dataset:

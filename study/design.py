@@ -76,7 +76,7 @@ class Study(Settings):
         given = frozen(document)
         written = given.get("arms", {})
         if not isinstance(written, Mapping):
-            raise ConfigurationError(f"{source}: expected arms by name, each with settings and factors; got {written!r}")
+            raise ConfigurationError(f"{source}: expected arms by name, with settings and factors; got {written!r}")
         arms = {key: validated(Arm, arm, within=f"arms.{key}.") for key, arm in written.items()}
         study = validated(cls, {**given, "arms": arms, "name": name})
         arms = {key: _checked(arm, f"{source}, arm {key}") for key, arm in arms.items()}

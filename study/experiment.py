@@ -43,7 +43,7 @@ def run_cell(cell: Cell, workspace: Path, *, device: str, data_root: Path | None
 
     Raises TrainingFailed, DataError or ConfigurationError; a KeyboardInterrupt out of ``report`` leaves a checkpoint.
     """
-    data = _load(cell.dataset, data_root, cell.image_size, cell.limit)
+    data = load_images(cell, data_root)
     fixed = binarised(data, cell.binarisation).to(device)
     vaes = [new_replicate(cell, data, replicate).to(device) for replicate in range(cell.seeds)]
     objective = cell.new_objective()
@@ -96,6 +96,11 @@ def _training_images(cell: Cell, grey: ImageData, fixed: ImageData) -> Tensor | 
         return fixed.images
     # Bytes hold {0, 1} in a quarter of the memory; a step turns only its own batch into floats.
     return lambda replicate, epoch: redraw(grey.images, replicate=replicate, epoch=epoch).to(torch.uint8)
+
+
+def load_images(cell: Cell, data_root: Path | None) -> ImageData:
+    """The cell's images as they are stored, on the CPU."""
+    return _load(cell.dataset, data_root, cell.image_size, cell.limit)
 
 
 @lru_cache(maxsize=1)

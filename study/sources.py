@@ -1,12 +1,17 @@
 r"""Sources of samples, compared on equal terms: each gives the same number of images, decoded the same way.
 
-    prior                z ~ p(z)
-    aggregate_train      z ~ q(z|x), x a training image
-    aggregate_held_out   z ~ q(z|x), x a held-out image: a reconstruction, as training scores them
-    local                z ~ N(μ(x), I), x a held-out image
-    reconstruction       z = μ(x), x a held-out image: the best the decoder does
-    <name of a density>  z ~ r(z), fitted after training
-    held_out             real held-out images: the floor
+    prior                    z ~ p(z)
+    shell_prior              the same draws, moved along their radius to ‖z‖ = √D
+    prior_batch_statistics   the same draws, by a decoder with batch normalisation left in its training mode
+    aggregate_train          z ~ q(z|x), x a training image
+    aggregate_held_out       z ~ q(z|x), x a held-out image: a reconstruction, as training scores them
+    shuffled_dimensions      those, each dimension shuffled across images on its own: every marginal q_d is kept
+    shuffled_locations       those of a map C × h × w, each of the h·w places shuffled on its own (C at once)
+    shuffled_channels        those of a map, each of the C channels shuffled on its own
+    local                    z ~ N(μ(x), I), x a held-out image
+    reconstruction           z = μ(x), x a held-out image: the best the decoder does
+    <name of a density>      z ~ r(z), fitted after training
+    held_out                 real held-out images: the floor
 
 Four rules make the terms equal. Images are likelihood means E[x|z] and not draws of p(x|z): pixel noise given z is
 independent, blurs the features of every source alike, and grey images have none of it. Real images stand on the same
@@ -18,13 +23,16 @@ independent; sources that start from held-out images start from the same ones.
 
 from __future__ import annotations
 
+import copy
+import math
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
+from analysis.density_fits import Codes
 from models.vae import VAE
 from study.data import Binarisation, ImageData, binarised
 from study.training.step import pure_pyro
@@ -41,13 +49,6 @@ class Density(Protocol):
 
     def sample(self, num: int, generator: Generator, /) -> Tensor:
         """Independent draws [num, D]."""
-
-
-class Codes(NamedTuple):
-    """Posterior means and scales ``(N, *latent_shape)`` of N images."""
-
-    loc: Tensor
-    scale: Tensor
 
 
 def realistic(data: ImageData, how: Binarisation) -> ImageData:
@@ -86,50 +87,64 @@ def local_sample(
     return decode(vae, centres + noise_scale * _noise(centres, generator)), own
 
 
+@torch.no_grad()
 def sample_sources(
     vae: VAE,
-    train: Codes,
+    train: Tensor,
     held_out: Codes,
     held_out_images: Tensor,
     densities: Mapping[str, Density],
     *,
-    num: int,
     seed: int,
 ) -> dict[str, Tensor]:
-    """``num`` images ``(num, C, H, W)`` of every source, by name.
+    """As many images ``(n, C, H, W)`` of every source, by name, as there are codes of held-out images.
 
-    held_out, held_out_images: codes and real images of those rows of the held-out split that are not the reference.
+    train: one draw of q(z|x) ``(n, *latent_shape)`` for each of n training images.
+    held_out, held_out_images: codes and originals of n held-out images that are not the reference.
     seed: with a source's name, the whole of its randomness; other densities in the mapping do not change its images.
 
     Raises:
-        ValueError: if there are fewer than ``num`` images to start from, or a density has a source's name.
+        ValueError: if train and held-out draws differ in number, or a density has a source's name.
     """
-    available = min(len(train.loc), len(held_out.loc))
-    if num > available:
-        raise ValueError(f"expected num of at most {available}, one draw per image; got {num}: draw fewer")
-    device = train.loc.device
-    order = torch.randperm(len(held_out.loc), generator=_generator(seed, "starts"))[:num].to(device)
-    starts = Codes(held_out.loc[order], held_out.scale[order])
-    order_train = torch.randperm(len(train.loc), generator=_generator(seed, "starts_train"))[:num].to(device)
-    starts_train = Codes(train.loc[order_train], train.scale[order_train])
-    sources = {
-        "prior": decode(vae, _prior_draws(vae, num, _generator(seed, "prior", device))),
-        "aggregate_train": decode(vae, _posterior_draws(starts_train, _generator(seed, "aggregate_train", device))),
-        "aggregate_held_out": decode(vae, _posterior_draws(starts, _generator(seed, "aggregate_held_out", device))),
-        "local": local_sample(vae, starts.loc, 1.0, 1, _generator(seed, "local", device))[0],
-        "reconstruction": decode(vae, starts.loc),
-        "held_out": held_out_images[order],
+    num, device = len(held_out), train.device
+    if len(train) != num:
+        raise ValueError(f"expected as many draws of training as of held-out images; got {len(train)} and {num}")
+    prior = _prior_draws(vae, num, _generator(seed, "prior", device))
+    radius = math.sqrt(prior[0].numel()) / prior.flatten(1).norm(dim=1)
+    latents = {
+        "prior": prior,
+        "shell_prior": prior * radius.view(-1, *[1] * (prior.ndim - 1)),
+        "aggregate_train": train,
+        "aggregate_held_out": held_out.z,
+        **{name: _shuffled(held_out.z, units, seed, name) for name, units in _shuffles(held_out.z).items()},
+        "reconstruction": held_out.loc,
     }
+    sources = {name: decode(vae, z) for name, z in latents.items()}
+    sources["local"] = local_sample(vae, held_out.loc, 1.0, 1, _generator(seed, "local", device))[0]
+    sources["held_out"] = held_out_images
+    if any(isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)) for module in vae.likelihood.modules()):
+        training_mode = VAE(vae.prior, vae.posterior, copy.deepcopy(vae.likelihood).train())
+        sources["prior_batch_statistics"] = decode(training_mode, prior)
     for name, density in densities.items():
         if name in sources:
             raise ValueError(f"expected densities with names of their own; got {name!r}, a source: rename it")
         z = density.sample(num, _generator(seed, name, device))
-        sources[name] = decode(vae, z.to(train.loc).reshape_as(starts.loc))
+        sources[name] = decode(vae, z.to(train).reshape_as(train))
     return sources
 
 
-def _posterior_draws(codes: Codes, generator: Generator) -> Tensor:
-    return torch.addcmul(codes.loc, codes.scale, _noise(codes.loc, generator))
+def _shuffles(z: Tensor) -> dict[str, tuple[int, ...]]:
+    """Which dimensions of a latent ``(n, *latent_shape)`` number the units that each shuffle moves whole, by name."""
+    everything = tuple(range(1, z.ndim))
+    maps = {"shuffled_locations": (2, 3), "shuffled_channels": (1,)} if z.ndim == 4 else {}
+    return {"shuffled_dimensions": everything, **maps}
+
+
+def _shuffled(z: Tensor, units: tuple[int, ...], seed: int, name: str) -> Tensor:
+    """``z`` with every unit permuted across the images on its own."""
+    shape = [z.shape[dim] if dim in units else 1 for dim in range(1, z.ndim)]
+    keys = torch.rand(len(z), *shape, generator=_generator(seed, name))
+    return z.gather(0, keys.argsort(0).to(z.device).expand_as(z))
 
 
 def _noise(like: Tensor, generator: Generator) -> Tensor:

@@ -14,12 +14,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from analysis.aggregate import MAX_COVARIANCE_DIM, AggregatePosterior
+from analysis.aggregate import MAX_COVARIANCE_DIM
+from analysis.component_aggregate import Aggregate
 from analysis.estimate import Estimate
 from analysis.geometry.distances import flat
 
 
-def aggregate_spectrum(aggregate: AggregatePosterior) -> Tensor:
+def aggregate_spectrum(aggregate: Aggregate) -> Tensor:
     """Eigenvalues [D] of the exact covariance of q_N, descending, float64.
 
     ValueError above D = 8,192: take ``mean_spectrum``, whose cost rests on the smaller of D and N.

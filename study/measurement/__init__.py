@@ -11,10 +11,14 @@ from models.vae import VAE
 from study.cell import Evaluate
 from study.classifier import Classifier, Unclassifiable
 from study.data import ImageData
-from study.measurement import densities, divergences, geometry, likelihood, realism
+from study.measurement import densities, divergences, geometry, likelihood, realism, reconstruction
+from study.measurement.records import records
 from study.measurement.replicate import Replicate, encode
 
 __all__ = ["encode", "measure"]
+
+PRIOR_DENSITY = {"rate", "elbo", "kl", "kl_upper", "kl_lower", "kl_reverse", "kl_certified_aggregate", "log_px"}
+"""Estimates that are expectations of log p(z) and other terms."""
 
 
 @torch.no_grad()
@@ -26,12 +30,17 @@ def measure(vae: VAE, data: ImageData, grey: ImageData, evaluate: Evaluate, *, s
     """
     replicate = Replicate.evaluated(vae, data.images, data.held_out_images, num_draws=evaluate.draws, seed=seed)
     splits = {"train": replicate.train, "held_out": replicate.held_out}
+    curves = {name: divergences.subsampled(replicate, split) for name, split in splits.items()}
+    spectra = {name: geometry.spectrum(split) for name, split in splits.items()}
+    errors = reconstruction.estimates(replicate, grey)
     estimates = {
-        name: divergences.estimates(replicate, split) | geometry.estimates(replicate, split)
+        name: divergences.estimates(replicate, split, curves[name])
+        | geometry.estimates(replicate, split, spectra[name])
+        | errors[name]
         for name, split in splits.items()
     }
     estimates["held_out"] |= divergences.held_out_estimates(replicate)
-    tables, per_image = {}, {}
+    tables, per_image, pictures, judged = {}, {}, {}, {}
     fits, tables["densities"] = densities.fitted(replicate, evaluate.densities)
     if evaluate.importance:
         bounds = likelihood.bounds(replicate, evaluate.importance)
@@ -43,8 +52,12 @@ def measure(vae: VAE, data: ImageData, grey: ImageData, evaluate: Evaluate, *, s
         except Unclassifiable as reason:
             estimates["held_out"]["classifier_accuracy"] = Estimate.refused(str(reason))
         else:
-            tables["realism"] = realism.estimates(replicate, fits, grey, classifier, evaluate.samples)
+            seen = realism.judged(replicate, fits, grey, classifier, evaluate.samples)
+            tables["realism"] = seen.table
+            pictures = {name: images[: evaluate.pictures] for name, images in seen.images.items()}
+            judged = {"log_ratio": seen.log_ratio, "distance": seen.distance}
             estimates["held_out"]["classifier_accuracy"] = classifier.accuracy
+    estimates = {name: _with_prior_error(table, replicate.prior_error) for name, table in estimates.items()}
     mixtures = select_gaussian_mixture(
         replicate.train.codes.z.flatten(1),
         replicate.held_out.codes.z.flatten(1),
@@ -71,4 +84,18 @@ def measure(vae: VAE, data: ImageData, grey: ImageData, evaluate: Evaluate, *, s
         mixtures.candidates,
         tables,
         per_image,
+        records(replicate, curves, spectra["train"], pictures, judged, evaluate.padding),
     )
+
+
+def _with_prior_error(table: dict[str, Estimate], error: float) -> dict[str, Estimate]:
+    """The table with the error of an estimated normaliser of p in every expectation of log p.
+
+    Slopes in log N are differences, in which it cancels, and quantities in [0, 1] move by less.
+    """
+    return {
+        name: estimate.with_shared_error(error, "normaliser of the prior estimated")
+        if name in PRIOR_DENSITY or name.removeprefix("log_px_").isdigit()
+        else estimate
+        for name, estimate in table.items()
+    }

@@ -8,9 +8,10 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from torch.distributions import Independent, Normal
 
 from analysis import divergence, information
+from analysis.aggregate import AggregatePosterior
 from analysis.estimate import Estimate
 from analysis.moments import moment_split
-from analysis.subsampling import subsampling_curve
+from analysis.subsampling import SubsamplingCurve, subsampling_curve
 from analysis.total_correlation import dimensionwise_split
 from analysis.two_sample import classifier_test, median_bandwidth, squared_mmd, squared_sliced_wasserstein
 from study.measurement.replicate import Replicate, Split
@@ -19,11 +20,11 @@ KERNEL_EVALUATIONS = 2 * 10**9
 """Budget of the exact marginals: as many draws as N·D leave room for."""
 
 TWO_SAMPLE_DRAWS, TWO_SAMPLE_LEAST = 1_000, 40
-SLOPE_REPEATS, SLOPE_DRAWS = 24, 50
+SLOPE_REPEATS, SLOPE_DRAWS, SLOPE_SIZES = 24, 50, 5
 """Fewer than 24 repeats leave the interval of the slope too short."""
 
 
-def estimates(replicate: Replicate, split: Split) -> dict[str, Estimate]:
+def estimates(replicate: Replicate, split: Split, curve: SubsamplingCurve | None) -> dict[str, Estimate]:
     """Estimates in nats, or in [0, 1]; those that need a factorised normal prior are refused for others."""
     draws, from_prior = split.draws, split.from_prior
     elbo = -split.distortion - draws.integrands()["rate"]
@@ -46,7 +47,7 @@ def estimates(replicate: Replicate, split: Split) -> dict[str, Estimate]:
         "log_ratio_auc": divergence.log_ratio_auc(draws, from_prior),
         **_factorised(replicate, split),
         **_two_sample(replicate, split),
-        **_subsampled(replicate, split),
+        **_slopes(split, curve),
     }
 
 
@@ -65,6 +66,9 @@ def _factorised(replicate: Replicate, split: Split) -> dict[str, Estimate]:
     if not (isinstance(prior, Independent) and isinstance(prior.base_dist, Normal)):
         refusal = Estimate.refused("defined for a factorised normal prior", len(split.images))
         return dict.fromkeys(names, refusal)
+    if not isinstance(split.aggregate, AggregatePosterior):
+        refusal = Estimate.refused("defined for diagonal normal posteriors", len(split.images))
+        return dict.fromkeys(names, refusal)
     full = moment_split(split.aggregate, prior, split.z, split.draws)
     diagonal = moment_split(split.aggregate, prior, split.z, split.draws, diagonal=True)
     num = min(len(split.z), KERNEL_EVALUATIONS // (len(split.images) * split.aggregate.latent_dim))
@@ -81,7 +85,7 @@ def _two_sample(replicate: Replicate, split: Split) -> dict[str, Estimate]:
 
     A classifier judged on n rows of each cannot see more than about log n nats: its KL is a lower end and no estimate.
     """
-    num = min(TWO_SAMPLE_DRAWS, len(split.images), len(replicate.prior_z))
+    num = min(TWO_SAMPLE_DRAWS, len(split.rows), len(replicate.prior_z))
     names = (
         "squared_mmd",
         "squared_sliced_wasserstein",
@@ -99,19 +103,26 @@ def _two_sample(replicate: Replicate, split: Split) -> dict[str, Estimate]:
     return dict(zip(names, (mmd, wasserstein, test.accuracy, test.auc, test.kl), strict=True))
 
 
-def _subsampled(replicate: Replicate, split: Split) -> dict[str, Estimate]:
-    """Slope of KL(q_S ‖ p) in log |S| (−1: disjoint bubbles, 0: bubbles that coincide), and its line at 10 N."""
-    num = len(split.images)
+def subsampled(replicate: Replicate, split: Split) -> SubsamplingCurve | None:
+    """KL(q_S ‖ p) of random subsets S of the images whose codes are held, or None where they are too few."""
+    num = len(split.rows)
     smallest = num // SLOPE_REPEATS
     if smallest < 2:
-        refusal = Estimate.refused(f"{SLOPE_REPEATS} disjoint subsets need more images", num)
-        return {"kl_slope_log_n": refusal, "kl_at_10_n": refusal}
-    curve = subsampling_curve(
-        split.aggregate,
+        return None
+    ratio = (num / smallest) ** (1 / (SLOPE_SIZES - 1))
+    return subsampling_curve(
+        split.held_aggregate,
         replicate.prior,
-        (smallest, num),
+        (*(round(smallest * ratio**step) for step in range(SLOPE_SIZES - 1)), num),
         num_repeats=SLOPE_REPEATS,
         num_draws=SLOPE_DRAWS,
         generator=replicate.generator(1),
     )
-    return {"kl_slope_log_n": curve.slope(), "kl_at_10_n": curve.extrapolate(10 * num)}
+
+
+def _slopes(split: Split, curve: SubsamplingCurve | None) -> dict[str, Estimate]:
+    """Slope of KL(q_S ‖ p) in log |S| (−1: disjoint bubbles, 0: bubbles that coincide), and its line at 10 N."""
+    if curve is None:
+        refusal = Estimate.refused(f"{SLOPE_REPEATS} disjoint subsets need more images", len(split.rows))
+        return {"kl_slope_log_n": refusal, "kl_at_10_n": refusal}
+    return {"kl_slope_log_n": curve.slope(), "kl_at_10_n": curve.extrapolate(10 * curve.sizes[-1])}

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import torch
+import math
 
+import torch
+from torch import Tensor
+
+from analysis.aggregate import AggregatePosterior
 from analysis.estimate import Estimate
 from analysis.geometry.active_units import active_units, active_units_by_kl
 from analysis.geometry.coverage import ball_coverage, nearest_centre_distance, ratio_coverage
@@ -18,13 +22,20 @@ NEIGHBOURS = 2_000
 """Images and prior draws among which neighbours are sought."""
 
 
-def estimates(replicate: Replicate, split: Split) -> dict[str, Estimate]:
-    """Geometry of one split; norms are those of z, distances in latent units."""
+def estimates(replicate: Replicate, split: Split, eigenvalues: Tensor | Estimate) -> dict[str, Estimate]:
+    """Geometry of one split, with its :func:`spectrum`; norms are those of z, distances in latent units."""
     loc, scale = split.codes.loc, split.codes.scale
-    few, few_scale, prior_z = loc[:NEIGHBOURS], scale[:NEIGHBOURS], replicate.prior_z[:NEIGHBOURS]
+    few, prior_z = loc[:NEIGHBOURS], replicate.prior_z[:NEIGHBOURS]
     norms = shell(split.z, split.component)
+    mean_square = Estimate.mean(loc.square().flatten(1).mean(1))
+    rms = math.sqrt(mean_square.value)
     return {
         "mean_square": norms.mean_square,
+        "rms_loc": Estimate(
+            rms, mean_square.standard_error / (2 * rms) if rms else 0.0, len(loc), len(loc), "consistent"
+        ),
+        "mean_scale": Estimate.mean(scale.flatten(1).mean(1)),
+        "scale_sd": Estimate.mean(scale.flatten(1).std(1, correction=0)),
         "norm_mean": norms.norm_mean,
         "norm_sd": norms.norm_sd,
         "norm_auc": norm_auc(split.z, replicate.prior_z, split.component),
@@ -33,25 +44,41 @@ def estimates(replicate: Replicate, split: Split) -> dict[str, Estimate]:
         "typical_set_mass": typical_set_mass(split.from_prior.log_prior, split.draws.log_prior, split.component),
         "aggregate_typical_set_mass": typical_set_mass(split.draws.log_aggregate, split.from_prior.log_aggregate),
         "active_units": active_units(loc),
-        "active_units_by_kl": active_units_by_kl(loc, scale),
         "unit_ball_tv": Estimate.mean(unit_total_variation(loc)),
-        "bubble_bhattacharyya": Estimate.mean(log_bhattacharyya(loc, scale).exp()),
-        "ball_coverage": ball_coverage(prior_z, few, few_scale),
-        "ratio_coverage": ratio_coverage(prior_z, few, few_scale),
         "nearest_centre": Estimate.mean(nearest_centre_distance(prior_z, few)),
         "nearest_margin": Estimate.mean(nearest_margins(few)),
         "intrinsic_dimension": two_nn(split.codes.z[:NEIGHBOURS]),
-        **_spectrum(split),
+        **_bubbles(split, prior_z),
+        **_spectral(eigenvalues, split.aggregate.num_components),
     }
 
 
-def _spectrum(split: Split) -> dict[str, Estimate]:
-    num = len(split.images)
+def _bubbles(split: Split, prior_z: Tensor) -> dict[str, Estimate]:
+    """What has a formula for bubbles N(μ, diag σ²) alone."""
+    loc, scale = split.codes.loc, split.codes.scale
+    few, few_scale = loc[:NEIGHBOURS], scale[:NEIGHBOURS]
+    if not isinstance(split.aggregate, AggregatePosterior):
+        refusal = Estimate.refused("defined for diagonal normal posteriors", len(loc))
+        return dict.fromkeys(("active_units_by_kl", "bubble_bhattacharyya", "ball_coverage", "ratio_coverage"), refusal)
+    return {
+        "active_units_by_kl": active_units_by_kl(loc, scale),
+        "bubble_bhattacharyya": Estimate.mean(log_bhattacharyya(loc, scale).exp()),
+        "ball_coverage": ball_coverage(prior_z, few, few_scale),
+        "ratio_coverage": ratio_coverage(prior_z, few, few_scale),
+    }
+
+
+def spectrum(split: Split) -> Tensor | Estimate:
+    """Eigenvalues ``(D,)`` of the exact covariance of the aggregate, descending, or the reason why not."""
     try:
-        eigenvalues = aggregate_spectrum(split.aggregate)
+        return aggregate_spectrum(split.aggregate)
     except ValueError as error:
-        refusal = Estimate.refused(str(error), num)
-        return {"effective_rank": refusal, "participation_ratio": refusal, "largest_eigenvalue": refusal}
+        return Estimate.refused(str(error), split.aggregate.num_components)
+
+
+def _spectral(eigenvalues: Tensor | Estimate, num: int) -> dict[str, Estimate]:
+    if isinstance(eigenvalues, Estimate):
+        return dict.fromkeys(("effective_rank", "participation_ratio", "largest_eigenvalue"), eigenvalues)
     return {
         "effective_rank": effective_rank(eigenvalues, num),
         "participation_ratio": participation_ratio(eigenvalues, num),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from analysis.density_fits import FittedDensity
 from analysis.estimate import Estimate
+from analysis.geometry.distances import nearest
 from analysis.geometry.margins import label_flip_rate
 from analysis.realism.frechet import squared_frechet
 from analysis.realism.kernel_distance import squared_kernel_distance
@@ -17,8 +19,8 @@ from analysis.realism.manifold import manifold
 from analysis.realism.novelty import novelty
 from study.classifier import Classifier
 from study.data import ImageData
-from study.measurement.replicate import Replicate
-from study.sources import Codes, local_sample, reference_split, sample_sources
+from study.measurement.replicate import Replicate, codes_of
+from study.sources import decode, local_sample, reference_split, sample_sources
 
 NOISE_SCALES = (0.5, 1.0, 2.0, 4.0)
 """Scales s of decode(μ(x) + s ε) at which label agreement is measured."""
@@ -26,40 +28,51 @@ NOVELTY_TRAIN = 10_000
 """Training images among which the nearest is sought."""
 
 
-def estimates(
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Estimates by source, then by quantity; the decoded ``images`` of each source; and of draws of the prior and of
+    the training aggregate their ``log_ratio`` log q_N − log p (nats) and the ``distance`` of their images to the
+    nearest real one in feature space, by source."""
+
+    table: dict[str, dict[str, Estimate]]
+    images: dict[str, Tensor]
+    log_ratio: dict[str, Tensor]
+    distance: dict[str, Tensor]
+
+
+def judged(
     replicate: Replicate,
     densities: Mapping[str, FittedDensity],
     grey: ImageData,
     classifier: Classifier,
     num_samples: int,
-) -> dict[str, dict[str, Estimate]]:
-    """Estimates by source, then by quantity; ``grey`` holds the images on the scale of likelihood means.
+) -> Judged:
+    """Realism of every source; ``grey`` holds the images on the scale of likelihood means.
 
     Half of the held-out images are the reference that every source is compared with; the other half are where the
     sources start from, and the floor ``held_out`` itself.
     """
     reference, starts = (rows.to(grey.images.device) for rows in reference_split(len(grey.held_out_images)))
     num = min(num_samples, len(starts), len(grey.images))
-    codes = replicate.held_out.codes
-    sources = sample_sources(
-        replicate.vae,
-        Codes(replicate.train.codes.loc, replicate.train.codes.scale),
-        Codes(codes.loc[starts], codes.scale[starts]),
-        grey.held_out_images[starts],
-        densities,
-        num=num,
-        seed=replicate.seed,
-    )
+    vae, starts = replicate.vae, starts[:num]
+    order = torch.randperm(len(grey.images), generator=replicate.generator(14), device=grey.images.device)
+    train = codes_of(vae, replicate.train.images[order[:num]], replicate.generator(15)).z
+    codes = codes_of(vae, replicate.held_out.images[starts], replicate.generator(16))
+    images = sample_sources(vae, train, codes, grey.held_out_images[starts], densities, seed=replicate.seed)
     real = grey.held_out_images[reference]
     real_features = classifier.features(real)
-    train = grey.images[:NOVELTY_TRAIN]
+    nearby = grey.images[:NOVELTY_TRAIN]
     table = {
-        name: _source(images, real, real_features, train, classifier, replicate.generator(3))
-        for name, images in sources.items()
+        name: _source(decoded, real, real_features, nearby, classifier, replicate.generator(3))
+        for name, decoded in images.items()
     }
-    labels = grey.held_out_labels[starts][:num]
-    table["local"] |= _label_agreement(replicate, codes.loc[starts][:num], labels, classifier)
-    return table
+    table["local"] |= _label_agreement(replicate, codes.loc, grey.held_out_labels[starts], classifier)
+    latents = {"prior": replicate.prior_z[:num], "aggregate_train": replicate.train.z[:num]}
+    ratios = {"prior": replicate.train.from_prior.log_ratio, "aggregate_train": replicate.train.draws.log_ratio}
+    distance = {
+        name: nearest(classifier.features(decode(vae, z)), real_features)[0][:, 0] for name, z in latents.items()
+    }
+    return Judged(table, images, {name: ratio[:num] for name, ratio in ratios.items()}, distance)
 
 
 def _source(
@@ -73,7 +86,7 @@ def _source(
     features, probabilities = classifier.features(images), classifier.probabilities(images)
     num = min(len(features), len(real_features))
     overlap = manifold(features[:num], real_features[:num])
-    nearest = novelty(images.flatten(1), real.flatten(1), train.flatten(1))
+    closeness = novelty(images.flatten(1), real.flatten(1), train.flatten(1))
     return {
         "squared_frechet": squared_frechet(features, real_features, generator),
         "squared_kernel_distance": squared_kernel_distance(features[:num], real_features[:num]),
@@ -84,7 +97,7 @@ def _source(
         "class_entropy": class_entropy(probabilities),
         "sample_entropy": sample_entropy(probabilities),
         "confidence": confidence(probabilities),
-        "novelty_ratio": nearest.ratio,
+        "novelty_ratio": closeness.ratio,
     }
 
 

@@ -10,8 +10,10 @@ from typing import Self
 import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor
+from torch.distributions import Independent, Normal
 
 from analysis.aggregate import AggregatePosterior
+from analysis.component_aggregate import Aggregate, ComponentAggregate
 from analysis.density_fits import Codes
 from analysis.draws import (
     ComponentDraws,
@@ -28,24 +30,41 @@ from study.training.step import pure_pyro
 CHUNK = 500
 """Images or latents that go through a network at a time."""
 
+HELD_ELEMENTS = 2**28
+"""Latent numbers of a split that are held at once, 1 GiB for each of loc, scale and z: beyond it the aggregate encodes
+its images anew at every pass, and codes are those of as many images as fit in a quarter of it."""
+
+MOMENT_DRAWS = 64
+"""Draws behind the mean and scale of a posterior that has neither in closed form."""
+
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Training or held-out images ``(N, *image_shape)``, their codes ``(N, *latent_shape)``, and M draws of the codes.
+    """Training or held-out images ``(N, *image_shape)``, codes of some of them, and M draws of the codes.
 
-    codes hold one draw per image; ``z`` are the M evaluation draws ``(M, *latent_shape)`` of the images ``component``,
-    with their densities in ``draws`` and those of the prior's draws in ``from_prior``; ``distortion`` is
-    −log p(x|z), ``(M,)``.
+    codes are those of the images ``rows``, all N where they can be held, with one draw per image; ``z`` are the M
+    evaluation draws ``(M, *latent_shape)`` of the images ``component``, with their densities in ``draws`` and those of
+    the prior's draws in ``from_prior``; ``distortion`` is −log p(x|z), ``(M,)``.
     """
 
     images: Tensor
+    rows: Tensor
     codes: Codes
-    aggregate: AggregatePosterior
+    aggregate: Aggregate
     z: Tensor
     component: Tensor
     draws: ComponentDraws
     from_prior: DrawDensities
     distortion: Tensor
+
+    @property
+    def held_aggregate(self) -> Aggregate:
+        """The aggregate of the images whose codes are held."""
+        if len(self.rows) == len(self.images):
+            return self.aggregate
+        if isinstance(self.aggregate, AggregatePosterior):
+            return AggregatePosterior(self.codes.loc, self.codes.scale)
+        return self.aggregate.subset(self.rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +93,61 @@ class Replicate:
         unseen = evaluate_held_out_draws(seen.aggregate, other.aggregate, prior, other.z, other.component)
         return cls(vae, prior, prior_z, seen, other, unseen, seed)
 
+    @property
+    def prior_error(self) -> float:
+        """Standard error (nats) of log p(z) that all latents share, where its normaliser is estimated; else 0."""
+        return float(getattr(self.prior, "log_prob_standard_error", 0.0))
+
     def generator(self, purpose: int) -> torch.Generator:
         """A generator of its own for each family of estimates, so that none depends on which others are asked for."""
         return torch.Generator(self.prior_z.device).manual_seed((self.seed + 7919 * (purpose + 1)) % 2**32)
 
 
+def posterior(vae: VAE, images: Tensor) -> TorchDistribution:
+    """q(z|x) of ``images`` ``(n, *image_shape)``, without gradient."""
+    with torch.no_grad(), pure_pyro():
+        return vae.posterior(images)
+
+
 @torch.no_grad()
 def encode(vae: VAE, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Location and scale ``(N, *latent_shape)`` of the normal posteriors of ``images`` ``(N, *image_shape)``."""
-    with pure_pyro():
-        posteriors = [vae.posterior(chunk) for chunk in images.split(CHUNK)]
-    return torch.cat([q.base_dist.loc for q in posteriors]), torch.cat([q.base_dist.scale for q in posteriors])
+    """Mean and marginal standard deviations ``(N, *latent_shape)`` of q(z|x) of ``images`` ``(N, *image_shape)``.
+
+    Where a posterior has neither in closed form they are those of ``MOMENT_DRAWS`` draws.
+    """
+    with torch.random.fork_rng(devices=[images.device] if images.is_cuda else []):
+        torch.manual_seed(0)
+        moments = [_moments(posterior(vae, chunk)) for chunk in images.split(CHUNK)]
+    return torch.cat([loc for loc, _ in moments]), torch.cat([scale for _, scale in moments])
+
+
+def aggregate_of(vae: VAE, images: Tensor) -> Aggregate:
+    """The aggregate posterior of ``images`` ``(N, *image_shape)``, exact for every kind of posterior."""
+    first = posterior(vae, images[:1])
+    if not is_diagonal(first):
+        return ComponentAggregate(lambda rows: posterior(vae, images[rows]), len(images), images.device)
+    if len(images) * first.event_shape.numel() <= HELD_ELEMENTS:
+        return AggregatePosterior(*encode(vae, images))
+    return AggregatePosterior.from_blocks(
+        lambda: (encode(vae, chunk) for chunk in images.split(CHUNK)),
+        len(images),
+        lambda rows: encode(vae, images[rows]),
+    )
+
+
+def is_diagonal(q: TorchDistribution) -> bool:
+    """Whether q is a normal with diagonal covariance."""
+    return isinstance(q, Independent) and isinstance(q.base_dist, Normal)
+
+
+@torch.no_grad()
+def codes_of(vae: VAE, images: Tensor, generator: torch.Generator) -> Codes:
+    """Codes of ``images`` ``(n, *image_shape)`` with one draw of q(z|x) each."""
+    loc, scale = encode(vae, images)
+    if is_diagonal(posterior(vae, images[:1])):
+        return Codes.draw(loc, scale, generator)
+    z, _ = aggregate_of(vae, images).sample_per_image(1, generator)
+    return Codes(loc, scale, z)
 
 
 @torch.no_grad()
@@ -99,15 +162,29 @@ def log_likelihood(vae: VAE, images: Tensor, z: Tensor) -> Tensor:
     return torch.cat(list(chunks()))
 
 
+def _moments(q: TorchDistribution) -> tuple[Tensor, Tensor]:
+    if is_diagonal(q):
+        return q.base_dist.loc, q.base_dist.scale
+    try:
+        return q.mean, q.variance.sqrt()
+    except NotImplementedError:
+        draws = q.sample((MOMENT_DRAWS,))
+        return draws.mean(0), draws.std(0)
+
+
 def _split(
     vae: VAE, prior: TorchDistribution, images: Tensor, prior_z: Tensor, num_draws: int, generator: torch.Generator
 ) -> Split:
-    loc, scale = encode(vae, images)
-    aggregate = AggregatePosterior(loc, scale)
+    aggregate = aggregate_of(vae, images)
+    rows = torch.arange(len(images), device=images.device)
+    if len(images) * aggregate.latent_dim > HELD_ELEMENTS:
+        order = torch.randperm(len(images), generator=generator, device=generator.device)
+        rows = order[: max(HELD_ELEMENTS // 4 // aggregate.latent_dim, 2)].to(images.device)
     z, component = aggregate.sample_per_image(1, generator, _images_for(num_draws, len(images), generator))
     return Split(
         images,
-        Codes.draw(loc, scale, generator),
+        rows,
+        codes_of(vae, images[rows], generator),
         aggregate,
         z,
         component,

@@ -27,10 +27,11 @@ _TRACE_SECONDS = 1.0
 
 
 class Choice(NamedTuple):
-    """The engine to use and why."""
+    """The engine to use and why; ``traced`` is off where the step was tried and cannot be traced."""
 
     engine: Name
     reason: str
+    traced: bool = True
 
 
 def choose(
@@ -43,7 +44,7 @@ def choose(
     updates: int,
     bf16: bool,
 ) -> Choice:
-    """Decides for ``updates`` updates of these replicates; the state is left as it was."""
+    """Decides for ``updates`` updates of these replicates; state and modules are left as they were."""
     if asked == "eager":
         return Choice("eager", "asked for")
     if asked == "compiled":
@@ -55,13 +56,15 @@ def choose(
     for _ in range(_PROBES):
         float(eager.step()[0, 0])
     saving = _LEAST_SAVING * updates * (time.perf_counter() - start) / _PROBES
+    state.write_to(vaes)
     if saving < _TRACE_SECONDS:
         return Choice("eager", f"{updates} updates are too few for a graph: it would save about {saving:.1f} s")
     try:
         cost = _TRACE_SECONDS + GraphEngine(vaes[0], objective, scratch, batch, bf16=bf16).build_seconds
     except Exception as error:
         log.debug("tracing failed", exc_info=True)
-        return Choice("eager", f"a part cannot be traced ({type(error).__name__}: {str(error).splitlines()[0]})")
+        reason = (str(error).splitlines() or ["no message"])[0]
+        return Choice("eager", f"a part cannot be traced ({type(error).__name__}: {reason})", traced=False)
     if saving < cost:
         return Choice("eager", f"building the graph takes about {cost:.0f} s and would save about {saving:.0f} s")
     return Choice("compiled", f"saves about {saving:.0f} s for a build of about {cost:.0f} s")

@@ -1,4 +1,7 @@
-"""HeldOut: the negative ELBO of held-out images while training runs, and the best parameters it has seen."""
+"""HeldOut: the negative ELBO of held-out images while training runs, and the best parameters it has seen.
+
+It is the plain ELBO whatever objective trains, so that cells of different objectives compare.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import torch
 from torch import Tensor
 
 from models import noise
-from models.objectives import Objective
+from models.objectives.elbo import ELBO
 from models.vae import VAE
 from study.training.step import noise_shapes, pure_pyro
 
@@ -24,9 +27,9 @@ class HeldOut:
     and no parameters are kept.
     """
 
-    def __init__(self, vaes: Sequence[VAE], objective: Objective, images: Tensor, *, patience: int | None) -> None:
+    def __init__(self, vaes: Sequence[VAE], images: Tensor, *, patience: int | None) -> None:
         self._vaes = list(vaes)
-        self._objective = objective
+        self._objective = ELBO()
         self._images = images
         self._patience = patience
         self._best = [math.inf] * len(self._vaes)
@@ -39,8 +42,12 @@ class HeldOut:
         return self._patience is not None and min(self._since) >= self._patience
 
     def evaluate(self) -> list[float]:
-        """−ELBO at latent scale 1, nats per image, of each replicate as its module now stands."""
-        values = [self._loss(vae) for vae in self._vaes]
+        """−ELBO at latent scale 1, nats per image, of each replicate as its module now stands, in evaluation mode."""
+        values = []
+        for vae in self._vaes:
+            vae.eval()
+            values.append(self._loss(vae))
+            vae.train()
         for index, value in enumerate(values):
             if value < self._best[index]:
                 self._best[index], self._since[index] = value, 0

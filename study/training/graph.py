@@ -141,5 +141,7 @@ def _fingerprint(graph: GraphModule, inputs: list[Tensor]) -> str:
     digest = hashlib.sha256(f"{torch.__version__} {graph.code}".encode())
     digest.update(str([(t.shape, t.stride(), t.dtype, t.device) for t in inputs]).encode())
     for name, constant in sorted(graph.named_buffers()) + sorted(graph.named_parameters()):
-        digest.update(name.encode() + constant.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        digest.update(
+            name.encode() + constant.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().tobytes()
+        )
     return digest.hexdigest()[:32]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -93,33 +94,26 @@ class _Run:
         example = images(0, 0) if callable(images) else images
         shapes = noise_shapes(vaes[0], objective, _floats(example[: min(train.batch_size, len(example))]))
         everyone = list(range(len(vaes)))
+        together, alone = [everyone], [[r] for r in everyone]
         one_by_one = train.replicates == "one_by_one" or (train.replicates == "auto" and _prefers_alone(vaes[0]))
-        self.groups = [[r] for r in everyone] if one_by_one else [everyone]
-        self.batches = [Batches(images, group, train.batch_size, shapes) for group in self.groups]
-        self.states = [State.initial([vaes[r] for r in group]) for group in self.groups]
+        self._group(saved.header["groups"] if saved else alone if one_by_one else together, images, shapes)
         self.per_epoch = self.batches[0].updates_per_epoch
         self.updates = train.epochs * self.per_epoch
         self.epoch, self.position, self.done = 0, 0, 0
         bf16 = train.precision == "bf16"
         if saved is None:
-            self._start_epoch()
-            self.batches[0].fill(0, beta, train.learning_rate)
-            choice = choose(
-                [vaes[r] for r in self.groups[0]],
-                objective,
-                self.states[0],
-                self.batches[0].batch,
-                asked=train.engine,
-                updates=self.updates * len(self.groups),
-                bf16=bf16,
-            )
-            self.batches = [Batches(images, group, train.batch_size, shapes) for group in self.groups]
+            choice = self._choose(objective, bf16)
+            if not choice.traced and self.groups == together != alone:
+                # Some parts can be traced and not mapped: their replicates run one after another.
+                self._group(alone, images, shapes)
+                choice = self._choose(objective, bf16)
+            self._group(self.groups, images, shapes)  # the choice has drawn noise: start afresh
         else:
             choice = Choice(*saved.header["choice"])
         log.info("engine: %s (%s)", choice.engine, choice.reason)
         self.fit = Fit(choice)
         self.pending: list[Tensor] = []
-        self.held_out = HeldOut(self.vaes, objective, held_out, patience=train.patience)
+        self.held_out = HeldOut(self.vaes, held_out, patience=train.patience)
         if saved is not None:
             self._restore(saved)
         self._start_epoch()
@@ -128,6 +122,25 @@ class _Run:
             for group, state, batches in zip(self.groups, self.states, self.batches, strict=True)
         ]
         self.last_save = self.last_report = time.monotonic()
+
+    def _group(self, groups: list[list[int]], images: Tensor | ImagesOf, shapes: list[torch.Size]) -> None:
+        """Replicates of one group share a program; inputs and state of each group as before the first update."""
+        self.groups = groups
+        self.batches = [Batches(images, group, self.train.batch_size, shapes) for group in groups]
+        self.states = [State.initial([self.vaes[r] for r in group]) for group in groups]
+
+    def _choose(self, objective: Objective, bf16: bool) -> Choice:
+        self._start_epoch()
+        self.batches[0].fill(0, self.beta, self.train.learning_rate)
+        return choose(
+            [self.vaes[r] for r in self.groups[0]],
+            objective,
+            self.states[0],
+            self.batches[0].batch,
+            asked=self.train.engine,
+            updates=self.updates * len(self.groups),
+            bf16=bf16,
+        )
 
     def run(self) -> Fit:
         """Updates until the last epoch, or until held-out loss has stalled."""
@@ -150,8 +163,12 @@ class _Run:
 
     def _update(self) -> None:
         update = self.epoch * self.per_epoch + self.position
-        warmup = round(self.train.kl_warmup * self.per_epoch)
-        scale = latent_scale(update, beta=self.beta, warmup_updates=warmup)
+        scale = latent_scale(
+            update,
+            beta=self.beta,
+            warmup_updates=round(self.train.kl_warmup * self.per_epoch),
+            cycle_updates=math.ceil(self.updates / self.train.kl_cycles),
+        )
         rate = learning_rate(
             update, start=self.train.learning_rate, num_updates=self.updates, schedule=self.train.schedule
         )

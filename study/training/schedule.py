@@ -1,8 +1,9 @@
 r"""Schedules: the factor on the latent term and the learning rate at each update.
 
-KL warm-up raises the latent scale linearly from β/W to β over W epochs (Bowman et al. 2016, arXiv:1511.06349); the
-cosine schedule lowers the learning rate from its start to zero at the last update (Loshchilov & Hutter 2017,
-arXiv:1608.03983).
+KL warm-up raises the latent scale linearly from β/W to β over W updates (Bowman et al. 2016, arXiv:1511.06349), and
+cyclical warm-up does so anew in each of M equal cycles of the run (Fu et al. 2019, arXiv:1903.10145, who take half a
+cycle for W); M = 1 is the plain one. The cosine schedule lowers the learning rate from its start to zero at the last
+update (Loshchilov & Hutter 2017, arXiv:1608.03983).
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import math
 from typing import Literal
 
 
-def latent_scale(update: int, *, beta: float, warmup_updates: int) -> float:
-    """β at the 0-based ``update``, reached after ``warmup_updates``."""
-    return beta * min(1.0, (update + 1) / warmup_updates) if warmup_updates else beta
+def latent_scale(update: int, *, beta: float, warmup_updates: int, cycle_updates: int) -> float:
+    """Factor at the 0-based ``update``: β is reached ``warmup_updates`` after the start of each cycle."""
+    return beta * min(1.0, (update % cycle_updates + 1) / warmup_updates) if warmup_updates else beta
 
 
 def learning_rate(update: int, *, start: float, num_updates: int, schedule: Literal["constant", "cosine"]) -> float:

@@ -12,6 +12,7 @@ from study.cell import Cell, Evaluate
 from study.data import ImageData
 from study.measurement import encode
 from study.measurement import measure as measure_data
+from study.measurement import replicate as replicate_module
 
 EVALUATE = Evaluate(draws=600, components=(1, 2), covariances=("diagonal",), densities=(), importance=(), samples=0)
 IMAGES = (torch.rand(10, 1, 8, 8, generator=torch.Generator().manual_seed(0)) > 0.5).float()
@@ -112,3 +113,90 @@ def test_codes_are_encoded_in_order_and_any_latent_shape():
     result = measure(spatial, IMAGES, IMAGES, EVALUATE, seed=0)
     assert AggregatePosterior(loc, scale).latent_dim == 32
     assert result.estimates["train"]["rate"].value > 0
+
+
+@pytest.mark.parametrize(
+    ("posterior", "prior"),
+    [
+        ("full_normal", "standard_normal"),
+        ("low_rank_normal", "vamp"),
+        ("normal_mixture", "gaussian_mixture"),
+        ("spline_flow", "standard_normal"),
+        ("von_mises_fisher", "hypersphere"),
+    ],
+)
+def test_every_kind_of_posterior_is_analysed_exactly(posterior, prior):
+    """I ≤ log N, R = I + KL draw by draw, and what needs diagonal bubbles is refused with that reason."""
+    torch.manual_seed(0)
+    cell = Cell.from_config(
+        {"latent_dim": 3, "network": {"name": "mlp", "hidden": [16]}, "posterior": posterior, "prior": prior}
+    )
+    result = measure(cell.new_vae((1, 8, 8), IMAGES).eval(), IMAGES.repeat(3, 1, 1, 1), IMAGES, EVALUATE, seed=0)
+    train = result.estimates["train"]
+    draws = result.integrands["train"]
+    assert torch.allclose(draws["rate"], draws["information"] + draws["kl"], atol=1e-9)
+    assert -0.05 < train["information"].value < math.log(10) + 1e-9
+    assert "diagonal normal" in str(train["bubble_bhattacharyya"])
+    assert "codes" not in result.records
+    assert torch.isfinite(result.records["shells"].variables["aggregate_norm"][1]).all()
+
+
+def test_codes_that_cannot_be_held_are_streamed_with_the_same_answers(vae, monkeypatch):
+    held = measure(vae, IMAGES.repeat(8, 1, 1, 1), IMAGES, EVALUATE, seed=0)
+    monkeypatch.setattr(replicate_module, "HELD_ELEMENTS", 120)
+    streamed = measure(vae, IMAGES.repeat(8, 1, 1, 1), IMAGES, EVALUATE, seed=0)
+    for name in ("rate", "information", "kl", "kl_reverse", "total_variation"):
+        ours, theirs = streamed.estimates["train"][name], held.estimates["train"][name]
+        # The choice of codes to hold takes random numbers, so draws differ: five of their errors.
+        assert abs(ours.value - theirs.value) < 5 * math.hypot(ours.standard_error, theirs.standard_error), name
+        assert ours.n == theirs.n
+    assert streamed.estimates["train"]["active_units"].n == 10
+    assert held.estimates["train"]["active_units"].n == 80
+
+
+def test_records_hold_what_the_figures_draw(vae):
+    evaluate = EVALUATE.model_copy(update={"padding": (16, 64)})
+    records = measure(vae, IMAGES.repeat(8, 1, 1, 1), IMAGES, evaluate, seed=0).records
+    padding = records["padding"]
+    assert padding.coords["padded_dim"] == [3, 16, 64]
+    for name in ("kl", "information", "total_variation"):
+        values = padding.variables[name][1]
+        # The kernel's single precision shows: 2e-6 nats, whatever the value.
+        assert torch.allclose(values, values[:1].expand(3), rtol=0, atol=2e-6), name
+    codes = {name: values for name, (_, values) in records["codes"].variables.items()}
+    loc, scale = encode(vae, IMAGES.repeat(8, 1, 1, 1))
+    normal = torch.distributions.Normal(loc.double(), scale.double())
+    expected = torch.distributions.kl_divergence(normal, torch.distributions.Normal(0.0, 1.0)).sum(1)
+    assert torch.allclose(codes["kl_standard"], expected, rtol=1e-5)
+    assert (records["spectrum"].variables["eigenvalue"][1].diff() <= 0).all()
+    sizes = records["subsampling"].variables["num_images"][1]
+    assert sizes[0].tolist()[-1] == 80
+    assert (sizes.diff(dim=1) > 0).all()
+
+
+def test_an_estimated_normaliser_adds_its_error_to_what_uses_the_density(vae):
+    class Estimated(nn.Module):
+        """N(0, I) that claims to know its normaliser to 0.3 nats."""
+
+        support = "real"
+
+        def forward(self):
+            prior = torch.distributions.Independent(torch.distributions.Normal(torch.zeros(3), torch.ones(3)), 1)
+            prior.log_prob_standard_error = torch.tensor(0.3)
+            return prior
+
+    known = measure(vae, IMAGES, IMAGES, EVALUATE, seed=0).estimates["train"]
+    vae.prior = Estimated()
+    estimated = measure(vae, IMAGES, IMAGES, EVALUATE, seed=0).estimates["train"]
+    for name in ("rate", "kl", "elbo", "kl_reverse"):
+        assert estimated[name].standard_error == pytest.approx(math.hypot(known[name].standard_error, 0.3), rel=1e-3)
+        assert "normaliser of the prior estimated" in estimated[name].flags
+    assert estimated["information"].standard_error == pytest.approx(known["information"].standard_error)
+
+
+def test_reconstruction_error_is_that_of_the_decoded_means(vae):
+    estimate = measure(vae, IMAGES, IMAGES, EVALUATE, seed=0).estimates["held_out"]["reconstruction_error"]
+    with torch.no_grad():
+        decoded = vae.likelihood(encode(vae, IMAGES)[0]).mean
+    assert estimate.value == pytest.approx(float((decoded - IMAGES).square().mean()), rel=1e-5)
+    assert estimate.n == 10

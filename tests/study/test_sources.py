@@ -1,14 +1,17 @@
 """Sources of a VAE whose decoder shows its latents, so that every image tells where it came from."""
 
+import math
+
 import pytest
 import torch
 from pyro import distributions as dist
 from torch import nn
 
+from analysis.density_fits import Codes
 from models.vae import VAE
 from study.cell import Cell
 from study.data import ImageData
-from study.sources import Codes, decode, local_sample, realistic, reference_split, sample_sources
+from study.sources import decode, local_sample, realistic, reference_split, sample_sources
 
 DIM, NUM = 4, 200
 
@@ -36,13 +39,13 @@ def vae() -> VAE:
 def codes(start: float, scale: float = 0.0, num: int = NUM) -> Codes:
     """Means start, start + 1, … in every dimension."""
     loc = (start + torch.arange(num, dtype=torch.float32))[:, None].expand(num, DIM)
-    return Codes(loc, torch.full((num, DIM), scale))
+    return Codes.draw(loc, torch.full((num, DIM), scale), torch.Generator().manual_seed(1))
 
 
 def draw(vae, *, densities=None, num=NUM, seed=0, scale=0.0):
     held_out = codes(-5_000, scale)
     images = held_out.loc.reshape(-1, 1, 2, 2)
-    return sample_sources(vae, codes(1_000, scale), held_out, images, densities or {}, num=num, seed=seed)
+    return sample_sources(vae, codes(1_000, scale, num).z, held_out, images, densities or {}, seed=seed)
 
 
 def firsts(images: torch.Tensor) -> torch.Tensor:
@@ -52,7 +55,8 @@ def firsts(images: torch.Tensor) -> torch.Tensor:
 def test_each_source_gives_its_own_images(vae):
     sources = draw(vae, densities={"mixture": Constant()})
     assert list(sources) == [
-        "prior", "aggregate_train", "aggregate_held_out", "local", "reconstruction", "held_out", "mixture"
+        "prior", "shell_prior", "aggregate_train", "aggregate_held_out", "shuffled_dimensions", "reconstruction",
+        "local", "held_out", "mixture",
     ]  # fmt: skip
     assert all(images.shape == (NUM, 1, 2, 2) and images.dtype == torch.float32 for images in sources.values())
     assert torch.equal(firsts(sources["aggregate_train"]).sort().values, codes(1_000).loc[:, 0])
@@ -73,11 +77,49 @@ def test_aggregates_are_drawn_with_their_scale(vae):
     assert torch.equal(sources["reconstruction"], sources["held_out"])
 
 
-def test_no_image_is_drawn_twice(vae):
-    sources = draw(vae, num=50)
-    for name in ("aggregate_train", "reconstruction"):
-        assert len(firsts(sources[name]).unique()) == 50
-    assert torch.equal(sources["reconstruction"], sources["held_out"])
+def test_projection_keeps_directions_and_fixes_the_radius(vae):
+    sources = draw(vae)
+    prior, shell = sources["prior"].flatten(1), sources["shell_prior"].flatten(1)
+    assert torch.allclose(shell.norm(dim=1), torch.full((NUM,), math.sqrt(DIM)), rtol=1e-5)
+    assert torch.allclose(torch.cosine_similarity(prior, shell), torch.ones(NUM), atol=1e-5)
+
+
+def test_shuffles_keep_their_units_whole_and_every_marginal(vae):
+    """On codes whose number tells image, channel and place apart, each shuffle moves exactly its own units."""
+    shape = (2, 1, 2)
+    z = torch.arange(NUM)[:, None] * 10.0 + torch.arange(4.0)
+    held_out = Codes(z.view(NUM, *shape), torch.zeros(NUM, *shape), z.view(NUM, *shape))
+    images = z.reshape(NUM, 1, 2, 2)
+    prior = (
+        Cell.from_config({"latent_dim": "2x1x2", "network": {"name": "mlp", "hidden": [8]}}).new_vae((1, 8, 8)).prior
+    )
+    vae = VAE(prior, vae.posterior, vae.likelihood)
+    sources = sample_sources(vae, held_out.z, held_out, images, {}, seed=0)
+    units = {"shuffled_dimensions": [[0], [1], [2], [3]], "shuffled_locations": [[0, 2], [1, 3]]}
+    units["shuffled_channels"] = [[0, 1], [2, 3]]
+    for name, groups in units.items():
+        shuffled = sources[name].reshape(NUM, 4)
+        assert torch.equal(shuffled.sort(0).values, z), name
+        image = shuffled.div(10, rounding_mode="floor")
+        together = {(a, b) for a in range(4) for b in range(a) if torch.equal(image[:, a], image[:, b])}
+        assert together == {(b, a) for group in groups for a, b in [group] * (len(group) == 2)}, name
+
+
+def test_a_decoder_with_batch_statistics_is_judged_in_both_modes(vae):
+    norm = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(DIM, affine=False), nn.Unflatten(1, (1, 2, 2)))
+
+    class Normalised(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm = norm
+
+        def forward(self, z):
+            return dist.Normal(self.norm(z + 3.0), 1.0).to_event(3)
+
+    sources = draw(VAE(vae.prior, vae.posterior, Normalised()).eval())
+    assert float(sources["prior"].mean()) > 2.5
+    assert abs(float(sources["prior_batch_statistics"].mean())) < 1e-4
+    assert torch.equal(norm[1].running_mean, torch.zeros(DIM))
 
 
 def test_seed_and_name_are_the_whole_randomness(vae):
@@ -89,7 +131,8 @@ def test_seed_and_name_are_the_whole_randomness(vae):
     again, other = draw(vae, densities={"mixture": Constant()}, scale=1.0), draw(vae, seed=1, scale=1.0)
     for name, images in first.items():
         assert torch.equal(images, again[name])
-        assert not torch.equal(images, other[name])
+        drawn_here = name in {"prior", "shell_prior", "shuffled_dimensions", "local"}
+        assert torch.equal(images, other[name]) != drawn_here, name
 
 
 def test_local_draws_know_their_image(vae):
@@ -104,12 +147,12 @@ def test_local_draws_know_their_image(vae):
 
 
 def test_latents_of_any_shape(vae):
-    spatial = Codes(codes(0).loc.reshape(NUM, 1, 2, 2), codes(0).scale.reshape(NUM, 1, 2, 2))
+    spatial = Codes(*(tensor.reshape(NUM, 1, 2, 2) for tensor in (codes(0).loc, codes(0).scale, codes(0).z)))
     prior = (
         Cell.from_config({"latent_dim": "1x2x2", "network": {"name": "mlp", "hidden": [8]}}).new_vae((1, 8, 8)).prior
     )
     vae.prior = prior
-    sources = sample_sources(vae, spatial, spatial, spatial.loc, {"mixture": Constant()}, num=NUM, seed=0)
+    sources = sample_sources(vae, spatial.z, spatial, spatial.loc, {"mixture": Constant()}, seed=0)
     assert torch.equal(sources["mixture"].flatten(), torch.arange(NUM * DIM, dtype=torch.float32))
 
 
@@ -131,7 +174,7 @@ def test_real_images_are_on_the_scale_of_likelihood_means(how, cut):
 
 
 def test_what_it_refuses(vae):
-    with pytest.raises(ValueError, match="at most 200, one draw per image; got 201"):
-        draw(vae, num=201)
+    with pytest.raises(ValueError, match="got 150 and 200"):
+        draw(vae, num=150)
     with pytest.raises(ValueError, match="rename it"):
         draw(vae, densities={"prior": Constant()})

@@ -24,7 +24,8 @@ IMAGES = torch.rand(60, 1, 8, 8, generator=torch.Generator().manual_seed(1)).ber
 
 
 def replicates(prior: str = "standard_normal", network: str = "mlp", dtype: torch.dtype = torch.float64) -> list[VAE]:
-    cell = Cell.from_config({"latent_dim": 3, "prior": prior, "network": network})
+    posterior = "von_mises_fisher" if PRIORS[prior].support == "sphere" else "diagonal_normal"
+    cell = Cell.from_config({"latent_dim": 3, "prior": prior, "posterior": posterior, "network": network})
     vaes = []
     for seed in range(SEEDS):
         torch.manual_seed(seed)
@@ -48,7 +49,7 @@ def new_batch(vaes: list[VAE], *, shared: bool = True, seed: int = 0) -> Batch:
 
 def largest_difference(a: dict[str, Tensor], b: dict[str, Tensor]) -> float:
     assert a.keys() == b.keys()
-    return max(float((a[name] - b[name]).abs().max()) for name in a if a[name].numel())
+    return max(float((a[name].double() - b[name].double()).abs().max()) for name in a if a[name].numel())
 
 
 @pytest.mark.parametrize("network", ["mlp", "conv"])

@@ -10,7 +10,7 @@ from torch import Tensor
 from models import noise
 from study.cell import Cell, Train
 from study.data import redraw
-from study.errors import DataError, TrainingFailed
+from study.errors import ConfigurationError, DataError, TrainingFailed
 from study.progress import Progress
 from study.training import Fit, fit
 from study.training import fit as fit_function
@@ -145,13 +145,13 @@ def test_early_stopping_keeps_the_best_parameters():
         vaes.append(cell.new_vae((1, 8, 8), GREY[:10]))
     train = Train(epochs=200, batch_size=16, engine="eager", patience=3, learning_rate=0.05)
     fit_function(vaes, cell.new_objective(), images, HELD_OUT, train)
-    assert HeldOut(vaes, cell.new_objective(), HELD_OUT, patience=None).evaluate() == pytest.approx(held_out, rel=1e-6)
+    assert HeldOut(vaes, HELD_OUT, patience=None).evaluate() == pytest.approx(held_out, rel=1e-6)
 
 
 def test_held_out_loss_is_the_negative_elbo_whatever_beta():
     cell = Cell.from_config({"latent_dim": 3, "network": {"name": "mlp", "hidden": [32]}})
     vae, objective = cell.new_vae((1, 8, 8)), cell.new_objective()
-    (loss,) = HeldOut([vae], objective, HELD_OUT, patience=None).evaluate()
+    (loss,) = HeldOut([vae], HELD_OUT, patience=None).evaluate()
     draws = [torch.randn(30, 3, generator=torch.Generator().manual_seed(0))]
     with torch.no_grad(), noise.replay(draws), pure_pyro():
         terms = objective(vae.model, vae.guide, HELD_OUT)
@@ -218,11 +218,29 @@ def test_an_epoch_sees_each_image_at_most_once():
 
 
 def test_schedules():
-    assert latent_scale(0, beta=2.0, warmup_updates=4) == 0.5
-    assert latent_scale(3, beta=2.0, warmup_updates=4) == latent_scale(9, beta=2.0, warmup_updates=4) == 2.0
-    assert latent_scale(0, beta=2.0, warmup_updates=0) == 2.0
+    once = {"beta": 2.0, "warmup_updates": 4, "cycle_updates": 20}
+    assert latent_scale(0, **once) == 0.5
+    assert latent_scale(3, **once) == latent_scale(9, **once) == 2.0
+    assert latent_scale(0, beta=2.0, warmup_updates=0, cycle_updates=20) == 2.0
+    cycles = [latent_scale(update, beta=2.0, warmup_updates=2, cycle_updates=5) for update in range(12)]
+    assert cycles == [1.0, 2.0, 2.0, 2.0, 2.0] * 2 + [1.0, 2.0]
     assert learning_rate(7, start=1e-3, num_updates=10, schedule="constant") == 1e-3
     assert learning_rate(0, start=1e-3, num_updates=10, schedule="cosine") == 1e-3
     assert learning_rate(5, start=1e-3, num_updates=10, schedule="cosine") == pytest.approx(5e-4)
     assert 0 < learning_rate(9, start=1e-3, num_updates=10, schedule="cosine") < 5e-5
     assert math.isclose(learning_rate(10, start=1e-3, num_updates=10, schedule="cosine"), 0, abs_tol=1e-12)
+
+
+@pytest.mark.parametrize("warmup", [0.0, 3.5])
+def test_cycles_are_refused_without_a_warm_up_that_fits_into_each(warmup):
+    with pytest.raises(ConfigurationError, match=r"train\.kl_cycles: .* must be positive and fit into 10 epochs"):
+        Cell.from_config({"train": {"epochs": 10, "kl_warmup": warmup, "kl_cycles": 3}})
+
+
+def test_cyclical_warm_up_reaches_the_loss():
+    """Two cycles of three epochs, each with a warm-up of two: the latent term's share of the loss falls back once."""
+    result, _ = run({"kl_warmup": 2.0, "kl_cycles": 2})
+    loss, rate, distortion = (torch.tensor(result.curves[name])[:, 0] for name in ("loss", "rate", "distortion"))
+    scale = (loss - distortion) / rate
+    expected = torch.tensor([2.5 / 8, 6.5 / 8, 1.0] * 2)
+    assert torch.allclose(scale, expected, atol=0.05)
