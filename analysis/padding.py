@@ -3,7 +3,7 @@ r"""Padding: a trained model with k inert dimensions appended, in which q(z_d|x)
 The densities gain the same factor Π N(z_d; 0, 1) on both sides, so log q_N(z) − log p(z), and with it KL, mutual
 information and total variation, stay as they are at any k, while ‖z‖ concentrates: sd‖z‖/E‖z‖ → 0 as the shell that is
 drawn of a high-dimensional normal thins. The control computes all of it anew in D + k dimensions, by the code that
-measures real dimensions.
+measures real dimensions, in double precision: in single precision the rounding of 65,536 terms, 1e-5 nats, would show.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ def inert_padding(
     """
     indices = torch.randperm(aggregate.num_components, generator=generator, device=generator.device)[:num_draws]
     z, component = aggregate.sample_per_image(1, generator, indices.to(aggregate.device))
+    z = z.double()
     prior_z = torch.randn(z.shape, generator=generator, dtype=z.dtype, device=generator.device).to(z.device)
     results = []
     for dim in padded_dims:
@@ -55,7 +56,7 @@ def inert_padding(
         long_z, long_prior_z = _extended(z, extra, generator), _extended(prior_z, extra, generator)
         draws = evaluate_component_draws(padded, prior, long_z, component)
         from_prior = evaluate_prior_draws(padded, prior, long_prior_z)
-        norms = long_z.double().norm(dim=1)
+        norms = long_z.norm(dim=1)
         results.append(
             Padded(
                 dim,
@@ -70,7 +71,7 @@ def inert_padding(
 
 def _padded(aggregate: AggregatePosterior, extra: int) -> AggregatePosterior:
     """The aggregate with ``extra`` dimensions of mean 0 and scale 1, streamed."""
-    loc, scale = aggregate.loc.flatten(1), aggregate.scale.flatten(1)
+    loc, scale = aggregate.loc.flatten(1).double(), aggregate.scale.flatten(1).double()
     rows = max(1, BLOCK_ELEMENTS // (loc.shape[1] + extra))
 
     def blocks() -> Iterator[tuple[Tensor, Tensor]]:

@@ -6,11 +6,14 @@ that of S independent values, which holds both; with one seed it is the Monte Ca
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 from scipy import stats
@@ -18,6 +21,36 @@ from scipy import stats
 from analysis.tree import ROWS, UNDEFINED
 
 ONE_SEED = "one seed: Monte Carlo error only"
+
+
+class OverSeeds(NamedTuple):
+    """A quantity over S seeds: mean, its standard error, and the 95 % interval."""
+
+    mean: float
+    standard_error: float
+    lower: float
+    upper: float
+    seeds: int
+
+
+def over_seeds(values: npt.ArrayLike, standard_errors: npt.ArrayLike) -> OverSeeds:
+    """Student-t over the finite ones of ``values`` ``(S,)``; of a single one, normal with its own standard error."""
+    every, errors = np.asarray(values, float), np.asarray(standard_errors, float)
+    finite = every[np.isfinite(every)]
+    if not len(finite):
+        return OverSeeds(math.nan, math.nan, math.nan, math.nan, 0)
+    mean = float(finite.mean())
+    if len(finite) == 1:
+        error, quantile = float(errors[np.isfinite(every)][0]), _quantile(math.inf)
+    else:
+        error, quantile = float(finite.std(ddof=1) / math.sqrt(len(finite))), _quantile(len(finite) - 1)
+    return OverSeeds(mean, error, mean - quantile * error, mean + quantile * error, len(finite))
+
+
+@cache
+def _quantile(freedom: float) -> float:
+    """Of Student's t at 97.5 %."""
+    return float(stats.t.ppf(0.975, freedom))
 
 
 COLUMNS = ["prior", "latent_dim", "group", "row", "quantity"]
@@ -38,41 +71,33 @@ def _rows(label: str, tree: xr.DataTree) -> Iterator[dict[str, object]]:
     for group, dim in ROWS.items():
         if group not in tree.children:
             continue
-        table = tree[group].to_dataset()
-        for index in itertools.product(*(table[name].values for name in ("latent_dim", dim, "quantity"))):
-            combined = _combined(table.sel(dict(zip(("latent_dim", dim, "quantity"), index, strict=True))))
+        table, dims = tree[group].to_dataset(), ("latent_dim", dim, "quantity")
+        names = ("value", "standard_error", "n", "num_draws", "bound", "flags")
+        columns = [table[name].transpose(*dims, "chain").values for name in names]
+        for place in np.ndindex(columns[0].shape[:-1]):
+            combined = _combined(*(column[place] for column in columns))
             if combined:
-                where = dict(zip(COLUMNS, (label, int(index[0]), group, *index[1:]), strict=True))
-                yield where | combined
+                dimension, row, quantity = (table[name].values[index] for name, index in zip(dims, place, strict=True))
+                yield dict(zip(COLUMNS, (label, int(dimension), group, row, quantity), strict=True)) | combined
 
 
-def _combined(cell: xr.Dataset) -> dict[str, object] | None:
-    """One quantity over its seeds; None where it is not defined for this row or cell."""
-    flags = [str(flag) for flag in cell["flags"].values if isinstance(flag, str) and flag]
-    absent = sum(flag == f"refused: {UNDEFINED}" for flag in flags)
-    if absent == cell.sizes["chain"] or not any(isinstance(bound, str) for bound in cell["bound"].values):
+def _combined(
+    value: np.ndarray, error: np.ndarray, n: np.ndarray, draws: np.ndarray, bound: np.ndarray, flag: np.ndarray
+) -> dict[str, object] | None:
+    """One quantity over its seeds, ``(S,)`` each; None where it is not defined for this row or cell."""
+    flags = [str(text) for text in flag if isinstance(text, str) and text]
+    absent = sum(text == f"refused: {UNDEFINED}" for text in flags)
+    if absent == len(value) or not any(isinstance(text, str) for text in bound):
         return None
-    values = cell["value"].values.astype(float)
-    finite = values[np.isfinite(values)]
-    if not len(finite):
-        mean, error = math.nan, math.nan
-    elif len(finite) == 1:
-        mean, error = float(finite[0]), float(cell["standard_error"].values[np.isfinite(values)][0])
-    else:
-        mean, error = float(finite.mean()), float(finite.std(ddof=1) / math.sqrt(len(finite)))
-    if len(finite) == 1 and error > 0:
+    over = over_seeds(value, error)
+    if over.seeds == 1 and over.standard_error > 0:
         flags.append(ONE_SEED)
-    half = error * float(stats.t.ppf(0.975, len(finite) - 1)) if len(finite) > 1 else 1.96 * error
-    chosen = int(np.flatnonzero(np.isfinite(values))[0]) if len(finite) else 0
+    chosen = int(np.flatnonzero(np.isfinite(value.astype(float)))[0]) if over.seeds else 0
     return {
-        "mean": mean,
-        "standard_error": error,
-        "lower": mean - half,
-        "upper": mean + half,
-        "seeds": len(finite),
-        "n": int(cell["n"].values[chosen]),
-        "num_draws": int(cell["num_draws"].values[chosen]),
-        "bound": str(cell["bound"].values[chosen]),
+        **over._asdict(),
+        "n": int(n[chosen]),
+        "num_draws": int(draws[chosen]),
+        "bound": str(bound[chosen]),
         "flags": "; ".join(dict.fromkeys(flags)),
     }
 
@@ -104,15 +129,54 @@ def overview(trees: Mapping[str, xr.DataTree]) -> pd.DataFrame:
         row = {"prior": prior, "D": str(dim)}
         for title, column in OVERVIEW.items():
             where = (prior, dim, *column)
-            row[title] = _text(entries[where]) if where in entries else "–"
+            row[title] = as_text(entries[where]) if where in entries else "–"
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _text(row: pd.Series) -> str:
+def select(table: pd.DataFrame, patterns: Sequence[str]) -> pd.DataFrame:
+    """The lines of a :func:`summary` whose quantity matches one of ``patterns`` (``kl``, ``log_px_*``).
+
+    Raises:
+        ValueError: if a pattern matches no quantity.
+    """
+    quantities = sorted(table["quantity"].unique())
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in quantities):
+            raise ValueError(f"expected a quantity, got {pattern!r}, which matches none of {', '.join(quantities)}")
+    return table[[any(fnmatchcase(name, pattern) for pattern in patterns) for name in table["quantity"]]]
+
+
+def spread(table: pd.DataFrame, by: str) -> pd.DataFrame:
+    """A :func:`summary` with one column per value of ``by``, numbers in their order, and :func:`as_text` in its cells.
+
+    Raises:
+        ValueError: if ``by`` does not identify estimates.
+    """
+    identity = [name for name in ("study", *COLUMNS) if name in table]
+    if by not in identity:
+        raise ValueError(f"expected one of {', '.join(identity)} to spread by, got {by!r}: name one of them")
+    rest = [name for name in identity if name != by]
+    shown = table.assign(text=[as_text(row) for _, row in table.iterrows()])
+    wide = shown.set_index([*rest, by])["text"].unstack(by)
+    order = pd.MultiIndex.from_frame(table[rest].drop_duplicates())
+    levels = dict.fromkeys(table[by])
+    columns = sorted(levels) if pd.api.types.is_numeric_dtype(table[by]) else list(levels)
+    wide = wide.reindex(index=order, columns=columns).fillna("–")
+    return wide.rename(columns=str).rename_axis(columns=None).reset_index()
+
+
+def latex(table: pd.DataFrame) -> str:
+    """A table as LaTeX ``tabular`` with rules of ``booktabs``; ± and − are mathematics."""
+    text: str = table.to_latex(index=False, escape=True, float_format="{:.4g}".format, na_rep="–")
+    return text.replace("±", r"$\pm$").replace("−", "$-$")
+
+
+def as_text(row: Mapping[str, Any] | pd.Series) -> str:
+    """``mean ± standard error`` of a line of :func:`summary` to two digits of the error; ``*`` where it is flagged."""
     if not math.isfinite(row["mean"]):
         return "–"
-    mark = "*" if row["flags"].replace(ONE_SEED, "") else ""
+    mark = "*" if str(row["flags"]).replace(ONE_SEED, "") else ""
     if not row["standard_error"] > 0:
         return f"{row['mean']:.4g}{mark}"
     digits = max(0, min(4, 1 - math.floor(math.log10(row["standard_error"]))))

@@ -20,7 +20,7 @@
                    total_variation, and shell_thickness sd‖z‖/E‖z‖
     decoded        of single decoded draws, (chain, source, draw): log_ratio log q_N − log p of the latent (nats) and
                    distance of the image to the nearest real one in feature space
-    samples        image, uint8 0…255, (chain, source, image, channel, height, width): the first of each source
+    samples        pixels, uint8 0…255, (chain, source, image, channel, height, width): the first of each source
 
 ``chain`` is the training seed: replicates are independent trainings and not Markov chains, so ArviZ's ``r_hat``
 measures how far seeds disagree. ``draw`` is an independent evaluation draw.

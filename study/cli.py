@@ -1,4 +1,4 @@
-"""Command line: `latent-study run | status | summary | list`.
+"""Command line: `latent-study run | status | summary | compare | verdict | report | list`.
 
 Verbs import what they need when they are called, so that help does not wait for torch.
 """
@@ -10,22 +10,25 @@ import sys
 import traceback
 from collections import Counter
 from collections.abc import Iterable
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from study.errors import ConfigurationError, PartialResults, StudyError
+from study.errors import PartialResults, StudyError
 from study.paths import RESULTS, ensure_writable, studies
+from study.tables import Format, summarised, written
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from study.cell import Cell
+    from study.job import Event
     from study.store import Store
 
 DEFAULT_PRESET = "digits"
+
+PAGE = "report.html"
 
 WIDTH = 160
 """Columns of a table that goes to a file or a pipe."""
@@ -41,14 +44,6 @@ app = typer.Typer(
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 ResultsFolder = Annotated[Path, typer.Argument(metavar="[RESULTS]", help="Results folder, or one study's in it.")]
-
-
-class Format(StrEnum):
-    """How a table is written."""
-
-    TABLE = "table"
-    CSV = "csv"
-    JSON = "json"
 
 
 @app.command()
@@ -68,9 +63,13 @@ def run(
     data_root: Annotated[
         Path | None, typer.Option(metavar="DIR", envvar="LATENT_STUDY_DATA", help="Where data sets are kept.")
     ] = None,
+    report: Annotated[bool, typer.Option("--report/--no-report", help="Write the answer page at the end.")] = True,
+    tensorboard: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Log training curves and samples there for TensorBoard.")
+    ] = None,
     debug: Debug = False,
 ) -> None:
-    """Compute the cells of a study, or what is missing of them, and print its summary.
+    """Compute the cells of a study, or what is missing of them, print its summary and write the answer page.
 
     The same command resumes after an interruption and computes nothing twice.
 
@@ -97,16 +96,28 @@ def run(
         _print_cells(store, cells)
         return
     console = Console(stderr=True)
-    failed = _compute(cells, store, number, where, data_root, console)
+    failed = _compute(cells, store, number, where, data_root, console, tensorboard)
     if failed < len(cells):
-        _print_summary([store.root], Format.TABLE)
+        typer.echo(summarised([store.root], Format.TABLE))
     typer.echo(f"\nresults: {store.root}")
+    if report and failed < len(cells):
+        try:
+            _write_report([store.root], store.root / PAGE)
+        except Exception as error:  # whatever it is, the results are stored and the run has done its work
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            typer.echo(f"no page: {reason}; `latent-study report {store.root}` tries again", err=True)
     if failed:
         raise PartialResults(f"{failed} of {len(cells)} cells failed; `latent-study status {results}` tells why")
 
 
 def _compute(
-    cells: list[Cell], store: Store, workers: int, device: str, data_root: Path | None, console: Console
+    cells: list[Cell],
+    store: Store,
+    workers: int,
+    device: str,
+    data_root: Path | None,
+    console: Console,
+    tensorboard: Path | None,
 ) -> int:
     """Number of cells that failed."""
     from study.display import display  # noqa: PLC0415
@@ -115,13 +126,20 @@ def _compute(
     from study.job import Job  # noqa: PLC0415
     from study.labels import titles  # noqa: PLC0415
     from study.preflight import check_images  # noqa: PLC0415
+    from study.tracking import tracking  # noqa: PLC0415
 
     images = check_images(cells, store, data_root)
     ensure_writable(store.cells)
     command = shlex.join(["latent-study", *sys.argv[1:]])
     jobs = [Job(cell, store, run_cell, device, data_root, images[cell.key], command) for cell in cells]
-    with display(titles({cell.key: cell.config() for cell in cells}), console) as show:
-        outcomes = execute(jobs, workers, show)
+    names = titles({cell.key: cell.config() for cell in cells})
+    with tracking(tensorboard, store, names) as track, display(names, console) as show:
+
+        def watch(event: Event) -> None:
+            track(event)
+            show(event)
+
+        outcomes = execute(jobs, workers, watch)
     return sum(outcome.status == "failed" for outcome in outcomes)
 
 
@@ -148,10 +166,92 @@ def status(results: ResultsFolder = RESULTS, debug: Debug = False) -> None:
 def summary(
     results: ResultsFolder = RESULTS,
     format: Annotated[Format, typer.Option(help="How to write it.")] = Format.TABLE,
+    var: Annotated[
+        list[str] | None, typer.Option(metavar="QUANTITY", help="Only these, repeated or as a pattern: kl, log_px_*.")
+    ] = None,
+    by: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="One column per value of it: latent_dim, prior, row, …")
+    ] = None,
     debug: Debug = False,
 ) -> None:
-    """Tabulate what was found, across latent dimensions and priors."""
-    _print_summary(studies(results), format)
+    """Tabulate what was found, across latent dimensions and priors.
+
+    Examples:
+
+    - `latent-study summary --var kl --var rate --by latent_dim`
+    - `latent-study summary --format csv`: every estimate with its error, n, draws, bound and flags
+    """
+    typer.echo(summarised(studies(results), format, var or [], by))
+
+
+@app.command()
+def compare(
+    results: Annotated[list[Path] | None, typer.Argument(metavar="[RESULTS…]", help="Results folders.")] = None,
+    format: Annotated[Format, typer.Option(help="How to write it.")] = Format.TABLE,
+    debug: Debug = False,
+) -> None:
+    """Rank remedies by the share of the quality gap that they close, and models by held-out log p(x).
+
+    Cells of several folders are compared together where nothing but the remedy differs, paired by seed.
+    """
+    from study.comparison import held_out  # noqa: PLC0415
+    from study.remedies import POOLED, remedies  # noqa: PLC0415
+    from study.results import Results  # noqa: PLC0415
+
+    found = Results.load([folder for place in results or [RESULTS] for folder in studies(place)])
+    for dataset, own in found.by("dataset").items():
+        ranked = remedies(own)
+        ranked["latent_dim"] = ["all" if dim == POOLED else dim for dim in ranked["latent_dim"]]
+        for title, table in (("share of the quality gap closed", ranked), ("held-out log p(x)", held_out(own))):
+            typer.echo(f"{dataset}: {title}", err=True)
+            typer.echo(f"{written(table, format)}\n")
+
+
+@app.command("effects")
+def effects_(
+    results: ResultsFolder = RESULTS,
+    outcome: Annotated[str, typer.Option(metavar="kl|quality_gap|log_px", help="What is regressed.")] = "kl",
+    format: Annotated[Format, typer.Option(help="How to write it.")] = Format.TABLE,
+    debug: Debug = False,
+) -> None:
+    """Regress an outcome on log D, rate and prior over trained replicates (NUTS, about half a minute)."""
+    from study.effects import effects, keep  # noqa: PLC0415
+    from study.results import Results  # noqa: PLC0415
+
+    folders = studies(results)
+    for dataset, own in Results.load(folders).by("dataset").items():
+        table = effects(own, outcome)
+        keep(table, folders[0], dataset, outcome)
+        typer.echo(written(table, format))
+
+
+@app.command()
+def verdict(
+    results: Annotated[list[Path] | None, typer.Argument(metavar="[RESULTS…]", help="Results folders.")] = None,
+    format: Annotated[Format, typer.Option(help="How to write it.")] = Format.TABLE,
+    debug: Debug = False,
+) -> None:
+    """Decide every hypothesis: supported, refuted or undecided; `--format csv` has the effects, and what is missing."""
+    from study.verdicts import told  # noqa: PLC0415
+
+    folders = [folder for place in results or [RESULTS] for folder in studies(place)]
+    typer.echo(told(folders, format, None if sys.stdout.isatty() else WIDTH))
+
+
+@app.command("report")
+def report_(
+    results: ResultsFolder = RESULTS,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Where; report.html in RESULTS if not.")] = None,
+    figures: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Figures (SVG, PDF, PNG, captions) and tables (CSV) as files.")
+    ] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Write the answer page: one HTML file to look, compare and trust, without network."""
+    path = _write_report(studies(results), output or results / PAGE, figures)
+    if open_:
+        typer.launch(path.absolute().as_uri())
 
 
 @app.command("list")
@@ -190,29 +290,20 @@ def _counted(conditions: Iterable[str]) -> str:
     return ", ".join(f"{counts[name]} {name}" for name in get_args(Condition) if counts[name]) or "no cells"
 
 
-def _print_summary(folders: list[Path], format: Format) -> None:
-    import pandas as pd  # noqa: PLC0415
+def _write_report(folders: list[Path], path: Path, figures: Path | None = None) -> Path:
+    """The page, and the files where a folder for them is named; prints the answer of each data set."""
+    from study.report import answer, chapters, write_files, write_page  # noqa: PLC0415
 
-    from analysis.summaries import overview, summary  # noqa: PLC0415
-    from study.store import Store  # noqa: PLC0415
-
-    tables = []
-    for folder in folders:
-        trees = Store(folder).load()
-        if trees:
-            table = overview(trees) if format is Format.TABLE else summary(trees)
-            table.insert(0, "study", folder.name)
-            tables.append(table)
-    if not tables:
-        raise ConfigurationError(f"no finished cell in {folders[0]}; `latent-study status` tells where each stands")
-    joined = pd.concat(tables, ignore_index=True)
-    match format:
-        case Format.TABLE:
-            typer.echo(joined.to_string(index=False))
-        case Format.CSV:
-            typer.echo(joined.to_csv(index=False), nl=False)
-        case Format.JSON:
-            typer.echo(joined.to_json(orient="records", indent=2, force_ascii=False))
+    found = chapters(folders)
+    write_page(found, path)
+    for chapter in found:
+        typer.echo(f"\n{chapter.dataset}:")
+        for line in answer(chapter):
+            typer.echo(f"- {line}")
+    typer.echo(f"\npage: {path}")
+    if figures is not None:
+        typer.echo(f"figures and tables: {write_files(found, figures)}")
+    return path
 
 
 def main(arguments: list[str] | None = None) -> int:

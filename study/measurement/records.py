@@ -21,7 +21,7 @@ from study.measurement.replicate import Replicate, Split
 CODES = 1_000
 """Training images whose bubbles are kept one by one."""
 RANKS = 512
-PADDING_IMAGES, PADDING_DRAWS = 2_000, 500
+PADDING_IMAGES, PADDING_DRAWS = 200, 100
 
 
 def records(
@@ -127,4 +127,4 @@ def _by_source(values: Mapping[str, Mapping[str, Tensor]], dims: tuple[str, ...]
 def _pictures(pictures: Mapping[str, Tensor]) -> Records | None:
     dims = ("source", "image", "channel", "height", "width")
     scaled = {name: (images.clamp(0, 1) * 255).round().to(torch.uint8) for name, images in pictures.items()}
-    return _by_source({"image": scaled} if scaled else {}, dims)
+    return _by_source({"pixels": scaled} if scaled else {}, dims)

@@ -23,8 +23,8 @@ def test_inert_dimensions_change_neither_kl_nor_information_nor_overlap():
         for name in ("kl", "information", "total_variation"):
             ours, theirs = getattr(other, name), getattr(first, name)
             # Draws repeat, so the difference is rounding alone.
-            assert ours.value == pytest.approx(theirs.value, rel=1e-6), (name, other.padded_dim)
-            assert ours.standard_error == pytest.approx(theirs.standard_error, rel=1e-4)
+            assert ours.value == pytest.approx(theirs.value, rel=1e-10), (name, other.padded_dim)
+            assert ours.standard_error == pytest.approx(theirs.standard_error, rel=1e-8)
 
 
 def test_the_shell_of_inert_dimensions_thins():

@@ -1,0 +1,318 @@
+r"""Plots: figures of arrays, in one hand. With ``tree`` and ``summaries``, what knows matplotlib.
+
+A label has one colour and one marker wherever it appears: both follow from its name alone (the text before the first
+comma, so that ``vamp`` and ``vamp, beta=4`` agree), never from what else is drawn. Colours are the ten of
+:data:`PALETTE`, which dichromats tell apart in pairs by hue or by lightness; markers tell apart the names that share
+a colour. Figures are made without pyplot: nothing global is kept or changed.
+
+Every figure function takes plain arrays or labelled sequences, and its docstring is the caption.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, final, override
+
+import matplotlib
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+INK, MUTED, GRID, PAPER = "#1f2430", "#6b7280", "#e3e5ea", "#ffffff"
+"""Text and frames; secondary text; grid lines; background."""
+
+PALETTE = (
+    "#2f6db5", "#d9622b", "#1d8a66", "#b0418f", "#a5821d",
+    "#6f63c8", "#c43c4e", "#3a97b8", "#6f8f2c", "#8a5a44",
+)  # fmt: skip
+"""Series colours, each with at least 3:1 contrast on white and on the dark page."""
+
+MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p")
+
+ROLES = {"aggregate": PALETTE[0], "prior": PALETTE[1]}
+"""Colours of the two populations of draws that every mismatch is between."""
+
+_SALT = b"87814"
+
+STYLE: dict[Any, Any] = {
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.titleweight": "semibold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 10,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "axes.facecolor": "none",
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "text.color": INK,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 5.5,
+    "errorbar.capsize": 0,
+}
+"""Matplotlib settings under which axes of :func:`figure` are made."""
+
+
+def colour(label: str) -> str:
+    """The colour of a prior, a source of samples or any other name, as ``#rrggbb``."""
+    return PALETTE[_number(label) % len(PALETTE)]
+
+
+def marker(label: str) -> str:
+    """The marker of a name, independent of its colour."""
+    return MARKERS[_number(label) // len(PALETTE) % len(MARKERS)]
+
+
+def _name(label: str) -> str:
+    return label.partition(",")[0].strip()
+
+
+def _number(label: str) -> int:
+    return int.from_bytes(hashlib.blake2b(_name(label).encode(), digest_size=4, key=_SALT).digest())
+
+
+@final
+class _Styled(Figure):
+    """A figure whose axes are made under :data:`STYLE`, whatever the global settings are."""
+
+    @override
+    def add_subplot(self, *args: Any, **kwargs: Any) -> Axes:
+        with matplotlib.rc_context(STYLE):
+            return super().add_subplot(*args, **kwargs)
+
+    @override
+    def legend(self, *args: Any, **kwargs: Any) -> Any:
+        with matplotlib.rc_context(STYLE):
+            return super().legend(*args, **kwargs)
+
+
+def figure(width: float = 4.8, height: float = 3.3) -> Figure:
+    """An empty figure of ``width`` × ``height`` inches; ``figure(…).subplots(rows, columns)`` gives styled axes."""
+    with matplotlib.rc_context(STYLE):
+        return _Styled(figsize=(width, height), layout="constrained", facecolor="none", dpi=100)
+
+
+class Point(NamedTuple):
+    """One estimate at ``x``: its mean over seeds and the ends of its 95 % interval."""
+
+    x: float
+    mean: float
+    lower: float
+    upper: float
+
+
+def trend(series: Mapping[str, Sequence[Point]], ylabel: str, *, xlabel: str = "latent dimension D") -> Figure:
+    """Means over seeds with 95 % intervals (Student-t over seeds), one line per label, over a logarithmic axis."""
+    made = figure()
+    axes = made.subplots()
+    marks = sorted({point.x for points in series.values() for point in points})
+    for place, (label, style) in enumerate(lines(series).items()):
+        shift = 1.04 ** (place - (len(series) - 1) / 2)  # so that intervals at one D stand side by side
+        _interval(axes, [point.x * shift for point in series[label]], series[label], label, style)
+    _log_axis(axes, marks)
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel(ylabel)
+    _legend(made, series)
+    return made
+
+
+def lines(labels: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Colour, marker and dashes of each of several labels: those of one name are told apart by dashes and filling."""
+    seen: Counter[str] = Counter()
+    styles = {}
+    for label in labels:
+        name = _name(label)
+        own = colour(label)
+        dashes, filling = _DASHES[seen[name] % len(_DASHES)], PAPER if seen[name] % 2 else own
+        styles[label] = {"color": own, "marker": marker(label), "linestyle": dashes, "markerfacecolor": filling}
+        seen[name] += 1
+    return styles
+
+
+_DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 1.5, 1.5, 1.5)))
+
+
+def _interval(axes: Axes, x: npt.ArrayLike, points: Sequence[Point], label: str, style: dict[str, Any]) -> None:
+    mean, lower, upper = (np.array([getattr(point, name) for point in points]) for name in ("mean", "lower", "upper"))
+    errors = [mean - lower, upper - mean]
+    axes.errorbar(x, mean, errors, linewidth=1.6, elinewidth=1.1, markersize=5, label=label, **style)
+
+
+def _log_axis(axes: Axes, marks: Sequence[float]) -> None:
+    axes.set_xscale("log")
+    shown = marks if len(marks) < 9 else marks[:: len(marks) // 8 + 1]
+    axes.set_xticks(shown, [f"{mark:g}" for mark in shown])
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
+def _legend(made: Figure, labels: Iterable[str], **options: Any) -> None:
+    """A legend above the axes, where it hides nothing; the figure grows by its lines."""
+    texts = list(labels)
+    longest = max(map(len, texts))
+    columns = max(1, min(len(texts), _LETTERS // (longest + 6)))
+    spacing: dict[str, Any] = {"handlelength": 2.0, "labelspacing": 0.3, "columnspacing": 1.2, "borderaxespad": 0.1}
+    made.legend(loc="outside upper left", ncols=columns, **(spacing | options))
+    made.set_figheight(made.get_figheight() + 0.17 * (math.ceil(len(texts) / columns) - 1))
+
+
+_LETTERS = 78
+"""That fit beside each other in a legend."""
+
+
+def _bend(axes: Axes) -> None:
+    """A horizontal axis that is linear between −1 and 1 and logarithmic beyond."""
+    axes.set_xscale("symlog", linthresh=1.0)
+    lower, upper = axes.get_xlim()
+    marks = [mark for mark in (-1000, -100, -10, -1, 0, 1, 3, 10, 30, 100, 1000) if lower <= mark <= upper]
+    axes.set_xticks(marks, [f"{mark:g}".replace("-", "−") for mark in marks])
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
+def bubbles(
+    aggregate: tuple[npt.NDArray[Any], npt.NDArray[Any]], prior: tuple[npt.NDArray[Any], npt.NDArray[Any]]
+) -> Figure:
+    """Draws of the aggregate posterior and of the prior by log p(z) and log q_N(z), in nats. On the line log q = log p
+    the best possible test cannot tell them apart; where the clouds lie apart on its two sides, the prior's draws miss
+    the bubbles. The share of draws on the other population's side is half the overlap 1 − TV."""
+    made = figure(4.4, 3.6)
+    axes = made.subplots()
+    for label, (log_q, log_p) in (("aggregate", aggregate), ("prior", prior)):
+        axes.plot(log_p, log_q, linestyle="", rasterized=True, **_cloud(label))
+    every = np.concatenate([*aggregate, *prior])
+    ends = float(every.min()), float(every.max())
+    axes.plot(ends, ends, color=INK, linewidth=1.0, linestyle=(0, (4, 3)), label="log q = log p")
+    axes.set_xlabel("log p(z), nats")
+    axes.set_ylabel("log q_N(z), nats")
+    _legend(made, ("aggregate", "prior", "log q = log p"), markerscale=2.5)
+    return made
+
+
+def _cloud(label: str) -> dict[str, Any]:
+    return {"marker": "o", "markersize": 2.6, "markeredgewidth": 0, "alpha": 0.4, "color": ROLES[label], "label": label}
+
+
+def shells(aggregate_norm: npt.NDArray[Any], prior_norm: npt.NDArray[Any]) -> Figure:
+    """Norms ‖z‖ of draws of the aggregate posterior and of the prior. Where the shells coincide, norms cannot tell the
+    two apart, however far apart the densities are."""
+    made = figure(4.4, 3.6)
+    axes = made.subplots()
+    both = np.concatenate([aggregate_norm, prior_norm])
+    edges = np.linspace(both.min(), both.max(), 41)
+    for label, norms in (("aggregate", aggregate_norm), ("prior", prior_norm)):
+        shared: dict[str, Any] = {"bins": edges, "density": True, "color": ROLES[label]}
+        axes.hist(norms, histtype="stepfilled", alpha=0.25, linewidth=0, **shared)
+        axes.hist(norms, histtype="step", linewidth=1.6, label=label, **shared)
+    axes.set_xlabel("‖z‖")
+    axes.set_ylabel("density")
+    axes.margins(y=0.2)
+    _legend(made, ROLES)
+    return made
+
+
+class Decomposition(NamedTuple):
+    """The rate of one cell, with the half-width of its 95 % interval, and what it is made of, in nats."""
+
+    label: str
+    information: float
+    mismatch: float
+    half_width: float
+    saturated: bool
+
+
+def decomposition(bars: Sequence[Decomposition], log_n: float) -> Figure:
+    """The rate R = I_N + KL(q_N ‖ p): information about which image it was, and mismatch of aggregate and prior (nats,
+    means over seeds; whiskers: 95 % of the rate). The dashed line is log N, which the information cannot exceed: a bar
+    marked * has reached it, and says nothing of what lies beyond."""
+    made = figure(4.8, 0.9 + 0.27 * len(bars))
+    axes = made.subplots()
+    rows = np.arange(len(bars))[::-1]
+    information, mismatch = np.array([b.information for b in bars]), np.array([b.mismatch for b in bars])
+    axes.barh(rows, information, height=0.66, color=PALETTE[0], label="information I_N")
+    axes.barh(rows, mismatch, left=information, height=0.66, color=PALETTE[1], label="mismatch KL(q_N ‖ p)")
+    errors = np.array([b.half_width for b in bars])
+    axes.errorbar(information + mismatch, rows, xerr=errors, linestyle="", color=INK, elinewidth=1.2)
+    axes.axvline(log_n, color=INK, linewidth=1.0, linestyle=(0, (4, 3)), label="log N")
+    axes.set_yticks(rows, [f"{bar.label}{' *' if bar.saturated else ''}" for bar in bars])
+    axes.grid(visible=False, axis="y")
+    axes.set_xlabel("nats")
+    _legend(made, ("information I_N", "mismatch KL(q_N ‖ p)", "log N"))
+    return made
+
+
+def rate_distortion(series: Mapping[str, Sequence[tuple[Point, Point]]]) -> Figure:
+    """Distortion −E log p(x|z) against rate (nats per image, training images), with 95 % intervals over seeds; along a
+    line the latent dimension grows; the rate's axis is linear to 1 nat and logarithmic beyond."""
+    made = figure()
+    axes = made.subplots()
+    for label, style in lines(series).items():
+        pairs = series[label]
+        rates, distortions = zip(*pairs, strict=True)
+        x, y = [point.mean for point in rates], [point.mean for point in distortions]
+        _interval(axes, x, distortions, label, style)
+        across = [[p.mean - p.lower for p in rates], [p.upper - p.mean for p in rates]]
+        axes.errorbar(x, y, xerr=across, linestyle="", elinewidth=1.1, color=colour(label))
+        for rate, distortion in (pairs[0], pairs[-1]) if len(pairs) > 1 else ():
+            place = (rate.mean, distortion.mean)
+            axes.annotate(f"D = {rate.x:g}", place, (5, 4), textcoords="offset points", fontsize=8)
+    _bend(axes)
+    axes.set_xlabel("rate R, nats")
+    axes.set_ylabel("distortion, nats")
+    _legend(made, series)
+    return made
+
+
+def forest(
+    rows: Sequence[tuple[str, Point]], xlabel: str, references: Sequence[float] = (), *, bent: bool = False
+) -> Figure:
+    """Means over seeds with 95 % intervals, one row each; dashed lines are the values to compare with."""
+    longest = max(len(label) for label, _ in rows)
+    made = figure(max(4.8, 2.2 + 0.072 * longest), 0.8 + 0.25 * len(rows))
+    axes = made.subplots()
+    places = np.arange(len(rows))[::-1]
+    for place, (label, point) in zip(places, rows, strict=True):
+        ends = [[point.mean - point.lower], [point.upper - point.mean]]
+        shape: dict[str, Any] = {"marker": marker(label), "color": colour(label), "elinewidth": 1.6, "markersize": 5.5}
+        axes.errorbar([point.mean], [place], xerr=ends, **shape)
+    for reference in references:
+        axes.axvline(reference, color=INK, linewidth=1.0, linestyle=(0, (4, 3)))
+    axes.set_yticks(places, [label for label, _ in rows])
+    axes.set_ylim(-0.6, len(rows) - 0.4)
+    if bent:
+        _bend(axes)
+    axes.grid(visible=False, axis="y")
+    axes.set_xlabel(xlabel)
+    return made
+
+
+def curves(series: Mapping[str, npt.NDArray[Any]], ylabel: str) -> Figure:
+    """Training curves, mean over seeds per epoch. A curve that still falls at its end is a run that was too short: its
+    cell speaks of optimisation as well."""
+    made = figure()
+    axes = made.subplots()
+    for label, style in lines(series).items():
+        kept = np.flatnonzero(np.isfinite(series[label]))
+        axes.plot(kept + 1, series[label][kept], linewidth=1.4, label=label, **style | {"marker": ""})
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(ylabel)
+    _legend(made, series)
+    return made

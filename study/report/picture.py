@@ -1,0 +1,78 @@
+"""Picture: an image as the page holds it, whole: a data URI with its size, its words and its caption."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from dataclasses import dataclass
+from typing import Any, Self
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from analysis.plots import GRID, INK, MUTED, PAPER
+
+PIXELS_PER_INCH = 96
+"""Of the page, by definition of CSS."""
+RASTER_DPI = 150
+"""Of layers that are drawn as points by the thousand."""
+
+_SAVED: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "latent-study"}
+"""Letters stay letters, in the reader's own fonts; element names do not change from run to run."""
+
+_THEME = {INK: "ink", MUTED: "muted", GRID: "grid", PAPER: "paper"}
+_STYLE = """<style>
+:root{--ink:#1f2430;--muted:#6b7280;--grid:#e3e5ea;--paper:#fff;color-scheme:light dark}
+@media (prefers-color-scheme:dark){:root{--ink:#e8eaee;--muted:#9aa1ad;--grid:#333944;--paper:#171a20}}
+text{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif!important}
+*{stroke-linejoin:round;stroke-linecap:butt}
+</style>"""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An image of ``width`` × ``height`` CSS pixels; ``alt`` says in words what it shows."""
+
+    uri: str
+    width: int
+    height: int
+    alt: str
+    caption: str = ""
+
+    @classmethod
+    def of_figure(cls, figure: Figure, alt: str, caption: str = "") -> Self:
+        """A figure as SVG whose text and frame follow the reader's choice of a light or a dark page."""
+        width, height = (round(float(size) * PIXELS_PER_INCH) for size in figure.get_size_inches())
+        return cls(_uri("image/svg+xml", themed(svg(figure)).encode()), width, height, alt, caption)
+
+    @classmethod
+    def of_pixels(cls, pixels: np.ndarray, alt: str, scale: int = 1) -> Self:
+        """Bytes ``(height, width, 4)``, red to blue and opacity, as PNG, shown ``scale`` times as large."""
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "PNG", optimize=True)
+        height, width = pixels.shape[:2]
+        return cls(_uri("image/png", buffer.getvalue()), width * scale, height * scale, alt)
+
+
+def svg(figure: Figure) -> str:
+    """The figure as SVG text."""
+    buffer = io.StringIO()
+    with matplotlib.rc_context(_SAVED):
+        figure.savefig(buffer, format="svg", dpi=RASTER_DPI, metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()
+
+
+def themed(text: str) -> str:
+    """SVG text with the colours of ink, grid and paper as variables, which a dark page sets otherwise."""
+    text = text[text.index("<svg") :]
+    for colour, name in _THEME.items():
+        text = text.replace(colour, f"var(--{name})")
+    text = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", text, count=1, flags=re.DOTALL)
+    return re.sub(r"<svg[^>]*>", lambda opening: opening.group() + _STYLE, text, count=1)
+
+
+def _uri(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,0 +1,46 @@
+"""Comparison by held-out log p(x): the same images, best first, with paired errors."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from study.comparison import COLUMNS, held_out
+from study.results import Results
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.normal(-20, 3, size=200)
+
+
+def cell(prior, shift, dim=2, images="a", sizes=(1, 10)):
+    bounds = {f"log_px_{size}": (("chain", "image"), np.stack([IMAGES + shift, IMAGES + shift])) for size in sizes}
+    settings = {"prior": prior, "latent_dim": dim, "latent": str(dim), "dataset": "digits", "likelihood": "bernoulli"}
+    config = {"prior": {"name": prior}, "latent_dim": dim}
+    return SimpleNamespace(
+        key=f"{prior}{dim}{images}",
+        manifest=SimpleNamespace(config=config, images=images),
+        settings=settings,
+        group=lambda name: xr.Dataset(bounds) if name == "log_likelihood" else None,
+    )
+
+
+def test_models_are_ranked_by_their_sum_over_the_same_images():
+    noise = RNG.normal(0, 0.1, size=200)
+    table = held_out(Results((cell("vamp", 0.0), cell("flow", -1.0 + noise))))
+    assert list(table.columns) == COLUMNS
+    assert list(table["model"]) == ["vamp", "flow"]
+    assert list(table["draws"]) == [10, 10]
+    best, worse = table.to_dict("records")
+    assert best["elpd"] == pytest.approx(IMAGES.sum())
+    assert worse["elpd_diff"] == pytest.approx((noise - 1).sum())
+    assert worse["dse"] == pytest.approx(np.std(noise) * np.sqrt(200), rel=0.01)
+    assert best["se"] == pytest.approx(np.std(IMAGES, ddof=1) * np.sqrt(200))
+
+
+def test_other_images_and_other_dimensions_are_not_compared():
+    assert held_out(Results((cell("vamp", 0), cell("flow", 0, images="b"), cell("lars", 0, dim=4)))).empty
+
+
+def test_the_largest_number_of_draws_that_all_have_is_used():
+    assert set(held_out(Results((cell("vamp", 0), cell("flow", -1, sizes=(1,)))))["draws"]) == {1}
