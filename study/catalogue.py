@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from inspect import Parameter
 from typing import Any
@@ -51,9 +51,14 @@ def _presets() -> Table:
     table = _table("presets", "name", "factors", "cells", "description")
     for name in presets():
         study = Study.load(name)
-        factors = "\n".join(f"{key}={','.join(map(str, values))}" for key, values in study.factors.items())
+        products = {"": study.factors} | {f"{arm}: ": own.factors for arm, own in study.arms.items()}
+        factors = "\n".join(prefix + _product(own) for prefix, own in products.items() if own)
         _add(table, name, factors, str(len(study.cells())), study.description)
     return table
+
+
+def _product(factors: Mapping[str, Iterable[Any]]) -> str:
+    return " ".join(f"{key}={','.join(map(str, values))}" for key, values in factors.items())
 
 
 def _family(kind: str) -> Table:

@@ -87,7 +87,8 @@ def test_a_damaged_cell_is_computed_again_and_kept_aside(computed):
 
 
 def test_a_word_with_an_equals_sign_overrides_the_default_preset(computed):
-    assert run("prior=vamp", "latent_dim=2", "seeds=1") == 0
+    one = ("beta=1", "objective=elbo", "train.epochs=9", "evaluate.padding=[]")
+    assert run("prior=vamp", "latent_dim=2", *one, "seeds=1") == 0
     (cell,) = computed
     assert (cell.dataset.name, cell.prior.name, cell.latent_dim, cell.seeds) == ("digits", "vamp", 2, 1)
     assert Path("results/digits/cells").is_dir()
@@ -143,7 +144,7 @@ def test_other_images_are_refused_and_nothing_is_lost(computed, capsys, tmp_path
         (tmp_path / root).mkdir()
         for index in range(5):
             Image.fromarray(rng.integers(0, 255, (8, 8), dtype=np.uint8)).save(tmp_path / root / f"{index}.png")
-    words = ["dataset=folder", "latent_dim=2", "prior=vamp", "--data-root"]
+    words = ["smoke", "dataset=folder", "limit=none", "latent_dim=2", "prior=vamp", "--data-root"]
     assert run(*words, "one") == 0
     assert run(*words, "one") == 0
     capsys.readouterr()
