@@ -6,8 +6,8 @@ stay by construction: a decoder that ignores a dimension decodes the same images
 
 Rule, before any run: the effect is the largest change of the three at the largest padded D, in nats or probability, and
 relative to the value without padding where that is above one. Supported if it is below 1e-6 while the shell at the
-largest D is thinner than 1 % of its radius; refuted if it is above. (A first run in single precision moved by 1e-5 nats,
-the rounding of 65,536 terms; the control has since been computed in double precision.)
+largest D is thinner than 1 % of its radius; refuted if it is above. (In a first run, in single precision, the three
+moved by 1e-5 nats, the rounding of 65,536 terms; the control has been computed in double precision since.)
 """
 
 from __future__ import annotations

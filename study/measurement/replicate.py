@@ -31,7 +31,7 @@ CHUNK = 500
 """Images or latents that go through a network at a time."""
 
 HELD_ELEMENTS = 2**26
-"""Latent numbers of a split that are held at once, 256 MiB for each of loc, scale and z: beyond it the aggregate encodes
+"""Latent numbers of a split that are held at once, 256 MiB for each of loc, scale and z. Beyond it the aggregate encodes
 its images anew at every pass, and codes are those of as many images as fit in a quarter of it."""
 
 MOMENT_DRAWS = 64
