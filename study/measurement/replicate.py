@@ -31,8 +31,8 @@ CHUNK = 500
 """Images or latents that go through a network at a time."""
 
 HELD_ELEMENTS = 2**26
-"""Latent numbers of a split that are held at once, 256 MiB for each of loc, scale and z. Beyond it the aggregate encodes
-its images anew at every pass, and codes are those of as many images as fit in a quarter of it."""
+"""Latent numbers of a split that are held at once, 256 MiB for each of loc, scale and z. Beyond it the aggregate
+encodes its images anew at every pass, and codes are those of as many images as fit in a quarter of it."""
 
 MOMENT_DRAWS = 64
 """Draws behind the mean and scale of a posterior that has neither in closed form."""
