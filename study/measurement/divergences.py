@@ -16,8 +16,8 @@ from analysis.total_correlation import dimensionwise_split
 from analysis.two_sample import classifier_test, median_bandwidth, squared_mmd, squared_sliced_wasserstein
 from study.measurement.replicate import Replicate, Split
 
-KERNEL_EVALUATIONS = 2 * 10**9
-"""Budget of the exact marginals: as many draws as N·D leave room for."""
+KERNEL_EVALUATIONS, MARGINAL_DRAWS = 10**9, 50
+"""Budget of the exact marginals: as many draws as N·D leave room for, and the least that an estimate rests on."""
 
 TWO_SAMPLE_DRAWS, TWO_SAMPLE_LEAST = 1_000, 40
 SLOPE_REPEATS, SLOPE_DRAWS, SLOPE_SIZES = 24, 50, 5
@@ -72,7 +72,7 @@ def _factorised(replicate: Replicate, split: Split) -> dict[str, Estimate]:
     full = moment_split(split.aggregate, prior, split.z, split.draws)
     diagonal = moment_split(split.aggregate, prior, split.z, split.draws, diagonal=True)
     num = min(len(split.z), KERNEL_EVALUATIONS // (len(split.images) * split.aggregate.latent_dim))
-    if num < 2:
+    if num < min(MARGINAL_DRAWS, len(split.z)):
         dims = [Estimate.refused("exact marginals at this N·D exceed the budget", len(split.images))] * 2
     else:
         dimensionwise = dimensionwise_split(split.aggregate, prior, split.z[:num], split.draws.first(num))

@@ -121,8 +121,9 @@ def test_replicates_together_are_replicates_one_by_one():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("prior", list(PRIORS))
+@pytest.mark.parametrize("prior", ["standard_normal", "vamp", "spline_flow", "diffusion"])
 def test_compiled_graph_is_the_pure_step(prior, tmp_path, monkeypatch):
+    """Every prior is traced elsewhere; a compiler's minute is spent on one of each kind of arithmetic."""
     monkeypatch.setenv("LATENT_STUDY_CACHE", str(tmp_path))
     vaes = replicates(prior)
     batch = new_batch(vaes)
