@@ -144,7 +144,7 @@ def recorded(groups: Mapping[str, xr.Dataset], lines: pd.DataFrame) -> list[xr.D
 
 
 def by_length(results: Results, *also: str, **estimates: str) -> Lengths:
-    """Families over latent_dim and ``also``, at the shortest and the longest training.
+    """Families over latent_dim and ``also``, at the shortest and the longest training, of the D that have both.
 
     Raises MissingCells where there is one length only, or the two share no sweep.
     """
@@ -154,7 +154,7 @@ def by_length(results: Results, *also: str, **estimates: str) -> Lengths:
         both = family_tables(results, *factors, "train.epochs", **estimates)
     except MissingCells:
         raise MissingCells(f"{ONE_LENGTH} ({scope(alone.values())})") from None
-    ends = {label: (_at_length(table, "min"), _at_length(table, "max")) for label, table in both.items()}
+    ends = {label: _ends(table) for label, table in both.items()}
     whole = {label: pair for label, pair in ends.items() if all(_levels(part, f) > 1 for part in pair for f in factors)}
     if not whole:
         raise MissingCells(f"no {' and '.join(factors)} varied at two training lengths ({scope(both.values())})")
@@ -184,8 +184,10 @@ def _levels(table: pd.DataFrame, factor: str) -> int:
     return table[factor].nunique(dropna=False) if factor in table else 0
 
 
-def _at_length(table: pd.DataFrame, end: str) -> pd.DataFrame:
-    return table[table["train.epochs"] == table["train.epochs"].agg(end)]
+def _ends(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The lines at the shortest and at the longest training of those latent dimensions that have both."""
+    short, long = (table[table["train.epochs"] == table["train.epochs"].agg(end)] for end in ("min", "max"))
+    return short[short["latent_dim"].isin(long["latent_dim"])], long[long["latent_dim"].isin(short["latent_dim"])]
 
 
 def _densities(results: Results) -> list[str]:
