@@ -269,9 +269,6 @@ def test_pairs_that_cannot_be_are_refused():
             family[name](context((1,)))
     with pytest.raises(ValueError, match=r"posterior\.min_concentration"):
         POSTERIORS["von_mises_fisher"](context((2,)), min_concentration=-1.0)
-    normal = POSTERIORS["diagonal_normal"](context((2,)))
-    with pytest.raises(ValueError, match="posterior=von_mises_fisher"):
-        PRIORS["hypersphere"](context((2,)).with_posterior(normal))
     with pytest.raises(ValueError, match="at least 2 dimensions"):
         VonMisesFisher(torch.ones(3, 1), torch.ones(3))
     with pytest.raises(ValueError, match="at least 2 dimensions"):
