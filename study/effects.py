@@ -59,6 +59,14 @@ def keep(table: pd.DataFrame, folder: Path, dataset: str, outcome: str) -> Path:
     return path
 
 
+def kept(results: Results, dataset: str) -> pd.DataFrame:
+    """The tables that :func:`keep` left beside the studies of ``results``, one after another; empty where none did."""
+    folders = dict.fromkeys(cell.store.root for cell in results)
+    paths = [folder / "effects" / f"{dataset}-{outcome}.csv" for folder in folders for outcome in OUTCOMES]
+    tables = [pd.read_csv(path) for path in paths if path.is_file()]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
 def _table(results: Results, outcome: str) -> pd.DataFrame:
     """Outcome, D, rate and prior of each replicate of the largest family."""
     families = results.families("latent_dim", "prior") + results.families("latent_dim")

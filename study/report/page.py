@@ -21,6 +21,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
+from study.effects import OUTCOMES, kept
 from study.errors import EnvironmentFault
 from study.remedies import POOLED
 from study.report.answer import EXPLAINED, QUESTION, answer
@@ -98,6 +99,8 @@ def _chapter(chapter: Chapter) -> dict[str, Any]:
         "remedy_table": _lines(chapter.remedies),
         "partial": chapter.is_partial,
         "claims": claims(chapter),
+        "effects": _lines(kept(chapter.results, chapter.dataset)),
+        "outcomes": OUTCOMES,
         "panels": panels(chapter),
         "labels": list(chapter.trees),
         "chosen": chapter.labels[chapter.baseline[-1].key],

@@ -6,10 +6,12 @@ import re
 from html.parser import HTMLParser
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from analysis import plots
 from study.cli import main
+from study.effects import keep
 from study.errors import ConfigurationError
 from study.report import answer, chapters, write_files
 from study.report.page import render
@@ -162,3 +164,15 @@ def test_a_sprite_shows_the_first_images_in_rows(channels):
     assert (tiled[8] == 0).all()
     assert (sprite(images[:7])[9:17, 18:, 3] == 0).all()
     assert SHOWN == 20
+
+
+def test_effects_that_were_estimated_are_on_the_page_and_their_names_stay_text(tmp_path, make):
+    store = make(tmp_path / "made-up", dims=(2,), priors=("vamp",))
+    line = {"coefficient": "prior_effect[<b>]", "mean": 0.25, "lower": 0.1, "upper": 0.4, "positive": 1.0}
+    keep(pd.DataFrame([{"outcome": "kl", **line, "replicates": 24}]), store.root, "digits", "kl")
+    text = render(chapters([store.root]))
+    assert "What goes with the dimension" in text
+    assert "prior_effect[&lt;b&gt;]" in text
+    assert "0.1 … 0.4" in text
+    (tmp_path / "made-up" / "effects" / "digits-kl.csv").unlink()
+    assert "What goes with the dimension" not in render(chapters([store.root]))
