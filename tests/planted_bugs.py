@@ -42,6 +42,11 @@ VAE, PRIORS, LINEAR = (f"tests/models/test_{name}.py" for name in ("vae", "prior
 ENGINES, LOOP = "tests/study/training/test_engines.py", "tests/study/training/test_loop.py"
 LIKELIHOOD, REALISM = "tests/analysis/likelihood", "tests/analysis/realism"
 
+FEW = (
+    " -k not (flow or maf or nvp or autoreg or diff or energy or lars or hier or exemplar or full or student or hyper)"
+)
+"""The laws over every prior, on a few of them: any one notices a bug of the pair or the step."""
+
 BUGS = [
     Bug("sign of KL(q‖p)", "analysis/divergence.py",
         "return Estimate.mean(from_aggregate.log_ratio,", "return Estimate.mean(-from_aggregate.log_ratio,", DIVERGENCE),
@@ -114,13 +119,13 @@ BUGS = [
     Bug("recall for precision", "analysis/realism/manifold.py",
         "precision=Estimate.mean(hits > 0)", "precision=Estimate.mean(torch.cat(recalled))", REALISM),
     Bug("stale guide: the model draws its own z", "models/objectives/_pair.py",
-        "poutine.trace(poutine.replay(model, trace=guide_trace)).get_trace()", "poutine.trace(model).get_trace()", VAE),
+        "poutine.trace(poutine.replay(model, trace=guide_trace)).get_trace()", "poutine.trace(model).get_trace()", VAE + FEW),
     Bug("β ignored in training", "models/objectives/_pair.py",
-        "return scale_and_mask(term, self.scale, self.mask)", "return scale_and_mask(term, 1.0, self.mask)", VAE),
+        "return scale_and_mask(term, self.scale, self.mask)", "return scale_and_mask(term, 1.0, self.mask)", VAE + FEW),
     Bug("β left in the reported rate", "models/objectives/_pair.py",
-        "return scale_and_mask(self.term, 1.0, self.mask)", "return scale_and_mask(self.term, self.scale, self.mask)", VAE),
+        "return scale_and_mask(self.term, 1.0, self.mask)", "return scale_and_mask(self.term, self.scale, self.mask)", VAE + FEW),
     Bug("sampled KL without the posterior", "models/objectives/_pair.py",
-        "q.log_prob(z) - p.log_prob(z) if exact is None", "-p.log_prob(z) if exact is None", VAE),
+        "q.log_prob(z) - p.log_prob(z) if exact is None", "-p.log_prob(z) if exact is None", VAE + FEW),
     Bug("β left in the held-out evaluation", "study/training/evaluation.py",
         "images, 1.0).loss", "images, 0.5).loss", LOOP),
     Bug("σ for σ² in the exact posterior", "models/linear.py",
@@ -128,7 +133,7 @@ BUGS = [
     Bug("pseudo-inputs outside [0, 1]", "models/priors/vamp.py",
         "return self.raw_inputs.sigmoid()", "return self.raw_inputs.sigmoid() * 2", f"{PRIORS} -k pseudo"),
     Bug("Adam without bias correction", "study/training/step.py",
-        "1 - BETA_1**count, 1 - BETA_2**count", "1 + 0 * count, 1 + 0 * count", ENGINES),
+        "1 - BETA_1**count, 1 - BETA_2**count", "1 + 0 * count, 1 + 0 * count", ENGINES + FEW),
     Bug("all replicates share one noise", "study/training/batches.py",
         "_seed(_NOISE, r)", "_seed(_NOISE, 0)", LOOP),
     Bug("an epoch that repeats images", "study/training/batches.py",

@@ -237,7 +237,17 @@ def test_the_smoke_study_for_real(tmp_path):
 @pytest.mark.slow
 def test_a_signal_to_a_real_run_loses_nothing(tmp_path):
     """A run stopped in training and resumed gives the very weights of a run left alone."""
-    words = ["run", "smoke", "latent_dim=2", "prior=vamp", "seeds=1", "train.epochs=200", "--workers", "1"]
+    words = [
+        "run",
+        "smoke",
+        "latent_dim=2",
+        "prior=vamp",
+        "seeds=1",
+        "train.epochs=200",
+        "--workers",
+        "1",
+        "--no-report",
+    ]
     with shell(*words, "--results", "whole", cwd=tmp_path) as process:
         _, err = process.communicate(timeout=300)
     assert process.returncode == 0, err

@@ -63,6 +63,11 @@ RUNNERS = """
 
     def slow(*args, **kwargs):
         return run(*args, **kwargs, pause=0.6)
+
+
+    def slower(*args, **kwargs):
+        # Long enough that a signal finds it at work on a loaded machine too.
+        return run(*args, **kwargs, pause=4.0)
 """
 
 
@@ -225,7 +230,7 @@ def test_a_signal_stops_a_pool_after_its_cells_have_saved(store, jobs, runners, 
         if isinstance(event.what, Progress) and event.what.done == 1:
             os.kill(os.getpid(), signum)
 
-    many = jobs(2, 4, 6, 8, 10, 12, runner=runners.slow)
+    many = jobs(2, 4, 6, 8, 10, 12, runner=runners.slower)
     with pytest.raises(Interrupted) as caught:
         execute(many, 2, interrupt_at_a_report)
     assert caught.value.exit_code == 128 + signum

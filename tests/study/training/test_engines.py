@@ -121,7 +121,7 @@ def test_replicates_together_are_replicates_one_by_one():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("prior", ["standard_normal", "vamp", "spline_flow", "diffusion"])
+@pytest.mark.parametrize("prior", ["standard_normal", "vamp", "diffusion"])
 def test_compiled_graph_is_the_pure_step(prior, tmp_path, monkeypatch):
     """Every prior is traced elsewhere; a compiler's minute is spent on one of each kind of arithmetic."""
     monkeypatch.setenv("LATENT_STUDY_CACHE", str(tmp_path))
