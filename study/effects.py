@@ -14,7 +14,6 @@ import pandas as pd
 import torch
 import xarray as xr
 
-from analysis.effects import Replicates, fit_effects, probability_of
 from models.registry import UnknownName
 from study.errors import ConfigurationError, EnvironmentFault
 from study.results import Results
@@ -37,6 +36,9 @@ def effects(results: Results, outcome: str) -> pd.DataFrame:
 
     Raises ConfigurationError for an unknown outcome, and where no family of cells is large enough.
     """
+    # Pyro's inference takes seconds to import, and the page needs only the tables that were kept.
+    from analysis.effects import Replicates, fit_effects  # noqa: PLC0415
+
     if outcome not in OUTCOMES:
         raise ConfigurationError(str(UnknownName("outcome", outcome, OUTCOMES)))
     table = _table(results, outcome)
@@ -99,6 +101,8 @@ def _outcome(family: Results, outcome: str) -> pd.Series:
 
 
 def _rows(posterior: xr.Dataset) -> Iterator[dict[str, object]]:
+    from analysis.effects import probability_of  # noqa: PLC0415
+
     for name in ("log_dim", "rate", "prior_effect"):
         if name not in posterior:
             continue
