@@ -17,7 +17,10 @@ from study.measurement.replicate import Replicate, encode
 
 __all__ = ["encode", "measure"]
 
-PRIOR_DENSITY = {"rate", "elbo", "kl", "kl_upper", "kl_lower", "kl_reverse", "kl_certified_aggregate", "log_px"}
+PRIOR_DENSITY = {
+    *("rate", "elbo", "kl", "kl_upper", "kl_lower", "kl_reverse", "kl_at_10_n", "kl_certified_aggregate", "log_px"),
+    "certified_gap",
+}
 """Estimates that are expectations of log p(z) and other terms."""
 
 
@@ -57,7 +60,8 @@ def measure(vae: VAE, data: ImageData, grey: ImageData, evaluate: Evaluate, *, s
             pictures = {name: images[: evaluate.pictures] for name, images in seen.images.items()}
             judged = {"log_ratio": seen.log_ratio, "distance": seen.distance}
             estimates["held_out"]["classifier_accuracy"] = classifier.accuracy
-    estimates = {name: _with_prior_error(table, replicate.prior_error) for name, table in estimates.items()}
+    for rows in (estimates, tables["densities"]):
+        rows |= {name: _with_prior_error(table, replicate.prior_error) for name, table in rows.items()}
     mixtures = select_gaussian_mixture(
         replicate.train.codes.z.flatten(1),
         replicate.held_out.codes.z.flatten(1),
