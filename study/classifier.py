@@ -30,7 +30,7 @@ from analysis.estimate import Estimate
 from study.data import ImageData
 from study.errors import EnvironmentFault
 from study.parts import Settings
-from study.training.graph import cache_directory
+from study.paths import cache_directory
 
 VERSION = 1
 """To be raised with any change below that changes the trained weights."""

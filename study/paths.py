@@ -1,14 +1,22 @@
-"""Paths: where studies lie beneath a results folder."""
+"""Paths: where studies lie beneath a results folder, and where what can be made again is kept."""
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
+
+import platformdirs
 
 from study.errors import ConfigurationError, EnvironmentFault
 
 RESULTS = Path("results")
 """The results folder where none is named."""
+
+
+def cache_directory() -> Path:
+    """Where compiled programs and classifiers are kept: ``LATENT_STUDY_CACHE`` or the user's cache folder."""
+    return Path(os.environ.get("LATENT_STUDY_CACHE") or platformdirs.user_cache_path("latent-study"))
 
 
 def studies(results: Path) -> list[Path]:

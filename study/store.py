@@ -161,7 +161,7 @@ class Store:
         with _writing(aside):
             shutil.rmtree(aside, ignore_errors=True)
             aside.mkdir()
-            result.tree.to_netcdf(aside / RESULT, engine="h5netcdf")
+            result.tree.to_netcdf(aside / RESULT, engine="netcdf4")
             save_file({name: tensor.contiguous() for name, tensor in result.weights.items()}, aside / WEIGHTS)
             manifest = Manifest(
                 schema_version=SCHEMA_VERSION,
@@ -200,7 +200,7 @@ class Store:
 
     def read(self, key: str) -> xr.DataTree:
         """The result of one stored cell, in memory."""
-        with xr.open_datatree(self.folder(key) / RESULT, engine="h5netcdf") as tree:
+        with xr.open_datatree(self.folder(key) / RESULT, engine="netcdf4") as tree:
             return tree.load()
 
     def manifests(self) -> dict[str, Manifest]:

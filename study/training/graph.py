@@ -17,16 +17,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 import torch
-import torch._inductor
 from torch import Tensor
 from torch.fx import GraphModule
-from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from models.objectives import Objective
 from models.vae import VAE
+from study.paths import cache_directory
 from study.training.state import State
 from study.training.step import Batch, PureStep
 
@@ -37,11 +35,6 @@ _WARM_UP_CALLS = 3
 """Calls before a CUDA capture, so that libraries have chosen kernels and workspaces."""
 
 _programs: dict[str, Callable[..., Any]] = {}
-
-
-def cache_directory() -> Path:
-    """Where compiled programs and their markers live: ``LATENT_STUDY_CACHE`` or the user's cache folder."""
-    return Path(os.environ.get("LATENT_STUDY_CACHE") or platformdirs.user_cache_path("latent-study"))
 
 
 @contextmanager
@@ -64,6 +57,9 @@ class GraphEngine:
     name = "compiled"
 
     def __init__(self, vae: VAE, objective: Objective, state: State, batch: Batch, *, bf16: bool = False) -> None:
+        # Tracer and compiler take seconds to import, which nothing that only reads results should pay.
+        from torch.fx.experimental.proxy_tensor import make_fx  # noqa: PLC0415
+
         step = PureStep(vae, objective, bf16=bf16)
         self._inputs, layout = tree_flatten((_groups(state), tuple(batch)))
 
@@ -112,6 +108,8 @@ class GraphEngine:
         return metrics
 
     def _build(self) -> Tensor:
+        import torch._inductor  # noqa: PLC0415
+
         start = time.perf_counter()
         with _compiler_cache():
             # The graph is captured already: without Dynamo around it a call saves a quarter of a millisecond of guards.

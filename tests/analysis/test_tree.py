@@ -83,8 +83,8 @@ def test_netcdf_round_trip_keeps_values_bounds_and_flags(tmp_path):
     import xarray as xr
 
     one = tree(0, 1)
-    one.to_netcdf(tmp_path / "result.nc", engine="h5netcdf")
-    with xr.open_datatree(tmp_path / "result.nc", engine="h5netcdf") as stored:
+    one.to_netcdf(tmp_path / "result.nc", engine="netcdf4")
+    with xr.open_datatree(tmp_path / "result.nc", engine="netcdf4") as stored:
         back = stored.load()
     at = {"chain": 0, "split": "held_out", "quantity": "kl_certified_aggregate"}
     assert str(back["aggregate"]["bound"].sel(at).item()) == "lower"
