@@ -25,6 +25,8 @@ from analysis.precision import to_float64
 
 ELEMENTS_PER_BLOCK = 2**21  # kernels z × component × dimension in flight: small enough for a cache
 
+LEAST_SUM = 1e-30  # below it may be kernels that single precision holds with fewer digits
+
 
 @dataclass(frozen=True, slots=True)
 class DimensionwiseSplit:
@@ -53,19 +55,37 @@ def dimensionwise_split(
 
 
 def marginal_log_prob(loc: Tensor, scale: Tensor, z: Tensor) -> Tensor:
-    """Log-densities [M, D] (nats, float64) of the exact marginals q_d at ``z`` [M, *latent], for N × D components."""
-    points, centres, scales = (tensor.detach().flatten(1).to(torch.float64) for tensor in (z, loc, scale))
+    """Log-densities [M, D] (nats, float64) of the exact marginals q_d at ``z`` [M, *latent], for N × D components.
+
+    Differences and kernels are taken in the precision of the codes, and summed over components in float64. A point that
+    all kernels of single precision miss, further than some 14 scales from every centre, is taken again in logarithms.
+    """
+    points, centres, scales = (tensor.detach().flatten(1) for tensor in (z, loc, scale))
     num_draws, num_components = len(points), len(centres)
     images = min(num_components, max(ELEMENTS_PER_BLOCK // num_draws, 1))
     dims = max(ELEMENTS_PER_BLOCK // (num_draws * images), 1)
     columns = []
     for point, centre, spread in zip(*(tensor.split(dims, 1) for tensor in (points, centres, scales)), strict=True):
-        total = torch.full_like(point, -math.inf)
+        total = torch.zeros_like(point, dtype=torch.float64)
         for mean, sd in zip(centre.split(images), spread.split(images), strict=True):
-            kernel = -((point[:, None] - mean) / sd).square() / 2 - sd.log()
-            total = torch.logaddexp(total, kernel.logsumexp(1))
-        columns.append(total)
+            kernel = (point[:, None] - mean).mul_(math.sqrt(0.5) / sd).square_().neg_().exp_().div_(sd)
+            total += kernel.sum(1, dtype=torch.float64)
+        missed = total < LEAST_SUM
+        columns.append(total.log())
+        if bool(missed.any()):
+            columns[-1][missed] = _in_logarithms(*(part.to(torch.float64) for part in (point, centre, spread)))[missed]
     return torch.cat(columns, 1) - math.log(num_components) - math.log(2 * math.pi) / 2
+
+
+def _in_logarithms(point: Tensor, centre: Tensor, spread: Tensor) -> Tensor:
+    """log Σₙ exp(−(z − μₙ)² / 2σₙ²) / σₙ [M, D], whatever the distance, in blocks of points."""
+    rows = max(ELEMENTS_PER_BLOCK // centre.numel(), 1)
+    return torch.cat(
+        [
+            (-((part[:, None] - centre) / spread).square() / 2 - spread.log()).logsumexp(1)
+            for part in point.split(rows)
+        ]
+    )
 
 
 def _factor_log_prob(prior: Distribution, z: Tensor) -> Tensor:

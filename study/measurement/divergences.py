@@ -16,8 +16,9 @@ from analysis.total_correlation import dimensionwise_split
 from analysis.two_sample import classifier_test, median_bandwidth, squared_mmd, squared_sliced_wasserstein
 from study.measurement.replicate import Replicate, Split
 
-KERNEL_EVALUATIONS, MARGINAL_DRAWS = 10**9, 50
-"""Budget of the exact marginals: as many draws as N·D leave room for, and the least that an estimate rests on."""
+MARGINAL_DRAWS, ENOUGH_KERNELS, MOST_KERNELS = 50, 2**28, 2**32
+"""Of the exact marginals, at N·D kernels per draw: the least draws that an estimate rests on, the kernels beyond which
+no further draws are taken, and those beyond which there is no estimate."""
 
 TWO_SAMPLE_DRAWS, TWO_SAMPLE_LEAST = 1_000, 40
 SLOPE_REPEATS, SLOPE_DRAWS, SLOPE_SIZES = 24, 50, 5
@@ -71,8 +72,9 @@ def _factorised(replicate: Replicate, split: Split) -> dict[str, Estimate]:
         return dict.fromkeys(names, refusal)
     full = moment_split(split.aggregate, prior, split.z, split.draws)
     diagonal = moment_split(split.aggregate, prior, split.z, split.draws, diagonal=True)
-    num = min(len(split.z), KERNEL_EVALUATIONS // (len(split.images) * split.aggregate.latent_dim))
-    if num < min(MARGINAL_DRAWS, len(split.z)):
+    kernels = len(split.images) * split.aggregate.latent_dim
+    num = min(len(split.z), max(MARGINAL_DRAWS, ENOUGH_KERNELS // kernels))
+    if num * kernels > MOST_KERNELS:
         dims = [Estimate.refused("exact marginals at this N·D exceed the budget", len(split.images))] * 2
     else:
         dimensionwise = dimensionwise_split(split.aggregate, prior, split.z[:num], split.draws.first(num))

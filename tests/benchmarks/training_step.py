@@ -5,7 +5,8 @@
 Each contender trains the same network on the same synthetic binary images (28 × 28, 6,000 of them; 8 × 8 for the tiny
 network, which shows the fixed cost of an update), Adam, one process.
 Contenders take turns for several rounds, so that a noisy machine is noisy for all; the table shows medians and their
-ratio to the plain loop. Builds (tracing, compiling) are shown apart and left out of the rates. ``--peers`` adds pythae
+ratio to the plain loop. The limit is what the matrix products (convolutions) of an update take with nothing around
+them. Builds (tracing, compiling) are shown apart and left out of the rates. ``--peers`` adds pythae
 and NumPyro's ``fori_loop``, each in an environment of its own made by uv.
 """
 
@@ -22,7 +23,7 @@ from pathlib import Path
 import pyro
 import torch
 from pyro.infer import SVI, Trace_ELBO
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -42,6 +43,7 @@ NETWORKS: dict[str, dict[str, object]] = {
     "tiny 64-8-2": {"name": "mlp", "hidden": [8]},
 }
 LATENT, SIDE, BATCHES = {"tiny 64-8-2": 2}, {"tiny 64-8-2": 8}, {"tiny 64-8-2": (16,)}
+LAYOUTS = {"": torch.contiguous_format, ", channels last": torch.channels_last}
 Run = Callable[[int], float]
 """Trains for some updates and returns the seconds that they took."""
 
@@ -122,6 +124,37 @@ def tutorial(network: str, batch: int, data: Tensor) -> Run:
     return run
 
 
+def products(network: str, batch: int, data: Tensor, layout: torch.memory_format) -> Run:
+    """The limit: the matrix products or convolutions of one update and nothing else, layer by layer.
+
+    Each layer's output, gradient of its weights and of its input (which the first encoder layer does not need).
+    """
+    vae = new_vaes(network)[0]
+    layers: list[tuple[nn.Module, Tensor]] = []
+    for module in vae.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            module.register_forward_hook(lambda layer, given, _: layers.append((layer, given[0].detach())))
+    with torch.no_grad():
+        vae.likelihood.decoder(vae.posterior.encoder(data[:batch])[:, 0])
+    passes = []
+    for index, (layer, seen) in enumerate(layers):
+        kept = layout if seen.ndim == 4 else torch.contiguous_format
+        given = seen.clone(memory_format=kept)
+        layer._forward_hooks.clear()
+        layer.to(memory_format=kept)
+        wanted = [layer.weight] if index == 0 else [layer.weight, given.requires_grad_()]
+        passes.append((layer, given, wanted, torch.randn_like(layer(given))))
+
+    def run(updates: int) -> float:
+        start = time.perf_counter()
+        for _ in range(updates):
+            for layer, given, wanted, gradient in passes:
+                torch.autograd.grad(layer(given), wanted, gradient)
+        return time.perf_counter() - start
+
+    return run
+
+
 def peer(script: str, packages: list[str], batch: int) -> Run:
     """A peer in an environment of its own, which prints the seconds of its updates."""
 
@@ -176,6 +209,8 @@ def main() -> None:
                 "ours, compiled, bf16": ours(network, batch, data, engine="compiled", bf16=True),
                 "ours, compiled, 4 seeds together": ours(network, batch, data, engine="compiled", seeds=4),
             }
+            for name, layout in LAYOUTS.items() if network == "conv" else [("", torch.contiguous_format)]:
+                contenders[f"limit: products alone{name}"] = products(network, batch, data, layout)
             if arguments.peers and network.startswith("mlp"):
                 contenders["NumPyro fori_loop"] = peer("numpyro_loop.py", ["numpyro", "jax"], batch)
                 contenders["pythae"] = peer("pythae_loop.py", ["pythae", "setuptools<81"], batch)
