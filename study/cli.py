@@ -17,7 +17,7 @@ import typer
 
 from study.errors import PartialResults, StudyError
 from study.paths import RESULTS, ensure_writable, studies
-from study.tables import Format, summarised, written
+from study.tables import Comparison, Format, compared, summarised, written
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -187,6 +187,7 @@ def summary(
 @app.command()
 def compare(
     results: Annotated[list[Path] | None, typer.Argument(metavar="[RESULTS…]", help="Results folders.")] = None,
+    by: Annotated[Comparison | None, typer.Option(help="One of the two; csv, json and latex write the first.")] = None,
     format: Annotated[Format, typer.Option(help="How to write it.")] = Format.TABLE,
     debug: Debug = False,
 ) -> None:
@@ -194,17 +195,8 @@ def compare(
 
     Cells of several folders are compared together where nothing but the remedy differs, paired by seed.
     """
-    from study.comparison import held_out  # noqa: PLC0415
-    from study.remedies import POOLED, remedies  # noqa: PLC0415
-    from study.results import Results  # noqa: PLC0415
-
-    found = Results.load([folder for place in results or [RESULTS] for folder in studies(place)])
-    for dataset, own in found.by("dataset").items():
-        ranked = remedies(own)
-        ranked["latent_dim"] = ["all" if dim == POOLED else dim for dim in ranked["latent_dim"]]
-        for title, table in (("share of the quality gap closed", ranked), ("held-out log p(x)", held_out(own))):
-            typer.echo(f"{dataset}: {title}", err=True)
-            typer.echo(f"{written(table, format)}\n")
+    places = [folder for place in results or [RESULTS] for folder in studies(place)]
+    typer.echo(compared(places, format, by))
 
 
 @app.command("effects")

@@ -52,6 +52,40 @@ def summarised(folders: Sequence[Path], format: Format, patterns: Sequence[str] 
         raise ConfigurationError(str(error)) from error
 
 
+class Comparison(StrEnum):
+    """What cells are compared by."""
+
+    QUALITY = "quality"
+    LOG_PX = "log_px"
+
+
+def compared(folders: Sequence[Path], format: Format, by: Comparison | None = None) -> str:
+    """Remedies ranked by the share of the quality gap that they close, and cells by held-out log p(x): both, under
+    their titles, in a table to read; one, by default the first, in a format to go on with.
+    """
+    import pandas as pd  # noqa: PLC0415
+
+    from study.comparison import held_out  # noqa: PLC0415
+    from study.remedies import POOLED, remedies  # noqa: PLC0415
+    from study.results import Results  # noqa: PLC0415
+
+    groups = Results.load(folders).by("dataset")
+    if not groups:
+        raise ConfigurationError(f"no finished cell in {folders[0]}; `latent-study status` tells where each stands")
+    makers = {
+        Comparison.QUALITY: ("share of the quality gap closed", remedies),
+        Comparison.LOG_PX: ("held-out log p(x)", held_out),
+    }
+    wanted = [by] if by else list(Comparison) if format is Format.TABLE else [Comparison.QUALITY]
+    texts = []
+    for name in wanted:
+        title, make = makers[name]
+        table = pd.concat([make(own).assign(dataset=dataset) for dataset, own in groups.items()], ignore_index=True)
+        table["latent_dim"] = ["all" if dim == POOLED else dim for dim in table["latent_dim"]]
+        texts.append(f"{title}\n{written(table, format)}" if format is Format.TABLE else written(table, format))
+    return "\n\n".join(texts)
+
+
 def written(table: pd.DataFrame, format: Format) -> str:
     """The table as text, without the last line's end."""
     match format:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -10,6 +11,8 @@ from study.hypotheses import MissingCells, Verdict
 from study.report.chapter import Chapter
 from study.report.overview import Drawn, caption
 from study.report.picture import Picture
+
+log = logging.getLogger(__name__)
 
 
 class Claim(NamedTuple):
@@ -39,6 +42,15 @@ def figures(chapter: Chapter) -> Iterator[Drawn]:
         try:
             figure = each.draw(chapter.results)
         except MissingCells:
+            continue
+        except Exception as error:  # of a claim of the user's own, say: the page without its figure beats no page
+            log.warning(
+                "the figure of %s could not be drawn (%s: %s)",
+                name,
+                type(error).__name__,
+                error,
+                exc_info=log.isEnabledFor(logging.DEBUG),
+            )
             continue
         yield Drawn(name, f"{name}: {each.claim}", figure, caption(each.draw))
 

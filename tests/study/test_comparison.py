@@ -1,12 +1,17 @@
 """Comparison by held-out log p(x): the same images, best first, with paired errors."""
 
+import io
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
+from study.cli import main
 from study.comparison import COLUMNS, held_out
+from study.errors import ConfigurationError
+from study.remedies import POOLED
 from study.results import Results
 
 RNG = np.random.default_rng(0)
@@ -44,3 +49,38 @@ def test_other_images_and_other_dimensions_are_not_compared():
 
 def test_the_largest_number_of_draws_that_all_have_is_used():
     assert set(held_out(Results((cell("vamp", 0), cell("flow", -1, sizes=(1,)))))["draws"]) == {1}
+
+
+@pytest.fixture
+def stored(tmp_path, monkeypatch):
+    """A results folder in name alone: what is compared are three cells of two data sets."""
+    (tmp_path / "cells").mkdir()
+    cells = [cell("vamp", 0.0), cell("flow", -1.0), cell("lars", -2.0)]
+    cells[2].settings["dataset"] = "mnist"
+    monkeypatch.setattr(Results, "load", classmethod(lambda *_: Results(tuple(cells))))
+    ranked = pd.DataFrame({"latent_dim": [POOLED, 2], "share": [0.5, 1]})
+    monkeypatch.setattr("study.remedies.remedies", lambda _: ranked)
+    return tmp_path
+
+
+@pytest.mark.parametrize("words", [[], ["--by", "quality"], ["--by", "log_px"]])
+def test_what_a_program_reads_is_one_table_and_nothing_else(stored, capsys, words):
+    assert main(["compare", str(stored), *words, "--format", "csv"]) == 0
+    table = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    if "log_px" in words:
+        assert list(table["model"]) == ["vamp", "flow"]
+    else:
+        assert list(table["dataset"]) == ["digits", "digits", "mnist", "mnist"]
+        assert list(table["latent_dim"]) == ["all", "2"] * 2
+
+
+def test_what_a_person_reads_is_both_under_their_titles(stored, capsys):
+    assert main(["compare", str(stored)]) == 0
+    shown = capsys.readouterr().out
+    assert shown.index("share of the quality gap closed") < shown.index("held-out log p(x)") < shown.index("vamp")
+
+
+def test_without_a_finished_cell_nothing_is_compared(tmp_path, capsys):
+    (tmp_path / "cells").mkdir()
+    assert main(["compare", str(tmp_path)]) == ConfigurationError.exit_code
+    assert "no finished cell" in capsys.readouterr().err

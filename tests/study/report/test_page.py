@@ -14,6 +14,7 @@ from study.cli import main
 from study.effects import keep
 from study.errors import ConfigurationError
 from study.report import answer, chapters, write_files
+from study.report.claims import claims
 from study.report.page import render
 from study.report.picture import Picture, themed
 from study.report.samples import COLUMNS, SHOWN, sprite
@@ -131,6 +132,21 @@ def test_report_writes_the_page_where_it_is_asked_to(folder, tmp_path, capsys):
     assert main(["report", str(folder), "--output", str(path)]) == 0
     assert path.read_text("utf-8").startswith("<!doctype html>")
     assert str(path) in capsys.readouterr().out
+
+
+def test_a_claim_that_cannot_be_drawn_costs_its_figure_alone(folder, monkeypatch, caplog):
+    (chapter,) = found = chapters([folder])
+    name = next(claim.id for claim in claims(chapter) if claim.picture)
+
+    def broken(_results):
+        raise ZeroDivisionError("no such luck")
+
+    monkeypatch.setattr(chapter.hypotheses[name], "draw", broken)
+    drawn = {claim.id: claim.picture for claim in claims(chapter)}
+    assert drawn[name] is None
+    assert any(drawn.values())
+    assert f"{name} could not be drawn (ZeroDivisionError: no such luck)" in caplog.text
+    assert render(found).startswith("<!doctype html>")
 
 
 def test_files_are_figures_in_three_formats_with_captions_and_tables(folder, tmp_path):
