@@ -81,10 +81,7 @@ def _in_logarithms(point: Tensor, centre: Tensor, spread: Tensor) -> Tensor:
     """log Σₙ exp(−(z − μₙ)² / 2σₙ²) / σₙ [M, D], whatever the distance, in blocks of points."""
     rows = max(ELEMENTS_PER_BLOCK // centre.numel(), 1)
     return torch.cat(
-        [
-            (-((part[:, None] - centre) / spread).square() / 2 - spread.log()).logsumexp(1)
-            for part in point.split(rows)
-        ]
+        [(-((part[:, None] - centre) / spread).square() / 2 - spread.log()).logsumexp(1) for part in point.split(rows)]
     )
 
 
