@@ -135,6 +135,14 @@ class Results:
 
         return Results(tuple(filter(matches, self.cells)))
 
+    def plain(self, *free: str) -> Results:
+        """The cells with the default prior, posterior and objective at β = 1, but for the settings in ``free``."""
+        usual = Cell()
+        wanted = {"beta": usual.beta} | {
+            part: getattr(usual, part).name for part in ("prior", "posterior", "objective")
+        }
+        return self.where(**{name: value for name, value in wanted.items() if name not in free})
+
     def partition(self, *factors: str) -> list[Results]:
         """Maximal sets of cells that differ in ``factors`` only, largest first; each cell is in one of them.
 

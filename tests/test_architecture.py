@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from models.priors import PRIORS
+
 ROOT = Path(__file__).parents[1]
 PACKAGES = {"models": {"models"}, "analysis": {"analysis"}, "study": {"study", "analysis", "models"}}
 """What each package may import of the three."""
@@ -37,6 +39,20 @@ def test_imports_follow_the_direction_of_the_data(path):
 def test_analysis_is_plain_arrays_but_for_its_labelled_shell(path):
     if str(path.relative_to(ROOT)) not in LABELLED:
         assert not set(imports(path)) & {"xarray", "arviz", "pandas", "matplotlib"}
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if not p.is_relative_to(ROOT / "models")], ids=str)
+def test_no_prior_is_a_special_case(path):
+    """No branch of study or analysis asks for a prior by its name."""
+    asked = []
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        match node:
+            case ast.Compare() | ast.keyword(arg="prior"):
+                asked.append(node)
+            case ast.match_case():
+                asked.append(node.pattern)
+    constants = {leaf.value for node in asked for leaf in ast.walk(node) if isinstance(leaf, ast.Constant)}
+    assert not constants & (set(PRIORS) - {"student_t"})  # which is a noise of analysis.effects too
 
 
 @pytest.mark.parametrize("path", FILES, ids=IDS)

@@ -9,12 +9,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from study.cell import Cell
 from study.hypotheses._base import MissingCells
 from study.hypotheses._statistics import Tables
 from study.results import IMMATERIAL, Results
-
-PARTS = ("prior", "posterior", "objective")
 
 RATIO_AUC = "aggregate/train/log_ratio_auc"
 """Area under the ROC curve of log q_N − log p: the probability that a draw of q_N has the higher value."""
@@ -57,13 +54,6 @@ class Lengths(NamedTuple):
 
     shortest: Tables
     longest: Tables
-
-
-def plain(results: Results, *free: str) -> Results:
-    """The cells with the default prior, posterior and objective at β = 1, but for the settings in ``free``."""
-    usual = Cell()
-    wanted = {part: getattr(usual, part).name for part in PARTS} | {"beta": usual.beta}
-    return results.where(**{name: value for name, value in wanted.items() if name not in free})
 
 
 def family_tables(results: Results, *factors: str, **estimates: str) -> dict[str, pd.DataFrame]:

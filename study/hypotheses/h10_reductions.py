@@ -28,7 +28,7 @@ from matplotlib.figure import Figure
 
 from study.hypotheses import _drawing as drawing
 from study.hypotheses._base import Hypothesis, MissingCells, Verdict
-from study.hypotheses._cells import command, family_tables, frechet, plain, scope
+from study.hypotheses._cells import command, family_tables, frechet, scope
 from study.hypotheses._criterion import Criterion, judged
 from study.hypotheses._statistics import Tables, by_replicate, mean_of
 from study.results import Results
@@ -115,7 +115,7 @@ class Reductions(Hypothesis):
 
 def _tables(results: Results) -> Tables:
     """Families over the objective that have the sum and an average, with F(prior)/F(aggregate) as ``ratio``."""
-    families = family_tables(plain(results, "objective"), "objective", **COLUMNS)
+    families = family_tables(results.plain("objective"), "objective", **COLUMNS)
     found = {
         label: table.assign(ratio=table["worst"] / table["best"])
         for label, table in families.items()

@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from analysis.plots import ROLES
 from study.hypotheses import _drawing as drawing
 from study.hypotheses._base import Hypothesis, MissingCells, Verdict
-from study.hypotheses._cells import command, excess_tables, frechet, plain, scope, tables_of
+from study.hypotheses._cells import command, excess_tables, frechet, scope, tables_of
 from study.hypotheses._criterion import Criterion, judged, some_effect
 from study.hypotheses._statistics import Tables, by_replicate, contrast, mean_of
 from study.results import Results
@@ -84,7 +84,7 @@ class Normalisation(Hypothesis):
 
 
 def _tables(results: Results) -> Tables:
-    tables = excess_tables(plain(results), FACTOR)
+    tables = excess_tables(results.plain(), FACTOR)
     found = {label: table for label, table in tables.items() if "batch" in set(table[FACTOR])}
     if not found:
         raise MissingCells("no cells with network.norm=batch beside cells of another normalisation with all else equal")
@@ -93,5 +93,5 @@ def _tables(results: Results) -> Tables:
 
 def _modes(results: Results) -> Tables:
     """Of cells with batch normalisation, log2 F in training over evaluation mode as ``mode``."""
-    tables = tables_of(plain(results), evaluation=frechet("prior"), training=frechet("prior_batch_statistics"))
+    tables = tables_of(results.plain(), evaluation=frechet("prior"), training=frechet("prior_batch_statistics"))
     return {label: t.assign(mode=np.log2(t["training"] / t["evaluation"])) for label, t in tables.items()}

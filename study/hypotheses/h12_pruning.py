@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from study.hypotheses import _drawing as drawing
 from study.hypotheses._base import Hypothesis, Verdict
-from study.hypotheses._cells import Lengths, by_length, command, plain, scope
+from study.hypotheses._cells import Lengths, by_length, command, scope
 from study.hypotheses._criterion import Criterion, judged, shown
 from study.hypotheses._statistics import by_replicate, over_seeds
 from study.results import Results
@@ -64,7 +64,7 @@ class Pruning(Hypothesis):
 
 
 def _lengths(results: Results) -> Lengths:
-    return by_length(plain(results), active="aggregate/train/active_units")
+    return by_length(results.plain(), active="aggregate/train/active_units")
 
 
 def _gained(lines: pd.DataFrame) -> float:

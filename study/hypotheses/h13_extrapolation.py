@@ -22,7 +22,7 @@ from scipy import stats
 from analysis.plots import ROLES
 from study.hypotheses import _drawing as drawing
 from study.hypotheses._base import Hypothesis, Verdict
-from study.hypotheses._cells import RATIO_AUC, command, plain, recorded, records, scope, tables_of, told_apart
+from study.hypotheses._cells import RATIO_AUC, command, recorded, records, scope, tables_of, told_apart
 from study.hypotheses._criterion import Criterion, judged
 from study.hypotheses._statistics import Tables, by_replicate
 from study.results import Results
@@ -70,7 +70,7 @@ class Extrapolation(Hypothesis):
 
 
 def _tables(results: Results) -> Tables:
-    judged_cells = plain(results.having("decoded"), "beta", "objective", "posterior")
+    judged_cells = results.having("decoded").plain("beta", "objective", "posterior")
     return tables_of(judged_cells, ratio_auc=RATIO_AUC)
 
 

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 from study.hypotheses import _drawing as drawing
 from study.hypotheses._base import Hypothesis, Verdict
-from study.hypotheses._cells import command, plain, scope, tables_of
+from study.hypotheses._cells import command, scope, tables_of
 from study.hypotheses._criterion import Criterion, judged, shown
 from study.hypotheses._statistics import Tables, by_replicate, mean_of, over_seeds
 from study.results import Results
@@ -69,7 +69,7 @@ class Margins(Hypothesis):
 
 
 def _tables(results: Results) -> Tables:
-    return tables_of(plain(results, "beta", "objective", "posterior"), **COLUMNS)
+    return tables_of(results.plain("beta", "objective", "posterior"), **COLUMNS)
 
 
 def _difference(lines: pd.DataFrame) -> float:

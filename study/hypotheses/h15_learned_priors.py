@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 
 from study.hypotheses import _drawing as drawing
 from study.hypotheses._base import Hypothesis, MissingCells, Verdict
-from study.hypotheses._cells import best_density, command, family_tables, frechet, plain, scope
+from study.hypotheses._cells import best_density, command, family_tables, frechet, scope
 from study.hypotheses._criterion import Criterion, judged, unanimity
 from study.hypotheses._statistics import Tables, by_replicate, mean_of
 from study.results import Results
@@ -69,13 +69,13 @@ def _criteria(pairs: Tables) -> list[Criterion]:
 
 def _pairs(results: Results) -> Tables:
     """Of each learned prior beside a standard cell, ``nats`` gained over its fit and log2 ``ratio`` of distances."""
-    standard = plain(results)
+    standard = results.plain()
     usual = {cell.settings["prior"] for cell in standard}
     columns = {"elbo": "aggregate/held_out/elbo", "distance": frechet("prior")}
     fits = pd.concat(best_density(standard, standard_elbo=columns["elbo"]).values())
     fitted = ["key", "replicate", "certified", "fitted", "standard_elbo"]
     found: dict[str, pd.DataFrame] = {}
-    for label, family in family_tables(plain(results, "prior"), "prior", **columns).items():
+    for label, family in family_tables(results.plain("prior"), "prior", **columns).items():
         own = fits[fits["key"].isin(family["key"])][fitted].drop(columns="key")
         for prior, table in family[~family["prior"].isin(usual)].groupby("prior"):
             pair = table.merge(own, on="replicate")

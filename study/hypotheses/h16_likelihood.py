@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from study.cell import Cell
 from study.hypotheses import _drawing as drawing
 from study.hypotheses._base import Hypothesis, MissingCells, Verdict
-from study.hypotheses._cells import command, excess_tables, plain, scope
+from study.hypotheses._cells import command, excess_tables, scope
 from study.hypotheses._criterion import Criterion, judged, some_effect
 from study.hypotheses._statistics import Tables, contrast
 from study.results import Results
@@ -78,7 +78,7 @@ class Likelihood(Hypothesis):
 
 
 def _tables(results: Results) -> Tables:
-    tables = excess_tables(plain(results), "likelihood")
+    tables = excess_tables(results.plain(), "likelihood")
     usual = Cell().likelihood.name
     found = {label: table for label, table in tables.items() if usual in set(table["likelihood"])}
     if not found:

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 
 from study.hypotheses import _drawing as drawing
 from study.hypotheses._base import Hypothesis, MissingCells, Verdict
-from study.hypotheses._cells import command, frechet, plain, scope, tables_of
+from study.hypotheses._cells import command, frechet, scope, tables_of
 from study.hypotheses._criterion import Criterion, judged
 from study.hypotheses._statistics import Tables, by_replicate, mean_of
 from study.results import Results
@@ -74,7 +74,7 @@ class SphericalDraws(Hypothesis):
 
 def _tables(results: Results) -> Tables:
     columns = {"worst": frechet("prior"), "shell": frechet("shell_prior"), "norm_auc": "aggregate/train/norm_auc"}
-    tables = tables_of(plain(results), **columns)
+    tables = tables_of(results.plain(), **columns)
     return {label: table.assign(gain=np.log2(table["worst"] / table["shell"])) for label, table in tables.items()}
 
 

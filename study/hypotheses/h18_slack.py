@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 
 from study.hypotheses import _drawing as drawing
 from study.hypotheses._base import Hypothesis, Verdict
-from study.hypotheses._cells import Lengths, by_length, command, joined_lengths, largest_dim, plain, scope
+from study.hypotheses._cells import Lengths, by_length, command, joined_lengths, largest_dim, scope
 from study.hypotheses._criterion import Criterion, judged
 from study.hypotheses._statistics import by_replicate, mean_of, slope
 from study.results import Results
@@ -87,7 +87,7 @@ class Slack(Hypothesis):
 
 
 def _lengths(results: Results) -> Lengths:
-    found = by_length(plain(results), kl="aggregate/train/kl", moments="aggregate/train/kl_moments_diagonal")
+    found = by_length(results.plain(), kl="aggregate/train/kl", moments="aggregate/train/kl_moments_diagonal")
     return Lengths(
         *({label: table.assign(share=table["moments"] / table["kl"]) for label, table in end.items()} for end in found)
     )

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from analysis.plots import colour
 from study.hypotheses import _drawing as drawing
 from study.hypotheses._base import Hypothesis, Verdict
-from study.hypotheses._cells import Lengths, by_length, command, joined_lengths, largest_dim, plain, recorded, scope
+from study.hypotheses._cells import Lengths, by_length, command, joined_lengths, largest_dim, recorded, scope
 from study.hypotheses._criterion import Criterion, judged, shown
 from study.hypotheses._statistics import by_replicate, mean_of, ratio_over_seeds
 from study.results import Results
@@ -105,4 +105,4 @@ class MisalignedCodes(Hypothesis):
 
 
 def _lengths(results: Results) -> Lengths:
-    return by_length(plain(results), **COLUMNS)
+    return by_length(results.plain(), **COLUMNS)

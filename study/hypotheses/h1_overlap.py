@@ -26,7 +26,7 @@ from matplotlib.figure import Figure
 from analysis.plots import INK
 from study.hypotheses import _drawing as drawing
 from study.hypotheses._base import Hypothesis, Verdict
-from study.hypotheses._cells import command, family_tables, plain, recorded, records, scope
+from study.hypotheses._cells import command, family_tables, recorded, records, scope
 from study.hypotheses._criterion import Criterion, judged
 from study.hypotheses._statistics import Tables, by_replicate
 from study.results import Results
@@ -88,7 +88,7 @@ class Overlap(Hypothesis):
 
 
 def _tables(results: Results) -> Tables:
-    return family_tables(plain(results.having("codes"), "beta", "objective"), "latent_dim", rate="aggregate/train/rate")
+    return family_tables(results.having("codes").plain("beta", "objective"), "latent_dim", rate="aggregate/train/rate")
 
 
 class _Fit(NamedTuple):

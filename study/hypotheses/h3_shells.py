@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from analysis.plots import ROLES
 from study.hypotheses import _drawing as drawing
 from study.hypotheses._base import Hypothesis, Verdict
-from study.hypotheses._cells import RATIO_AUC, command, plain, scope, tables_of, told_apart
+from study.hypotheses._cells import RATIO_AUC, command, scope, tables_of, told_apart
 from study.hypotheses._criterion import Criterion, judged
 from study.hypotheses._statistics import Tables, by_replicate, mean_of
 from study.results import Results
@@ -76,7 +76,7 @@ class Shells(Hypothesis):
 
 def _tables(results: Results, *free: str) -> Tables:
     return tables_of(
-        plain(results),
+        results.plain(),
         *free,
         norm_auc="aggregate/train/norm_auc",
         ratio_auc=RATIO_AUC,

@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 
 from study.hypotheses import _drawing as drawing
 from study.hypotheses._base import Hypothesis, MissingCells, Verdict
-from study.hypotheses._cells import command, family_tables, plain, recorded, scope, tables_of
+from study.hypotheses._cells import command, family_tables, recorded, scope, tables_of
 from study.hypotheses._criterion import Criterion, judged, shown
 from study.hypotheses._statistics import Tables, by_replicate, mean_of, over_seeds, slope
 from study.results import Results
@@ -93,7 +93,7 @@ class Coverage(Hypothesis):
 
 
 def _tables(results: Results) -> Tables:
-    return tables_of(plain(results, "beta", "objective", "posterior"), **COLUMNS)
+    return tables_of(results.plain("beta", "objective", "posterior"), **COLUMNS)
 
 
 def _spare(table: pd.DataFrame) -> float:
@@ -110,7 +110,7 @@ def _curve(curves: Mapping[str, xr.Dataset], table: pd.DataFrame) -> pd.DataFram
 def _retrained(results: Results) -> list[str]:
     """The slope over networks trained anew on fewer images, where there are some."""
     try:
-        families = family_tables(plain(results), "limit", kl=COLUMNS["kl"], images=COLUMNS["log_n"])
+        families = family_tables(results.plain(), "limit", kl=COLUMNS["kl"], images=COLUMNS["log_n"])
         slopes = over_seeds(by_replicate(families, lambda lines: slope(lines["images"], lines["kl"])))
     except MissingCells:
         return []

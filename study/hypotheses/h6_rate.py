@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 
 from study.hypotheses import _drawing as drawing
 from study.hypotheses._base import Hypothesis, MissingCells, Verdict
-from study.hypotheses._cells import Lengths, by_length, command, frechet, joined_lengths, plain, scope
+from study.hypotheses._cells import Lengths, by_length, command, frechet, joined_lengths, scope
 from study.hypotheses._criterion import Criterion, first_given_rest, judged
 from study.hypotheses._statistics import by_replicate
 from study.results import Results
@@ -81,7 +81,7 @@ class Rate(Hypothesis):
 def _lengths(results: Results) -> Lengths:
     """Sweeps of LEAST_CELLS or more, with the ``gap`` of the prior."""
     columns = {"rate": "aggregate/train/rate", "worst": frechet("prior"), "best": frechet("aggregate_train")}
-    found = by_length(plain(results, "beta"), "beta", **columns)
+    found = by_length(results.plain("beta"), "beta", **columns)
     large = [label for label in found.longest if min(end[label]["key"].nunique() for end in found) >= LEAST_CELLS]
     if not large:
         raise MissingCells(f"no sweep of beta and latent_dim of {LEAST_CELLS} cells or more at two training lengths")

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from study.hypotheses import _drawing as drawing
 from study.hypotheses._base import Hypothesis, Verdict
-from study.hypotheses._cells import Lengths, by_length, command, plain, scope
+from study.hypotheses._cells import Lengths, by_length, command, scope
 from study.hypotheses._criterion import Criterion, judged, shown, unanimity
 from study.hypotheses._statistics import by_replicate, over_seeds, per_doubling
 from study.results import Results
@@ -68,7 +68,7 @@ class Mismatch(Hypothesis):
 
 def _lengths(results: Results) -> Lengths:
     return by_length(
-        plain(results),
+        results.plain(),
         kl="aggregate/train/kl",
         certified="aggregate/held_out/kl_certified_aggregate",
     )

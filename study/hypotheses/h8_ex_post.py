@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 from analysis.plots import ROLES
 from study.hypotheses import _drawing as drawing
 from study.hypotheses._base import Hypothesis, Verdict
-from study.hypotheses._cells import best_density, command, frechet, plain, scope
+from study.hypotheses._cells import best_density, command, frechet, scope
 from study.hypotheses._criterion import Criterion, judged, shown
 from study.hypotheses._statistics import Tables, by_replicate, mean_of, over_seeds
 from study.results import Results
@@ -79,7 +79,7 @@ class ExPost(Hypothesis):
 
 def _tables(results: Results) -> Tables:
     """Of each cell its best density: ``certified`` nats, and the distances ``worst``, ``fitted`` and ``best``."""
-    return best_density(plain(results), worst=frechet("prior"), best=frechet("aggregate_train"))
+    return best_density(results.plain(), worst=frechet("prior"), best=frechet("aggregate_train"))
 
 
 def _share(tables: Tables) -> Criterion:

@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 
 from study.hypotheses import _drawing as drawing
 from study.hypotheses._base import Hypothesis, MissingCells, Outcome, Verdict
-from study.hypotheses._cells import command, frechet, plain, scope, tables_of
+from study.hypotheses._cells import command, frechet, scope, tables_of
 from study.hypotheses._criterion import Criterion, judged, shown
 from study.hypotheses._statistics import Tables, by_replicate, mean_of, ratio_over_seeds
 from study.results import Results
@@ -80,7 +80,7 @@ class SpatialCodes(Hypothesis):
 def _maps(results: Results) -> Tables:
     """Of each cell with a map, ``gap`` of the prior and what each shuffle brings about."""
     try:
-        tables = tables_of(plain(results, "beta"), **ENDS, **SHUFFLES)
+        tables = tables_of(results.plain("beta"), **ENDS, **SHUFFLES)
     except MissingCells:
         raise MissingCells("no cells with a C×h×w latent whose shuffled codes were decoded and judged") from None
     return {
@@ -101,7 +101,7 @@ def _without_twin(outcomes: Sequence[Outcome]) -> Outcome:
 def _twins(results: Results) -> Tables:
     """``gap_map`` and ``gap_vector`` of maps and vectors that differ in their shape alone, where there are some."""
     found: dict[str, pd.DataFrame] = {}
-    for label, family in tables_of(plain(results, "beta"), "latent", **ENDS).items():
+    for label, family in tables_of(results.plain("beta"), "latent", **ENDS).items():
         table = family.assign(gap=family["worst"] - family["best"], map=family["latent"].str.contains("x"))
         for dim, equal in table.groupby("latent_dim"):
             maps, vectors = equal[equal["map"]], equal[~equal["map"]]

@@ -75,9 +75,8 @@ class Chapter:
 
     @cached_property
     def baseline(self) -> list[StoredCell]:
-        """Cells of the standard prior, where there are any, that differ in the latent dimension alone, along it."""
-        standard = self.principal.where(prior="standard_normal")
-        pool = standard if len(standard) else self.principal
+        """Cells that differ in the latent dimension alone, along it; of plain models, where there are any."""
+        pool = next(cells for cells in (self.principal.plain(), self.principal) if len(cells))
         families = pool.families("latent_dim")
         return sorted(families[0] if families else pool.cells[:1], key=dimension)
 

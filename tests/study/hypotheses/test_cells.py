@@ -9,7 +9,6 @@ from study.hypotheses._cells import (
     family_tables,
     joined_lengths,
     largest_dim,
-    plain,
     scope,
     tables_of,
 )
@@ -31,9 +30,9 @@ def swept():
 
 
 def test_plain_cells_have_the_defaults_but_for_what_is_free(swept):
-    assert {cell.settings["prior"] for cell in plain(swept)} == {"standard_normal"}
-    assert {cell.settings["beta"] for cell in plain(swept)} == {1.0}
-    assert {cell.settings["beta"] for cell in plain(swept, "beta")} == {1.0, 4.0}
+    assert {cell.settings["prior"] for cell in swept.plain()} == {"standard_normal"}
+    assert {cell.settings["beta"] for cell in swept.plain()} == {1.0}
+    assert {cell.settings["beta"] for cell in swept.plain("beta")} == {1.0, 4.0}
 
 
 def test_families_are_labelled_by_what_tells_them_apart(swept):
@@ -54,7 +53,7 @@ def test_maps_and_vectors_have_labels_of_their_own():
 
 
 def test_lengths_are_the_ends_of_each_family(swept):
-    lengths = by_length(plain(swept), kl=KL)
+    lengths = by_length(swept.plain(), kl=KL)
     ((label, longest),) = lengths.longest.items()
     assert label == "standard_normal"
     assert set(longest["train.epochs"]) == {40}
