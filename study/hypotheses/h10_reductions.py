@@ -5,7 +5,8 @@ KL alone averaged (``kl_mean``, β_eff = 1/D). The asker reported that (a) recon
 σ(x) ≈ 1 in every dimension, (c) prior draws decode to strokes and no digits, (d) draws of N(μ(x), I) decode to the
 digit of x. In numbers, all on held-out images but (b):
 
-    (a) mean squared error per pixel at most 0.02: under a third of the 0.07 that the mean image has on digits or MNIST
+    (a) mean squared error per pixel at most 0.02: under a third of the 0.07 that the mean image has on digits or MNIST.
+        Images binarised by chance do not count: a perfect copy of one is E[x(1 − x)] from its picture, 0.07 on digits
     (b) root mean square of μ_d at most 0.3, and mean σ_d within 0.1 of 1
     (c) squared Fréchet distance of prior draws at least 4 times (the distance: twice) that of aggregate draws
     (d) at least 0.8 of the draws of N(μ(x), I) keep the label of x
@@ -15,7 +16,8 @@ of a replicate is the tightest of the margins, each relative to its threshold an
 made. Supported if the score under averaging (the better of the two) is above 0 and that under the sum below: all four
 occur together under averaging alone. Refuted if either is the other way round. A latent loss "low" as printed is the
 rate over D; the rate itself is reported beside it. (Below D = 512, μ_d of 0.3 is a rate of under 25 nats, and says
-little of "in every dimension".)
+little of "in every dimension".) That binarisation by chance is left out was added after a first run, whose copies were
+counted as bad reconstructions; the thresholds are those from before it.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from study.hypotheses._statistics import Tables, by_replicate, mean_of
 from study.results import Results
 
 LEAST_DIM = 512
+BY_CHANCE = {"dynamic", "fixed"}
 SUM, AVERAGES = "elbo", ("both_means", "kl_mean")
 COLUMNS = {
     "error": "aggregate/held_out/reconstruction_error",
@@ -70,9 +73,10 @@ class Reductions(Hypothesis):
     claim = (
         "At large D the asker's observations (a) to (d) occur together under averaged loss terms, not under the sum."
     )
-    needs = "Cells that differ in objective alone, at a large D: " + command(
+    needs = "Cells that differ in objective alone, at a large D, of images not binarised by chance: " + command(
         "latent_dim=32,1024",
         "objective=elbo,both_means,kl_mean",
+        "binarisation=none",
     )
 
     @override
@@ -115,7 +119,8 @@ class Reductions(Hypothesis):
 
 def _tables(results: Results) -> Tables:
     """Families over the objective that have the sum and an average, with F(prior)/F(aggregate) as ``ratio``."""
-    families = family_tables(results.plain("objective"), "objective", **COLUMNS)
+    exact = results.plain("objective").where(binarisation=set(results.levels("binarisation")) - BY_CHANCE)
+    families = family_tables(exact, "objective", **COLUMNS)
     found = {
         label: table.assign(ratio=table["worst"] / table["best"])
         for label, table in families.items()

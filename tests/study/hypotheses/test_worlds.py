@@ -221,6 +221,12 @@ def test_spatial_codes_without_the_twin_can_be_refuted_and_not_supported(holds, 
     assert "without the twin" in verdict.why
 
 
+@pytest.mark.parametrize(("binarisation", "outcome"), [("dynamic", "undecided"), ("threshold", "supported")])
+def test_copies_of_images_binarised_by_chance_are_not_judged_as_reconstructions(binarisation, outcome):
+    command = command_of("H10").replace("binarisation=none", f"binarisation={binarisation}")
+    assert BY_ID["H10"].verdict(remembered(command, truth_of("H10", lambda replicate: True))).outcome == outcome
+
+
 def test_surplus_of_d_at_fixed_training_is_not_taken_for_an_effect_of_d():
     """Where the mismatch grows with D after short training alone, H7 is refuted, and says what short runs show."""
 
