@@ -48,6 +48,8 @@ class Train(Settings):
     schedule: Literal["constant", "cosine"] = Field(default="constant", description="learning rate over the run")
     kl_warmup: NonNegative = Field(default=0.0, description="epochs over which the latent term grows from 0 to beta")
     kl_cycles: Count = Field(default=1, description="times that the warm-up is run, from the start of equal cycles")
+    aggressive_epochs: NonNegative = Field(default=0.0, description="first epochs in which the encoder is ahead")
+    encoder_updates: Count = Field(default=1, description="updates of the encoder for each of decoder and prior, then")
     patience: Annotated[int | None, Field(ge=1), OrNone] = Field(
         default=None, description="epochs without a better held-out ELBO before training stops; none: never"
     )

@@ -6,9 +6,9 @@ its codes can do with the decoder at hand. With F the squared Fréchet distance 
     share = E[F(standard prior) − F(remedy)] / E[F(standard prior) − F(standard aggregate)]        (E over seeds):
 
 0 where the remedy changes nothing, 1 where it reaches the exact aggregate, above 1 where a retrained model surpasses
-it. A remedy is another prior, posterior or objective with all else equal, sampled from its own prior, or a density
-fitted after training to the codes of the standard cell. Replicate r of all of them shares data order and noise, so that
-numerator and denominator are paired by seed.
+it. A remedy is another prior, posterior, objective or course of training with all else equal, sampled from its own
+prior, or a density fitted after training to the codes of the standard cell. Replicate r of all of them shares data
+order and noise, so that numerator and denominator are paired by seed.
 
 The interval is Fieller's (1954): the shares ρ for which mean(a − ρ b) is no further from 0 than its Student-t allows.
 Unlike a delta-method interval it stays honest where the gap is small: there it is a whole line, and the share is
@@ -29,10 +29,18 @@ from scipy import stats
 
 from study.cell import Cell
 from study.labels import labels
-from study.results import Results, StoredCell
+from study.results import Results, StoredCell, settings
 
-FACTORS = ("prior", "posterior", "objective")
-"""Parts that a remedy may replace, one at a time; the defaults of the others are what is to be remedied."""
+TREATED = {
+    "prior": ("prior",),
+    "posterior": ("posterior",),
+    "objective": ("objective",),
+    "training": ("train.kl_warmup", "train.kl_cycles", "train.encoder_updates", "train.aggressive_epochs"),
+}
+"""Settings that a remedy may change, by kind; their defaults are what is to be remedied."""
+
+KINDS = (*TREATED, "prior and posterior")
+"""What a remedy changes, all else equal: settings of one kind, or a prior and the posterior that it needs."""
 
 EX_POST = "ex-post density"
 COLUMNS = ["remedy", "kind", "of", "latent_dim", "share", "lower", "upper", "gap", "seeds", "flag"]
@@ -112,17 +120,21 @@ _Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
 def _pairs(results: Results) -> Iterator[tuple[str, str, str, int, _Pair]]:
     """Remedy, kind, label of the cell remedied, latent dimension, and values paired by seed."""
     names = labels({cell.key: cell.manifest.config for cell in results})
-    usual = Cell()
-    families = {factor: results.families(factor) for factor in FACTORS}
-    for cell in results.where(**{factor: getattr(usual, factor).name for factor in FACTORS}):
+    usual = settings(Cell().config())
+    standard = {name.replace(".", "__"): usual[name] for changed in TREATED.values() for name in changed}
+    families = results.partition(*(name for changed in TREATED.values() for name in changed))
+    for cell in results.where(**standard):
         worst, best = _frechet(cell, "prior"), _frechet(cell, "aggregate_train")
         densities = cell.group("densities")
         treatments = [
             (cell, name, EX_POST, name) for name in ([] if densities is None else densities["density"].values)
         ]
-        for factor, found in families.items():
-            others = (other for family in found if cell in family.cells for other in family if other is not cell)
-            treatments += [(other, _added(names[cell.key], names[other.key]), factor, "prior") for other in others]
+        others = next(family for family in families if cell in family.cells)
+        treatments += [
+            (other, _added(names[cell.key], names[other.key]), kind, "prior")
+            for other in others
+            if (kind := _kind(cell, other)) in KINDS
+        ]
         for treated, remedy, kind, source in treatments:
             reached = _frechet(treated, source)
             seeds = sorted(worst.keys() & best.keys() & reached.keys())
@@ -130,6 +142,15 @@ def _pairs(results: Results) -> Iterator[tuple[str, str, str, int, _Pair]]:
                 gained = np.array([worst[seed] - reached[seed] for seed in seeds])
                 closable = np.array([worst[seed] - best[seed] for seed in seeds])
                 yield remedy, kind, names[cell.key], cell.settings["latent_dim"], (gained, closable)
+
+
+def _kind(untreated: StoredCell, treated: StoredCell) -> str:
+    """The kinds of settings in which two cells differ, options of parts included."""
+
+    def chosen(cell: StoredCell, names: tuple[str, ...]) -> dict[str, object]:
+        return {name: value for name, value in cell.settings.items() if name in names or name.split(".")[0] in names}
+
+    return " and ".join(kind for kind, names in TREATED.items() if chosen(untreated, names) != chosen(treated, names))
 
 
 def _frechet(cell: StoredCell, source: str) -> dict[int, float]:

@@ -62,13 +62,8 @@ class StoredCell:
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """Every setting under its dotted name; ``latent_dim`` is the number D and ``latent`` its shape as written.
-
-        Settings that the cell was stored without have their defaults; options of parts are those it was stored with.
-        """
-        flat = _defaults() | dict(_flat(self.manifest.config))
-        shape = str(flat["latent_dim"])
-        return flat | {"latent": shape, "latent_dim": math.prod(map(int, shape.split("x")))}
+        """Every setting under its dotted name, see :func:`settings`."""
+        return settings(self.manifest.config)
 
     @cached_property
     def identity(self) -> tuple[Any, ...]:
@@ -222,6 +217,16 @@ class Results:
     def by(self, setting: str) -> dict[Any, Results]:
         """These results apart by the values of a setting."""
         return {level: self.where(**{setting.replace(".", "__"): level}) for level in self.levels(setting)}
+
+
+def settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Every setting under its dotted name; ``latent_dim`` is the number D and ``latent`` the shape as written.
+
+    Settings that the cell was stored without have their defaults; options of parts are those it was stored with.
+    """
+    flat = _defaults() | dict(_flat(config))
+    shape = str(flat["latent_dim"])
+    return flat | {"latent": shape, "latent_dim": math.prod(map(int, shape.split("x")))}
 
 
 def _is_choice(value: Any) -> bool:

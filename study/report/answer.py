@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 from analysis.summaries import OverSeeds
-from study.remedies import FACTORS, POOLED
+from study.remedies import KINDS, POOLED
 from study.report.chapter import Chapter, dimension, measured, quality_gap
 from study.results import StoredCell
 
@@ -75,7 +75,7 @@ def _what_helps(chapter: Chapter) -> str:
         return f"No remedy can be ranked {where}: {_joined(table[table['latent_dim'] == scope]['flag'])}."
     best = known.iloc[0]
     found = OverSeeds(best["share"], math.nan, best["lower"], best["upper"], best["seeds"])
-    kind = f"another {best['kind']}" if best["kind"] in FACTORS else f"an {best['kind']}"
+    kind = f"another {best['kind']}" if best["kind"] in KINDS else f"an {best['kind']}"
     certain = known[known["lower"] > 0]
     return (
         f"Of {len(known)} remedies, {best['remedy']} ({kind}) closes the largest share of the quality gap {where}: "

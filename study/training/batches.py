@@ -55,8 +55,7 @@ class Batches:
             source,
             torch.zeros(count, batch_size, dtype=torch.int64, device=device),
             [torch.zeros(count, *shape, device=device) for shape in noise_shapes],
-            torch.ones((), device=device),
-            torch.ones((), device=device),
+            *(torch.ones((), device=device) for _ in ("latent_scale", "learning_rate", "generative")),
         )
 
     def start_epoch(self, epoch: int) -> None:
@@ -73,7 +72,7 @@ class Batches:
             for index, replicate in enumerate(self._replicates):
                 self.batch.source[index].copy_(self._images(replicate, epoch))
 
-    def fill(self, position: int, latent_scale: float, learning_rate: float) -> None:
+    def fill(self, position: int, latent_scale: float, learning_rate: float, generative: float = 1.0) -> None:
         """Writes the inputs of the epoch's update number ``position``."""
         self.batch.indices.copy_(self._order[position])
         for tensor in self.batch.noise:
@@ -81,6 +80,7 @@ class Batches:
                 torch.randn(row.shape, generator=generator, device=row.device, out=row)
         self.batch.latent_scale.fill_(latent_scale)
         self.batch.learning_rate.fill_(learning_rate)
+        self.batch.generative.fill_(generative)
 
     def generator_states(self) -> dict[str, Tensor]:
         """States of the noise generators, by replicate."""

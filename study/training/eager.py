@@ -11,7 +11,7 @@ from models import noise
 from models.objectives import Objective
 from models.vae import VAE
 from study.training.state import State
-from study.training.step import BETA_1, BETA_2, EPSILON, Batch, pure_pyro
+from study.training.step import BETA_1, BETA_2, EPSILON, INFERENCE, Batch, pure_pyro
 
 
 class EagerEngine:
@@ -59,6 +59,11 @@ class EagerEngine:
             terms = self._objective(vae.model, vae.guide, batch.images(index), batch.latent_scale)
         optimiser.zero_grad()
         terms.loss.backward()
+        if not batch.generative:
+            for name, parameter in vae.named_parameters():
+                if not name.startswith(INFERENCE):
+                    parameter.grad = None
+                    optimiser.state[parameter]["step"].add_(1)
         for group in optimiser.param_groups:
             group["lr"] = batch.learning_rate
         optimiser.step()

@@ -23,7 +23,7 @@ from study.training.checkpoint import Checkpoint
 from study.training.choice import Choice, build, choose
 from study.training.evaluation import HeldOut
 from study.training.precision import matmul_precision
-from study.training.schedule import latent_scale, learning_rate
+from study.training.schedule import generative, latent_scale, learning_rate
 from study.training.state import State
 from study.training.step import noise_shapes
 
@@ -172,9 +172,14 @@ class _Run:
         rate = learning_rate(
             update, start=self.train.learning_rate, num_updates=self.updates, schedule=self.train.schedule
         )
+        moving = generative(
+            update,
+            encoder_updates=self.train.encoder_updates,
+            aggressive_updates=round(self.train.aggressive_epochs * self.per_epoch),
+        )
         metrics = []
         for batches, engine in zip(self.batches, self.engines, strict=True):
-            batches.fill(self.position, scale, rate)
+            batches.fill(self.position, scale, rate, moving)
             metrics.append(engine.step())
         self.pending.append(torch.cat(metrics, dim=1) if len(metrics) > 1 else metrics[0])
         self.position += 1

@@ -1,9 +1,13 @@
-r"""Schedules: the factor on the latent term and the learning rate at each update.
+r"""Schedules: the factor on the latent term, the learning rate, and what moves at each update.
 
 KL warm-up raises the latent scale linearly from β/W to β over W updates (Bowman et al. 2016, arXiv:1511.06349), and
 cyclical warm-up does so anew in each of M equal cycles of the run (Fu et al. 2019, arXiv:1903.10145, who take half a
 cycle for W); M = 1 is the plain one. The cosine schedule lowers the learning rate from its start to zero at the last
 update (Loshchilov & Hutter 2017, arXiv:1608.03983).
+
+Aggressive inference lets the encoder catch up with the decoder, so that the decoder does not learn to do without it: in
+the first epochs, K updates of the encoder for each of decoder and prior (He et al. 2019, arXiv:1901.05534, who stop
+each time where the ELBO stalls, and for good where the mutual information does; here both are numbers).
 """
 
 from __future__ import annotations
@@ -22,3 +26,8 @@ def learning_rate(update: int, *, start: float, num_updates: int, schedule: Lite
     if schedule == "constant":
         return start
     return 0.5 * start * (1.0 + math.cos(math.pi * update / num_updates))
+
+
+def generative(update: int, *, encoder_updates: int, aggressive_updates: int) -> float:
+    """1 where decoder and prior move at the 0-based ``update``, 0 where the encoder alone does."""
+    return float(update >= aggressive_updates or (update + 1) % encoder_updates == 0)

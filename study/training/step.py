@@ -1,6 +1,6 @@
 r"""Step: one update of stochastic variational inference as a pure function.
 
-    (state, images, noise, β, learning rate)  →  (state′, metrics)
+    (state, images, noise, β, learning rate, which side moves)  →  (state′, metrics)
 
 The loss of a replicate is its objective over its Pyro pair, called functionally on its parameters; replicates are
 mapped by ``torch.func.vmap``; the update is Adam (Kingma & Ba 2015, arXiv:1412.6980). Randomness enters only through
@@ -28,6 +28,9 @@ from study.training.state import State, Tensors
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 
+INFERENCE = "posterior."
+"""Head of the names of the parameters that every update moves."""
+
 
 class Batch(NamedTuple):
     """What one update consumes.
@@ -36,6 +39,7 @@ class Batch(NamedTuple):
     indices: ``(S, B)`` rows of the source.
     noise: standard normal tensors ``(S, *shape)``, in the order in which the pair asks for them.
     latent_scale, learning_rate: scalars.
+    generative: scalar, 1 where the update moves decoder and prior, 0 where it moves the posterior's networks alone.
     """
 
     source: Tensor
@@ -43,6 +47,7 @@ class Batch(NamedTuple):
     noise: list[Tensor]
     latent_scale: Tensor
     learning_rate: Tensor
+    generative: Tensor
 
     @property
     def is_shared(self) -> bool:
@@ -145,7 +150,10 @@ class PureStep:
         return gradients, buffers, torch.stack([loss, rate, distortion]).detach()
 
     def __call__(self, state: State, batch: Batch) -> tuple[State, Tensor]:
-        """The state after one Adam update, and the metrics ``(3, S)`` at the state before it."""
+        """The state after one Adam update, and the metrics ``(3, S)`` at the state before it.
+
+        Parameters that do not move keep their moments; Adam's count is that of all updates.
+        """
         gradients, buffers, metrics = self.gradients(state, batch)
         count = state.count + 1
         correction_1, correction_2 = 1 - BETA_1**count, 1 - BETA_2**count
@@ -156,4 +164,7 @@ class PureStep:
             denominator = (second[name] / correction_2).sqrt() + EPSILON
             update = batch.learning_rate / correction_1 * first[name] / denominator
             parameters[name] = state.parameters[name] - update
+            if not name.startswith(INFERENCE):
+                for new, old in ((parameters, state.parameters), (first, state.exp_avg), (second, state.exp_avg_sq)):
+                    new[name] = torch.where(batch.generative > 0, new[name], old[name])
         return State(parameters, first, second, buffers, count), metrics

@@ -259,7 +259,7 @@ def test_training_step_of_two_replicates_is_one_graph_that_reads_no_value(name):
     images = torch.rand(6, 1, 8, 8)
     draws = [torch.randn(2, *shape) for shape in noise_shapes(vae, objective, images[:4])]
     indices = torch.randint(6, (2, 4))
-    batch = Batch(images[None], indices, draws, torch.tensor(1.0), torch.tensor(1e-3))
+    batch = Batch(images[None], indices, draws, torch.tensor(1.0), torch.tensor(1e-3), torch.tensor(1.0))
     state, step = State.initial([vae] * 2), PureStep(vae, objective)
     inputs, layout = tree_flatten((state.parameters, state.buffers, tuple(batch)))
 

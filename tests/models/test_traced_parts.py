@@ -48,13 +48,15 @@ def test_step_is_traced_with_the_gradients_of_autograd(kind, name, seeds):
     draws = [torch.randn(seeds, *shape, **like) for shape in noise_shapes(vaes[0], objective, IMAGES)]
     assert draws
     scale = torch.tensor(0.7, **like)
-    batch = Batch(IMAGES[None], torch.arange(len(IMAGES)).expand(seeds, -1), draws, scale, torch.tensor(1e-3, **like))
+    batch = Batch(
+        IMAGES[None], torch.arange(len(IMAGES)).expand(seeds, -1), draws, scale, torch.tensor(1e-3, **like), scale
+    )
     state, step = State.initial(vaes), PureStep(vaes[0], objective)
 
     def gradient(parameters: dict[str, Tensor], buffers: dict[str, Tensor], *tensors: Tensor) -> dict[str, Tensor]:
-        source, indices, scale, rate, *noises = tensors
+        source, indices, *scalars = tensors[:5]
         before = State(parameters, parameters, parameters, buffers, state.count)
-        return step.gradients(before, Batch(source, indices, noises, scale, rate))[0]
+        return step.gradients(before, Batch(source, indices, [*tensors[5:]], *scalars))[0]
 
     inputs = (state.parameters, state.buffers, *batch[:2], *batch[3:], *draws)
     with torch.no_grad():

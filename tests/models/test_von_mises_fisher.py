@@ -246,7 +246,7 @@ def test_training_step_is_one_graph(replicates):
     pair, objective, images = vae((4,)), OBJECTIVES["elbo"](), torch.rand(6, 1, 8, 8)
     draws = [torch.randn(replicates, *shape) for shape in noise_shapes(pair, objective, images[:4])]
     indices = torch.randint(6, (replicates, 4))
-    batch = Batch(images[None], indices, draws, torch.tensor(1.0), torch.tensor(1e-3))
+    batch = Batch(images[None], indices, draws, torch.tensor(1.0), torch.tensor(1e-3), torch.tensor(1.0))
     state, step = State.initial([pair] * replicates), PureStep(pair, objective)
     inputs, layout = tree_flatten((state.parameters, state.buffers, tuple(batch)))
 

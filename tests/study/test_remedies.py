@@ -5,7 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from study.remedies import NO_GAP, ONE_SEED, share
+from study.remedies import NO_GAP, ONE_SEED, remedies, share
+from study.results import Results
+
+from .hypotheses.conftest import remembered
 
 RNG = np.random.default_rng(3)
 
@@ -52,3 +55,37 @@ def test_intervals_cover_the_true_share():
         found = share(strata)
         covered += found.lower <= 0.6 <= found.upper
     assert 0.935 <= covered / 2000 <= 0.965
+
+
+WORSE = {"standard_normal": 100.0, "vamp": 60.0, "hypersphere": 30.0}
+
+
+def distances(cell, _replicate):
+    """The prior's distance by what the cell changes; the aggregate of the untreated cell closes all of it."""
+    prior = WORSE[cell.prior.name]
+    if cell.train.kl_warmup or cell.train.aggressive_epochs:
+        prior = 76.0
+    return {"realism/prior/squared_frechet": prior, "realism/aggregate_train/squared_frechet": 20.0}, {}
+
+
+def ranked(*commands):
+    cells = {cell.key: cell for command in commands for cell in remembered(command, distances)}
+    table = remedies(Results(tuple(cells.values())))
+    return {(row.remedy, row.kind): round(row.share, 1) for row in table.itertuples()}
+
+
+def test_a_remedy_changes_one_thing_or_a_prior_with_its_posterior():
+    fixed = "latent-study run smoke latent_dim=4 train.epochs=2 "
+    assert ranked(
+        fixed + "prior=standard_normal,vamp",
+        fixed + "prior=standard_normal train.kl_warmup=1",
+        fixed + "prior=standard_normal train.encoder_updates=5 train.aggressive_epochs=1",
+        fixed + "prior=vamp train.kl_warmup=1",
+        fixed + "prior=hypersphere posterior=von_mises_fisher",
+        fixed + "prior=standard_normal beta=2",
+    ) == {
+        ("vamp", "prior"): 0.5,
+        ("train.kl_warmup=1", "training"): 0.3,
+        ("train.aggressive_epochs=1, train.encoder_updates=5", "training"): 0.3,
+        ("hypersphere, posterior=von_mises_fisher", "prior and posterior"): 0.9,
+    }

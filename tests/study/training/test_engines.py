@@ -44,6 +44,7 @@ def new_batch(vaes: list[VAE], *, shared: bool = True, seed: int = 0) -> Batch:
         [torch.randn(SEEDS, *shape, generator=generator, dtype=dtype) for shape in shapes],
         torch.tensor(0.7, dtype=dtype),
         torch.tensor(1e-3, dtype=dtype),
+        torch.tensor(1.0, dtype=dtype),
     )
 
 
@@ -80,6 +81,26 @@ def test_pure_step_updates_as_the_eager_engine_does(shared):
         with torch.no_grad():
             pure, metrics = step(pure, batch)
         assert torch.allclose(metrics, expected, rtol=1e-10)
+    assert largest_difference(pure.flat(), eager.flat()) < 1e-10
+
+
+@pytest.mark.parametrize("prior", ["standard_normal", "gaussian_mixture", "vamp"])
+def test_while_the_encoder_is_ahead_nothing_else_moves(prior):
+    vaes = replicates(prior)
+    batch = new_batch(vaes)
+    pure, eager = State.initial(vaes), State.initial(vaes)
+    engine, step = EagerEngine(copy.deepcopy(vaes), OBJECTIVE, eager, batch), PureStep(vaes[0], OBJECTIVE)
+    for moving in (0.0, 0.0, 1.0, 0.0, 1.0):
+        batch.generative.fill_(moving)
+        before = pure
+        engine.step()
+        with torch.no_grad():
+            pure, _ = step(pure, batch)
+        for name, old in before.parameters.items():
+            stays = not moving and not name.startswith("posterior.")
+            assert torch.equal(pure.parameters[name], old) == stays, name
+            assert torch.equal(pure.exp_avg[name], before.exp_avg[name]) == stays, name
+            assert torch.equal(pure.exp_avg_sq[name], before.exp_avg_sq[name]) == stays, name
     assert largest_difference(pure.flat(), eager.flat()) < 1e-10
 
 

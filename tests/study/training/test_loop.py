@@ -17,7 +17,7 @@ from study.training import fit as fit_function
 from study.training.batches import Batches
 from study.training.checkpoint import FILE_NAME
 from study.training.evaluation import HeldOut
-from study.training.schedule import latent_scale, learning_rate
+from study.training.schedule import generative, latent_scale, learning_rate
 from study.training.step import pure_pyro
 
 GREY = torch.rand(70, 1, 8, 8, generator=torch.Generator().manual_seed(1))
@@ -235,6 +235,18 @@ def test_schedules():
 def test_cycles_are_refused_without_a_warm_up_that_fits_into_each(warmup):
     with pytest.raises(ConfigurationError, match=r"train\.kl_cycles: .* must be positive and fit into 10 epochs"):
         Cell.from_config({"train": {"epochs": 10, "kl_warmup": warmup, "kl_cycles": 3}})
+
+
+def test_the_encoder_is_ahead_in_the_first_epochs_alone():
+    moves = [generative(update, encoder_updates=3, aggressive_updates=7) for update in range(10)]
+    assert moves == [0, 0, 1, 0, 0, 1, 0, 1, 1, 1]
+    assert {generative(update, encoder_updates=1, aggressive_updates=7) for update in range(10)} == {1}
+    untrained = run({"epochs": 1, "learning_rate": 1e-30})[1]
+    ahead = run({"epochs": 2, "aggressive_epochs": 2, "encoder_updates": 1000})[1]
+    moved = [not torch.equal(a, b) for a, b in zip(untrained, ahead, strict=True)]
+    cell = Cell.from_config({"latent_dim": 3, "network": {"name": "mlp", "hidden": [32]}})
+    names = [name for name, _ in cell.new_vae((1, 8, 8), GREY[:10]).named_parameters()]
+    assert moved == [name.startswith("posterior.") for name in names] * 2
 
 
 def test_cyclical_warm_up_reaches_the_loss():
