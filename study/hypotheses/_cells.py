@@ -32,6 +32,7 @@ COMMON = {
     "prior": "standard_normal",
     "objective": "elbo",
     "beta": "1",
+    "binarisation": "dynamic",
     "train.epochs": "80",
     "evaluate.padding": "[]",
     "seeds": "5",

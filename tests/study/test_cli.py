@@ -87,7 +87,7 @@ def test_a_damaged_cell_is_computed_again_and_kept_aside(computed):
 
 
 def test_a_word_with_an_equals_sign_overrides_the_default_preset(computed):
-    one = ("beta=1", "objective=elbo", "train.epochs=9", "evaluate.padding=[]")
+    one = ("beta=1", "binarisation=dynamic", "objective=elbo", "train.epochs=9", "evaluate.padding=[]")
     assert run("prior=vamp", "latent_dim=2", *one, "seeds=1") == 0
     (cell,) = computed
     assert (cell.dataset.name, cell.prior.name, cell.latent_dim, cell.seeds) == ("digits", "vamp", 2, 1)
