@@ -168,15 +168,19 @@ def forest(axes: Axes, criterion: Criterion, *, labels: Sequence[str] | None = N
 
 def within(axes: Axes, least: float, most: float, *, vertical: bool = True) -> None:
     """Shades the region between two values, as far as the axes reach, and draws its ends."""
-    get, put, span, line = (
-        (axes.get_xlim, axes.set_xlim, axes.axvspan, axes.axvline)
+    get, put, span, line, scale = (
+        (axes.get_xlim, axes.set_xlim, axes.axvspan, axes.axvline, axes.get_xscale())
         if vertical
-        else (axes.get_ylim, axes.set_ylim, axes.axhspan, axes.axhline)
+        else (axes.get_ylim, axes.set_ylim, axes.axhspan, axes.axhline, axes.get_yscale())
     )
     ends = [end for end in (least, most) if math.isfinite(end)]
     low, high = min(get()[0], *ends), max(get()[1], *ends)
-    room = 0.05 * (high - low)
-    low, high = low - room * (low in ends), high + room * (high in ends)
+    if scale == "log":
+        room = (high / low) ** 0.05
+        low, high = low / room ** (low in ends), high * room ** (high in ends)
+    else:
+        room = 0.05 * (high - low)
+        low, high = low - room * (low in ends), high + room * (high in ends)
     span(max(least, low), min(most, high), color=REGION, alpha=0.1, linewidth=0)
     for end in ends:
         line(end, color=REGION, linewidth=1.0, linestyle=DASHED)
