@@ -71,6 +71,7 @@ def seeded_module[Module: nn.Module](build: Callable[[], Module], generator: tor
         return build().float()
 
 
+@torch.enable_grad()  # measurement runs without gradients, and a fit is part of it
 def train[Module: nn.Module](
     module: Module,
     loss: Callable[[Module, Tensor], Tensor],
