@@ -23,8 +23,19 @@ from arviz_stats.utils import ELPDData
 from study.labels import labels
 from study.results import Results, StoredCell
 
-COLUMNS = ["dataset", "latent_dim", "model", "rank", "elpd", "se", "elpd_diff", "dse", "weight", "images", "draws"]
+RANKED = ["dataset", "latent_dim", "model", "rank", "elpd", "se", "elpd_diff", "dse", "weight", "images", "draws"]
 """elpd and its differences are sums over images, nats; weight is of stacking; draws is K."""
+
+BESIDE = {
+    "kl": "aggregate/train/kl",
+    "kl_certified": "aggregate/held_out/kl_certified_aggregate",
+    "frechet_prior": "realism/prior/squared_frechet",
+    "frechet_aggregate": "realism/aggregate_train/squared_frechet",
+}
+"""What stands beside it: the mismatch, what held-out images certify of it, and samples of the prior and of its ceiling,
+each a mean over seeds with the standard error of that mean as ``<name>_se``; and the seconds that training took."""
+
+COLUMNS = [*RANKED, *(name + end for name in BESIDE for end in ("", "_se")), "training_seconds"]
 
 _SAME = ("binarisation", "image_size", "likelihood", "latent")
 """Settings in which cells must agree, beside their images, for their densities to be of the same thing."""
@@ -51,7 +62,18 @@ def _compared(cells: Mapping[str, StoredCell]) -> pd.DataFrame:
     first = next(iter(cells.values()))
     where = {"dataset": first.settings["dataset"], "latent_dim": first.settings["latent_dim"], "draws": draws}
     images = next(iter(densities.values())).n_data_points
-    return table.assign(images=images, **where)[COLUMNS]
+    beside = pd.DataFrame([_beside(cells[label]) for label in table["model"]], index=table.index)
+    return table.assign(images=images, **where).join(beside)[COLUMNS]
+
+
+def _beside(cell: StoredCell) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for name, estimate in BESIDE.items():
+        group, row, quantity = estimate.split("/")
+        values = Results((cell,)).values(quantity, row, group)["value"].to_numpy(float)
+        found[name] = float(values.mean()) if len(values) else math.nan
+        found[f"{name}_se"] = float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
+    return found | {"training_seconds": cell.manifest.details.get("training_seconds", math.nan)}
 
 
 def _elpd(cell: StoredCell, draws: int) -> ELPDData:

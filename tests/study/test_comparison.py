@@ -12,7 +12,7 @@ from study.cli import main
 from study.comparison import COLUMNS, held_out
 from study.errors import ConfigurationError
 from study.remedies import POOLED
-from study.results import Results
+from study.results import FIELDS, Results
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.normal(-20, 3, size=200)
@@ -22,11 +22,15 @@ def cell(prior, shift, dim=2, images="a", sizes=(1, 10)):
     bounds = {f"log_px_{size}": (("chain", "image"), np.stack([IMAGES + shift, IMAGES + shift])) for size in sizes}
     settings = {"prior": prior, "latent_dim": dim, "latent": str(dim), "dataset": "digits", "likelihood": "bernoulli"}
     config = {"prior": {"name": prior}, "latent_dim": dim}
+    measured = {field: (("chain", "split", "quantity"), np.ones((2, 1, 1))) for field in FIELDS}
+    measured["value"] = (("chain", "split", "quantity"), np.array([[[4.0]], [[6.0]]]))
+    groups = {"log_likelihood": xr.Dataset(bounds)}
+    groups["aggregate"] = xr.Dataset(measured, {"split": ["train"], "quantity": ["kl"]})
     return SimpleNamespace(
         key=f"{prior}{dim}{images}",
-        manifest=SimpleNamespace(config=config, images=images),
+        manifest=SimpleNamespace(config=config, images=images, details={"training_seconds": 3.5}),
         settings=settings,
-        group=lambda name: xr.Dataset(bounds) if name == "log_likelihood" else None,
+        group=groups.get,
     )
 
 
@@ -40,6 +44,8 @@ def test_models_are_ranked_by_their_sum_over_the_same_images():
     assert best["elpd"] == pytest.approx(IMAGES.sum())
     assert worse["elpd_diff"] == pytest.approx((noise - 1).sum())
     assert worse["dse"] == pytest.approx(np.std(noise) * np.sqrt(200), rel=0.01)
+    assert (best["kl"], best["kl_se"], best["training_seconds"]) == (5.0, 1.0, 3.5)
+    assert np.isnan(best["frechet_prior"])
     assert best["se"] == pytest.approx(np.std(IMAGES, ddof=1) * np.sqrt(200))
 
 
