@@ -62,6 +62,9 @@ class Comparison(StrEnum):
 def compared(folders: Sequence[Path], format: Format, by: Comparison | None = None) -> str:
     """Remedies ranked by the share of the quality gap that they close, and cells by held-out log p(x): both, under
     their titles, in a table to read; one, by default the first, in a format to go on with.
+
+    Raises:
+        ConfigurationError: if no cell is finished.
     """
     import pandas as pd  # noqa: PLC0415
 
