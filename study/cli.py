@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
+from study.answers.tables import Comparison, Format, compared, summarised, written
 from study.errors import PartialResults, StudyError
 from study.paths import RESULTS, ensure_writable, studies
-from study.tables import Comparison, Format, compared, summarised, written
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from study.cell import Cell
-    from study.job import Event
-    from study.store import Store
+    from study.design.cell import Cell
+    from study.run.job import Event
+    from study.store.store import Store
 
 DEFAULT_PRESET = "digits"
 
@@ -81,14 +81,16 @@ def run(
     """
     from rich.console import Console  # noqa: PLC0415
 
-    from study.design import Study  # noqa: PLC0415
-    from study.execution import resolve_device, resolve_workers, share  # noqa: PLC0415
-    from study.store import Store  # noqa: PLC0415
+    from study.design.study import Study  # noqa: PLC0415
+    from study.run.building import check_all  # noqa: PLC0415
+    from study.run.execution import resolve_device, resolve_workers, share  # noqa: PLC0415
+    from study.store.store import Store  # noqa: PLC0415
 
     words = arguments or []
     source, assignments = (words[0], words[1:]) if words and "=" not in words[0] else (DEFAULT_PRESET, words)
     study = Study.load(source).override(assignments)
     cells = share(study.cells(), shard)
+    check_all(cells)
     store = Store(results / study.name)
     where = resolve_device(device)
     number = resolve_workers(workers, len(cells), where)
@@ -120,13 +122,13 @@ def _compute(
     tensorboard: Path | None,
 ) -> int:
     """Number of cells that failed."""
-    from study.display import display  # noqa: PLC0415
-    from study.execution import execute  # noqa: PLC0415
-    from study.experiment import run_cell  # noqa: PLC0415
-    from study.job import Job  # noqa: PLC0415
-    from study.labels import titles  # noqa: PLC0415
-    from study.preflight import check_images  # noqa: PLC0415
-    from study.tracking import tracking  # noqa: PLC0415
+    from study.design.labels import titles  # noqa: PLC0415
+    from study.run.display import display  # noqa: PLC0415
+    from study.run.execution import execute  # noqa: PLC0415
+    from study.run.experiment import run_cell  # noqa: PLC0415
+    from study.run.job import Job  # noqa: PLC0415
+    from study.run.preflight import check_images  # noqa: PLC0415
+    from study.run.tracking import tracking  # noqa: PLC0415
 
     images = check_images(cells, store, data_root)
     ensure_writable(store.cells)
@@ -146,8 +148,8 @@ def _compute(
 @app.command()
 def status(results: ResultsFolder = RESULTS, debug: Debug = False) -> None:
     """Say where each cell stands: done, corrupt, failed (and why), unfinished."""
-    from study.labels import titles  # noqa: PLC0415
-    from study.store import Store  # noqa: PLC0415
+    from study.design.labels import titles  # noqa: PLC0415
+    from study.store.store import Store  # noqa: PLC0415
 
     for folder in studies(results):
         store = Store(folder)
@@ -207,8 +209,8 @@ def effects_(
     debug: Debug = False,
 ) -> None:
     """Regress an outcome on log D, rate and prior over trained replicates (NUTS, about half a minute)."""
-    from study.effects import effects, keep  # noqa: PLC0415
-    from study.results import Results  # noqa: PLC0415
+    from study.answers.effects import effects, keep  # noqa: PLC0415
+    from study.answers.results import Results  # noqa: PLC0415
 
     folders = studies(results)
     for dataset, own in Results.load(folders).by("dataset").items():
@@ -224,7 +226,7 @@ def verdict(
     debug: Debug = False,
 ) -> None:
     """Decide every hypothesis: supported, refuted or undecided; `--format csv` has the effects, and what is missing."""
-    from study.verdicts import told  # noqa: PLC0415
+    from study.answers.verdicts import told  # noqa: PLC0415
 
     folders = [folder for place in results or [RESULTS] for folder in studies(place)]
     typer.echo(told(folders, format, None if sys.stdout.isatty() else WIDTH))
@@ -260,13 +262,13 @@ def list_(
     """Describe what a study can be made of, with options, defaults and references."""
     from rich.console import Console  # noqa: PLC0415
 
-    from study.catalogue import catalogue  # noqa: PLC0415
+    from study.design.catalogue import catalogue  # noqa: PLC0415
 
     Console(width=None if sys.stdout.isatty() else WIDTH).print(catalogue(what))
 
 
 def _print_cells(store: Store, cells: list[Cell]) -> None:
-    from study.labels import titles  # noqa: PLC0415
+    from study.design.labels import titles  # noqa: PLC0415
 
     names = titles({cell.key: cell.config() for cell in cells})
     conditions = {cell.key: store.condition(cell.key) for cell in cells}
@@ -276,7 +278,7 @@ def _print_cells(store: Store, cells: list[Cell]) -> None:
 
 
 def _counted(conditions: Iterable[str]) -> str:
-    from study.store import Condition  # noqa: PLC0415
+    from study.store.store import Condition  # noqa: PLC0415
 
     counts = Counter(conditions)
     return ", ".join(f"{counts[name]} {name}" for name in get_args(Condition) if counts[name]) or "no cells"
@@ -284,7 +286,7 @@ def _counted(conditions: Iterable[str]) -> str:
 
 def _write_report(folders: list[Path], path: Path, figures: Path | None = None) -> Path:
     """The page, and the files where a folder for them is named; prints the answer of each data set."""
-    from study.report import answer, chapters, write_files, write_page  # noqa: PLC0415
+    from study.answers.report import answer, chapters, write_files, write_page  # noqa: PLC0415
 
     found = chapters(folders)
     write_page(found, path)

@@ -39,7 +39,7 @@ DIVERGENCE, INFORMATION, AGGREGATE = (
 GEOMETRY, MIXTURES, MOMENTS = (f"tests/analysis/test_{name}.py" for name in ("geometry", "mixtures", "moments"))
 PAIRWISE, ESTIMATE = "tests/analysis/test_pairwise.py", "tests/analysis/test_estimate.py"
 VAE, PRIORS, LINEAR = (f"tests/models/test_{name}.py" for name in ("vae", "priors", "linear"))
-ENGINES, LOOP = "tests/study/training/test_engines.py", "tests/study/training/test_loop.py"
+ENGINES, LOOP = "tests/study/run/training/test_engines.py", "tests/study/run/training/test_loop.py"
 LIKELIHOOD, REALISM = "tests/analysis/likelihood", "tests/analysis/realism"
 
 FEW = (
@@ -126,21 +126,21 @@ BUGS = [
         "return scale_and_mask(self.term, 1.0, self.mask)", "return scale_and_mask(self.term, self.scale, self.mask)", VAE + FEW),
     Bug("sampled KL without the posterior", "models/objectives/_pair.py",
         "q.log_prob(z) - p.log_prob(z) if exact is None", "-p.log_prob(z) if exact is None", VAE + FEW),
-    Bug("β left in the held-out evaluation", "study/training/evaluation.py",
+    Bug("β left in the held-out evaluation", "study/run/training/evaluation.py",
         "images, 1.0).loss", "images, 0.5).loss", LOOP),
     Bug("σ for σ² in the exact posterior", "models/linear.py",
         "/ self.noise**2)\n", "/ self.noise)\n", LINEAR),
     Bug("pseudo-inputs outside [0, 1]", "models/priors/vamp.py",
         "return self.raw_inputs.sigmoid()", "return self.raw_inputs.sigmoid() * 2", f"{PRIORS} -k pseudo"),
-    Bug("Adam without bias correction", "study/training/step.py",
+    Bug("Adam without bias correction", "study/run/training/step.py",
         "1 - BETA_1**count, 1 - BETA_2**count", "1 + 0 * count, 1 + 0 * count", ENGINES + FEW),
-    Bug("all replicates share one noise", "study/training/batches.py",
+    Bug("all replicates share one noise", "study/run/training/batches.py",
         "_seed(_NOISE, r)", "_seed(_NOISE, 0)", LOOP),
-    Bug("an epoch that repeats images", "study/training/batches.py",
+    Bug("an epoch that repeats images", "study/run/training/batches.py",
         "torch.randperm(self._num_images,", "torch.randint(self._num_images, (self._num_images,),", LOOP),
-    Bug("warm-up that starts at full β", "study/training/schedule.py",
+    Bug("warm-up that starts at full β", "study/run/training/schedule.py",
         "beta * min(1.0, (update % cycle_updates + 1)", "beta * max(1.0, (update % cycle_updates + 1)", LOOP),
-    Bug("a checkpoint that forgets the noise", "study/training/loop.py",
+    Bug("a checkpoint that forgets the noise", "study/run/training/loop.py",
         "            batches.restore(saved.tensors)\n", "", LOOP),
 ]  # fmt: skip
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from models.priors import PRIORS
+from study.design.families import PRIORS
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = {"models": {"models"}, "analysis": {"analysis"}, "study": {"study", "analysis", "models"}}
@@ -86,3 +86,39 @@ def _modules(path: Path) -> Iterator[str]:
     for node in ast.parse(path.read_text("utf-8")).body:
         if isinstance(node, ast.ImportFrom) and node.module:
             yield from itertools.chain([node.module], (f"{node.module}.{alias.name}" for alias in node.names))
+
+
+GROUND = {"errors", "images", "paths"}
+"""Modules of study that every wing may import; they import no wing."""
+
+WINGS = {
+    "design": set(),
+    "store": {"design"},
+    "measurement": {"design"},
+    "run": {"design", "measurement", "store"},
+    "answers": {"design", "store"},
+}
+"""What each wing of study may import of the others: answers → store, run → measurement → design, and none back."""
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if p.is_relative_to(ROOT / "study")], ids=str)
+def test_wings_of_study_import_one_way(path):
+    room = path.relative_to(ROOT / "study").parts[0].removesuffix(".py")
+    if room not in WINGS and room not in GROUND:
+        return
+    imported = {name.split(".")[1] for name in _imported(path) if name.startswith("study.")}
+    assert imported <= {room, *GROUND, *WINGS.get(room, set())}
+
+
+def test_the_house_has_few_rooms_at_its_top():
+    rooms = {path.name for path in (ROOT / "study").iterdir() if not path.name.startswith("__pycache__")}
+    assert len(rooms) <= 14, sorted(rooms)
+
+
+def _imported(path: Path) -> Iterator[str]:
+    """Dotted names of the modules that a file imports, wherever it does so."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module

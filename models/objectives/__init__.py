@@ -2,8 +2,5 @@
 
 from models.objectives._base import Objective, Terms
 from models.objectives._pair import Latent, Pair, Site
-from models.registry import Registry
 
-OBJECTIVES: Registry[Objective] = Registry("objective", __name__, Objective)
-
-__all__ = ["OBJECTIVES", "Latent", "Objective", "Pair", "Site", "Terms"]
+__all__ = ["Latent", "Objective", "Pair", "Site", "Terms"]

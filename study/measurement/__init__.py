@@ -8,10 +8,10 @@ from analysis.estimate import Estimate
 from analysis.mixtures import select_gaussian_mixture
 from analysis.tree import Measured
 from models.vae import VAE
-from study.cell import Evaluate
-from study.classifier import Classifier, Unclassifiable
-from study.data import ImageData
+from study.design.cell import Evaluate
+from study.images import ImageData
 from study.measurement import densities, divergences, geometry, likelihood, realism, reconstruction
+from study.measurement.classifier import Classifier, Unclassifiable
 from study.measurement.records import records
 from study.measurement.replicate import Replicate, encode
 

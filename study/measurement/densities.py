@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.density_fits import DENSITY_FITS, DensityRefused, FittedDensity
+from analysis.density_fits import DensityRefused, FittedDensity
 from analysis.divergence import certified_gap
 from analysis.estimate import Estimate
 from analysis.precision import log_prob_float64
+from study.design.families import DENSITIES
 from study.measurement.replicate import Replicate
 
 
@@ -22,7 +23,7 @@ def fitted(
     estimates: dict[str, dict[str, Estimate]] = {}
     for name in names:
         try:
-            fit = DENSITY_FITS[name]().fit(replicate.train.codes, replicate.held_out.codes, replicate.generator(2))
+            fit = DENSITIES[name]().fit(replicate.train.codes, replicate.held_out.codes, replicate.generator(2))
         except DensityRefused as reason:
             refusal = Estimate.refused(str(reason), len(replicate.train.codes))
             estimates[name] = {"held_out_score": refusal, "certified_gap": refusal}

@@ -10,8 +10,8 @@ from torch import Tensor
 from analysis.estimate import Estimate
 from analysis.likelihood.importance import ImportanceBounds, importance_bounds, log_importance_weights
 from analysis.precision import log_prob_float64
+from models.pure import pure_pyro
 from study.measurement.replicate import Replicate, log_likelihood
-from study.training.step import pure_pyro
 
 IMAGES = 500
 """Held-out images whose log p(x) is bounded."""

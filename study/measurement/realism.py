@@ -17,10 +17,10 @@ from analysis.realism.kernel_distance import squared_kernel_distance
 from analysis.realism.labels import class_entropy, confidence, label_agreement, sample_entropy
 from analysis.realism.manifold import manifold
 from analysis.realism.novelty import novelty
-from study.classifier import Classifier
-from study.data import ImageData
+from study.images import ImageData
+from study.measurement.classifier import Classifier
 from study.measurement.replicate import Replicate, codes_of
-from study.sources import decode, local_sample, reference_split, sample_sources
+from study.measurement.sources import decode, local_sample, reference_split, sample_sources
 
 NOISE_SCALES = (0.5, 1.0, 2.0, 4.0)
 """Scales s of decode(μ(x) + s ε) at which label agreement is measured."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from analysis.estimate import Estimate
-from study.data import ImageData
+from study.images import ImageData
 from study.measurement.replicate import Replicate, encode
-from study.sources import decode
+from study.measurement.sources import decode
 
 IMAGES = 2_000
 

@@ -24,8 +24,8 @@ from analysis.draws import (
     evaluate_prior_draws,
 )
 from analysis.precision import to_float64
+from models.pure import pure_pyro
 from models.vae import VAE
-from study.training.step import pure_pyro
 
 CHUNK = 500
 """Images or latents that go through a network at a time."""

@@ -11,7 +11,7 @@ from analysis.estimate import Estimate
 from analysis.mixtures import Candidate
 from analysis.summaries import ONE_SEED, overview, summary
 from analysis.tree import SPLITS, Measured, build_tree
-from study.merge import merge
+from study.store.merge import merge
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the plotting backends' own deprecations at import
@@ -51,7 +51,7 @@ def tree(*seeds: int, kl: float = 2.0):
 
 
 def config(latent_dim: int) -> dict:
-    from study.cell import Cell
+    from study.design.cell import Cell
 
     return Cell.from_config({"latent_dim": latent_dim}).config()
 

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import torch
 
-from study.cell import Cell
-from study.data import binarised
-from study.experiment import load_images, new_replicate
+from study.design.cell import Cell
 from study.measurement import divergences, geometry
 from study.measurement.replicate import Replicate
+from study.run.data.binarisation import binarised
+from study.run.experiment import load_images, new_replicate
 
 
 def main() -> None:

@@ -28,12 +28,13 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from models.vae import VAE
-from study.cell import Cell
-from study.training.batches import Batches
-from study.training.choice import build
-from study.training.precision import matmul_precision
-from study.training.state import State
-from study.training.step import noise_shapes
+from study.design.cell import Cell
+from study.run.building import new_objective, new_vae
+from study.run.training.batches import Batches
+from study.run.training.choice import build
+from study.run.training.precision import matmul_precision
+from study.run.training.state import State
+from study.run.training.step import noise_shapes
 
 HERE = Path(__file__).parent
 NUM_IMAGES = 6_000
@@ -58,13 +59,13 @@ def images(side: int) -> Tensor:
 def new_vaes(network: str, count: int = 1) -> list[VAE]:
     """Replicates of the cell under test."""
     cell = Cell.from_config({"latent_dim": LATENT.get(network, 32), "network": NETWORKS[network]})
-    return [cell.new_vae((1, SIDE.get(network, 28), SIDE.get(network, 28))) for _ in range(count)]
+    return [new_vae(cell, (1, SIDE.get(network, 28), SIDE.get(network, 28))) for _ in range(count)]
 
 
 def ours(network: str, batch: int, data: Tensor, *, engine: str, bf16: bool = False, seeds: int = 1) -> Run:
     """The project's own loop: refill the batch, step the engine."""
     vaes = new_vaes(network, seeds)
-    objective = Cell().new_objective()
+    objective = new_objective(Cell())
     batches = Batches(data, range(seeds), batch, noise_shapes(vaes[0], objective, data[:batch]))
     batches.start_epoch(0)
     with matmul_precision(data.device):

@@ -9,9 +9,8 @@ from torch.autograd.functional import jacobian
 
 from models import noise
 from models.context import Context
-from models.networks import NETWORKS
-from models.priors import PRIORS
 from models.priors.diffusion import Correction, Diffusion
+from study.design.families import NETWORKS, PRIORS
 
 LOC = torch.tensor([0.5, -1.0, 0.2], dtype=torch.float64)
 SCALE = torch.tensor([0.3, 1.0, 1.6], dtype=torch.float64)

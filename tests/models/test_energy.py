@@ -8,9 +8,8 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from models.context import Context
-from models.networks import NETWORKS
-from models.priors import PRIORS
 from models.priors.energy import Energy
+from study.design.families import NETWORKS, PRIORS
 
 PRECISION, PULL = 1.5, 0.4
 """f(z) = −½ PRECISION ‖z‖² + PULL Σ z: p is N(PULL/(1 + PRECISION), 1/(1 + PRECISION)) in every dimension."""

@@ -8,9 +8,8 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from models.context import Context
-from models.networks import NETWORKS
-from models.priors import PRIORS
 from models.priors.lars import LARS
+from study.design.families import NETWORKS, PRIORS
 
 GRID = torch.linspace(-9, 9, 4_001, dtype=torch.float64)
 

@@ -15,10 +15,10 @@ from torch.distributions import Distribution, constraints
 
 from analysis.precision import to_float64
 from models.context import Context
-from models.likelihoods import LIKELIHOODS, Likelihood
+from models.likelihoods import Likelihood
 from models.likelihoods.continuous_bernoulli import ContinuousPixels
 from models.likelihoods.discretised_logistic import LogisticLevels
-from models.networks import NETWORKS
+from study.design.families import LIKELIHOODS, NETWORKS
 
 LEVELS = {"bernoulli": 2, "discretised_logistic": 256}
 SHAPE = (2, 4, 4)

@@ -9,8 +9,8 @@ from torch.distributions import MultivariateNormal, kl_divergence
 
 from models import noise
 from models.linear import LinearGaussianVAE
-from models.objectives import OBJECTIVES
-from study.training.step import pure_pyro
+from models.pure import pure_pyro
+from study.design.families import OBJECTIVES
 
 
 @pytest.fixture(params=[(2, 5), (8, 20), (16, 16)], ids=lambda shape: f"D{shape[0]}-P{shape[1]}")

@@ -12,15 +12,13 @@ from torch.distributions import Independent, MixtureSameFamily, kl_divergence
 from models import noise
 from models.context import Context
 from models.distributions import Normal, NormalMixture
-from models.likelihoods import LIKELIHOODS
 from models.linear import LinearGaussianVAE
-from models.networks import NETWORKS
-from models.objectives import OBJECTIVES, Latent, Objective, Terms
+from models.objectives import Latent, Objective, Terms
 from models.objectives.info_vae import WIDTHS, squared_mmd
-from models.posteriors import POSTERIORS
-from models.priors import PRIORS
+from models.pure import pure_pyro
 from models.vae import VAE
-from study.training.step import noise_shapes, pure_pyro
+from study.design.families import LIKELIHOODS, NETWORKS, OBJECTIVES, POSTERIORS, PRIORS
+from study.run.training.step import noise_shapes
 
 PIXELS, LATENT = 64, 3
 IMAGES = torch.rand(12, 1, 8, 8, generator=torch.Generator().manual_seed(0)).bernoulli().double()

@@ -15,10 +15,9 @@ from torch.distributions import Distribution, MultivariateNormal, kl_divergence
 from analysis.precision import to_float64
 from models import noise
 from models.context import Context
-from models.networks import NETWORKS
-from models.posteriors import POSTERIORS, Posterior
-from models.priors import PRIORS
+from models.posteriors import Posterior
 from models.spherical import Sphere
+from study.design.families import NETWORKS, POSTERIORS, PRIORS
 
 IMAGES = torch.rand(5, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 EVENT = {"line": (1,), "flat": (3,), "spatial": (2, 2, 2)}

@@ -19,15 +19,13 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from analysis.precision import log_prob_float64
 from models.context import Context
-from models.likelihoods import LIKELIHOODS
-from models.networks import NETWORKS
-from models.objectives import OBJECTIVES
-from models.posteriors import POSTERIORS, Posterior
-from models.priors import PRIORS, Prior
+from models.posteriors import Posterior
+from models.priors import Prior
 from models.spherical import Sphere
 from models.vae import VAE
-from study.training.state import State
-from study.training.step import Batch, PureStep, noise_shapes
+from study.design.families import LIKELIHOODS, NETWORKS, OBJECTIVES, POSTERIORS, PRIORS
+from study.run.training.state import State
+from study.run.training.step import Batch, PureStep, noise_shapes
 
 EVENT = {"flat": (2,), "line": (1,), "spatial": (4, 2, 2)}
 SMALL = {"hidden": 16, "components": 5, "exemplars": 12, "proposals": 100, "units": 16, "steps": 8}

@@ -8,10 +8,9 @@ import pytest
 import torch
 
 from models.context import Context
-from models.networks import NETWORKS
-from models.priors import PRIORS
+from study.design.families import NETWORKS, PRIORS
+from study.design.parts import resolve
 from study.errors import ConfigurationError
-from study.parts import resolve
 
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 

@@ -11,11 +11,10 @@ from torch.distributions import Distribution, kl_divergence
 
 from models.context import Context
 from models.distributions import NormalMixture
-from models.likelihoods import LIKELIHOODS
-from models.networks import NETWORKS
-from models.posteriors import POSTERIORS, Posterior
-from models.priors import PRIORS, Prior
+from models.posteriors import Posterior
+from models.priors import Prior
 from models.vae import VAE
+from study.design.families import LIKELIHOODS, NETWORKS, POSTERIORS, PRIORS
 
 
 def build(

@@ -11,14 +11,11 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from models import noise
 from models.context import Context
-from models.likelihoods import LIKELIHOODS
-from models.networks import NETWORKS
-from models.objectives import OBJECTIVES
-from models.posteriors import POSTERIORS
-from models.priors import PRIORS
+from models.pure import pure_pyro
 from models.vae import VAE
-from study.training.state import State
-from study.training.step import Batch, PureStep, noise_shapes, pure_pyro
+from study.design.families import LIKELIHOODS, NETWORKS, OBJECTIVES, POSTERIORS, PRIORS
+from study.run.training.state import State
+from study.run.training.step import Batch, PureStep, noise_shapes
 
 IMAGES = torch.rand(10, 1, 4, 4, generator=torch.Generator().manual_seed(0)).bernoulli().double()
 FAMILIES = {"posterior": POSTERIORS, "likelihood": LIKELIHOODS, "objective": OBJECTIVES}

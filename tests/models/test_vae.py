@@ -9,14 +9,11 @@ from torch.distributions import kl_divergence
 
 from models import noise
 from models.context import Context
-from models.likelihoods import LIKELIHOODS
-from models.networks import NETWORKS
-from models.objectives import OBJECTIVES
 from models.objectives.elbo import kl_method
-from models.posteriors import POSTERIORS
-from models.priors import PRIORS
+from models.pure import pure_pyro
 from models.vae import VAE
-from study.training.step import noise_shapes, pure_pyro
+from study.design.families import LIKELIHOODS, NETWORKS, OBJECTIVES, POSTERIORS, PRIORS
+from study.run.training.step import noise_shapes
 
 # Four patterns, four times each: something that a network can learn in sixty steps.
 IMAGES = (torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0)) > 0.5).float().repeat(4, 1, 1, 1)

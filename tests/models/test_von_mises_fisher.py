@@ -14,17 +14,13 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 from analysis.precision import log_prob_float64
 from models import noise
 from models.context import Context
-from models.likelihoods import LIKELIHOODS
-from models.networks import NETWORKS
-from models.objectives import OBJECTIVES
 from models.objectives.elbo import kl_method
-from models.posteriors import POSTERIORS
-from models.priors import PRIORS
 from models.spherical import Sphere, UniformOnSphere, VonMisesFisher, log_area
 from models.spherical.angle import PolarAngle
 from models.vae import VAE
-from study.training.state import State
-from study.training.step import Batch, PureStep, noise_shapes
+from study.design.families import LIKELIHOODS, NETWORKS, OBJECTIVES, POSTERIORS, PRIORS
+from study.run.training.state import State
+from study.run.training.step import Batch, PureStep, noise_shapes
 
 DIMS = [2, 3, 16, 128]
 CONCENTRATIONS = torch.tensor([1e-3, 0.1, 1.0, 10.0, 100.0, 1e4, 1e5, 1e6], dtype=torch.float64)

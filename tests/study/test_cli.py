@@ -16,14 +16,13 @@ import pytest
 import torch
 import xarray as xr
 
-import study.experiment
-from models.priors import PRIORS
+import study.run.experiment
 from study.cli import main
-from study.data import DATASETS
-from study.design import presets
+from study.design.families import DATASETS, PRIORS
+from study.design.study import presets
 from study.errors import TrainingFailed
-from study.progress import Progress
-from study.store import RESULT, Store
+from study.run.progress import Progress
+from study.store.store import RESULT, Store
 
 ROOT = Path(__file__).parents[2]
 
@@ -49,7 +48,7 @@ def computed(tmp_path, monkeypatch):
         tree = xr.DataTree.from_dict({"aggregate": aggregate})
         return SimpleNamespace(tree=tree, weights={"w": torch.ones(2)}, details={"engine": "none"})
 
-    monkeypatch.setattr(study.experiment, "run_cell", run_cell)
+    monkeypatch.setattr(study.run.experiment, "run_cell", run_cell)
     monkeypatch.chdir(tmp_path)
     return cells
 

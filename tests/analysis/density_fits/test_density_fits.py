@@ -9,7 +9,7 @@ import torch
 from torch.distributions import Categorical, Independent, MixtureSameFamily, MultivariateNormal, Normal
 
 from analysis.aggregate import AggregatePosterior
-from analysis.density_fits import DENSITY_FITS, Codes, DensityFit, DensityRefused, FittedDensity
+from analysis.density_fits import Codes, DensityFit, DensityRefused, FittedDensity
 from analysis.density_fits.aggregate_kernel import AggregateKernel
 from analysis.density_fits.flow import FlowFit
 from analysis.density_fits.gaussian_mixture import GaussianMixtureFit
@@ -17,6 +17,7 @@ from analysis.density_fits.moment_normal import MomentNormal, MomentNormalFit
 from analysis.density_fits.second_stage import SecondStageFit
 from analysis.divergence import certified_gap
 from models.linear import LinearGaussianVAE
+from study.design.families import DENSITIES
 
 NEEDS_ZUKO = "zuko builds the flows"
 SHORT = {"learning_rate": 5e-3, "batch_size": 128, "max_epochs": 12, "patience": 4}
@@ -79,8 +80,8 @@ def fitted(request, held_out) -> FittedDensity:
 
 
 def test_every_fit_is_discovered_with_its_reference():
-    assert set(DENSITY_FITS) == set(FITS)
-    assert all(DENSITY_FITS[name] is type(fit) and fit.reference for name, fit in FITS.items())
+    assert set(DENSITIES) == set(FITS)
+    assert all(DENSITIES[name] is type(fit) and fit.reference for name, fit in FITS.items())
 
 
 def test_score_comes_near_minus_the_entropy_and_never_above(fitted, held_out):
@@ -272,7 +273,7 @@ def test_moment_normal_with_fewer_codes_than_dimensions_has_their_moments():
     """With N < D the covariance is kept as diagonal plus factor; draws and density are those of the full one."""
     loc = torch.randn(30, 40, generator=seeded(1), dtype=torch.float64)
     few = Codes.draw(loc, torch.full_like(loc, 0.5), seeded(2))
-    fitted = DENSITY_FITS["moment_normal"]().fit(few, few, seeded(3))
+    fitted = DENSITIES["moment_normal"]().fit(few, few, seeded(3))
     centred = loc - loc.mean(0)
     covariance = centred.T @ centred / 30 + 0.25 * torch.eye(40, dtype=torch.float64)
     exact = MultivariateNormal(loc.mean(0), covariance)

@@ -1,0 +1,1 @@
+"""Answers: what stored results say: tables, comparisons, hypotheses with their verdicts, and the page."""

@@ -1,0 +1,101 @@
+r"""Comparison: cells by the held-out log-likelihood of the same images, as ArviZ compares models.
+
+elpd = Σ_i log p(x_i) over held-out images, each log p(x_i) bounded from below by importance weighting at the largest
+number K of draws and averaged over seeds. It enters ``az.compare`` as what it is, a pointwise log predictive density on
+data that were not trained on: leave-one-out by Pareto smoothing (``az.loo``) has no meaning for a VAE, whose parameters
+are optimised and not sampled. Standard errors and those of differences are over images; seeds add to them what the
+table of every number shows. A bound that is loose for one model and tight for another favours the latter: the gap
+between K and K/10 is in ``latent-study summary --var log_px*``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping
+
+import arviz as az
+import numpy as np
+import pandas as pd
+import xarray as xr
+from arviz_stats.utils import ELPDData
+
+from study.answers.results import Results, StoredCell
+from study.design.labels import labels
+
+RANKED = ["dataset", "latent_dim", "model", "rank", "elpd", "se", "elpd_diff", "dse", "weight", "images", "draws"]
+"""elpd and its differences are sums over images, nats; weight is of stacking; draws is K."""
+
+BESIDE = {
+    "kl": "aggregate/train/kl",
+    "kl_certified": "aggregate/held_out/kl_certified_aggregate",
+    "frechet_prior": "realism/prior/squared_frechet",
+    "frechet_aggregate": "realism/aggregate_train/squared_frechet",
+}
+"""What stands beside it: the mismatch, what held-out images certify of it, and samples of the prior and of its ceiling,
+each a mean over seeds with the standard error of that mean as ``<name>_se``; and the seconds that training took."""
+
+COLUMNS = [*RANKED, *(name + end for name in BESIDE for end in ("", "_se")), "training_seconds"]
+
+_SAME = ("binarisation", "image_size", "likelihood", "latent")
+"""Settings in which cells must agree, beside their images, for their densities to be of the same thing."""
+
+
+def held_out(results: Results) -> pd.DataFrame:
+    """Cells on the same held-out images, by latent dimension, best first; those without bounds are left out."""
+    names = labels({cell.key: cell.manifest.config for cell in results})
+    groups: dict[tuple[str, ...], dict[str, StoredCell]] = defaultdict(dict)
+    for cell in results:
+        if _sizes(cell):
+            same = (cell.manifest.images, *(str(cell.settings.get(name)) for name in _SAME))
+            groups[same][names[cell.key]] = cell
+    tables = [_compared(group) for group in groups.values() if len(group) > 1]
+    if not tables:
+        return pd.DataFrame(columns=COLUMNS)
+    return pd.concat(tables, ignore_index=True).sort_values(["dataset", "latent_dim", "rank"], ignore_index=True)
+
+
+def _compared(cells: Mapping[str, StoredCell]) -> pd.DataFrame:
+    draws = min(max(_sizes(cell)) for cell in cells.values())
+    densities = {label: _elpd(cell, draws) for label, cell in cells.items()}
+    table = az.compare(densities, round_to="none").rename_axis("model").reset_index()
+    first = next(iter(cells.values()))
+    where = {"dataset": first.settings["dataset"], "latent_dim": first.settings["latent_dim"], "draws": draws}
+    images = next(iter(densities.values())).n_data_points
+    beside = pd.DataFrame([_beside(cells[label]) for label in table["model"]], index=table.index)
+    return table.assign(images=images, **where).join(beside)[COLUMNS]
+
+
+def _beside(cell: StoredCell) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for name, estimate in BESIDE.items():
+        group, row, quantity = estimate.split("/")
+        values = Results((cell,)).values(quantity, row, group)["value"].to_numpy(float)
+        found[name] = float(values.mean()) if len(values) else math.nan
+        found[f"{name}_se"] = float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
+    return found | {"training_seconds": cell.manifest.details.get("training_seconds", math.nan)}
+
+
+def _elpd(cell: StoredCell, draws: int) -> ELPDData:
+    """Pointwise log p(x) of held-out images, mean over seeds, with the standard error of its sum over images."""
+    group = cell.group("log_likelihood")
+    assert group is not None, "only cells with bounds are compared"
+    pointwise = np.asarray(group[f"log_px_{draws}"].mean("chain").values, float)
+    number = len(pointwise)
+    return ELPDData(
+        elpd=float(pointwise.sum()),
+        se=float(pointwise.std(ddof=1) * math.sqrt(number)),
+        p=math.nan,
+        n_samples=draws,
+        n_data_points=number,
+        scale="log",
+        warning=False,
+        good_k=math.nan,
+        elpd_i=xr.DataArray(pointwise, dims="image"),
+    )
+
+
+def _sizes(cell: StoredCell) -> list[int]:
+    """Numbers of draws at which the cell has bounds on log p(x)."""
+    group = cell.group("log_likelihood")
+    return [] if group is None else [int(str(name).removeprefix("log_px_")) for name in group.data_vars]

@@ -1,0 +1,122 @@
+"""Effects: what of an outcome goes with log D at fixed rate, with the rate at fixed D, and with the prior.
+
+The Bayesian regression of :mod:`analysis.effects` over trained replicates of cells that differ in the latent dimension,
+β and the prior, all else equal. Its table is kept beside the study, where the answer page finds it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import torch
+import xarray as xr
+
+from study.answers.results import Results
+from study.design.registry import UnknownName
+from study.errors import ConfigurationError, EnvironmentFault
+
+OUTCOMES = {
+    "kl": "KL(q_N ‖ p), nats",
+    "quality_gap": "squared Fréchet distance of prior samples less that of aggregate samples",
+    "log_px": "held-out log p(x), nats",
+}
+"""What may be regressed, and its unit."""
+
+FACTORS = ("latent_dim", "beta", "prior")
+LEAST_REPLICATES = 8
+SEED = 0
+
+
+def effects(results: Results, outcome: str) -> pd.DataFrame:
+    """Coefficients in units of the outcome, one row each: ``mean``, ``lower`` and ``upper`` (95 %), and the posterior
+    probability ``positive`` that it is above zero; ``log_dim`` is per e-fold of D, ``rate`` per nat.
+
+    Raises ConfigurationError for an unknown outcome, and where no family of cells is large enough.
+    """
+    # Pyro's inference takes seconds to import, and the page needs only the tables that were kept.
+    from analysis.effects import Replicates, fit_effects  # noqa: PLC0415
+
+    if outcome not in OUTCOMES:
+        raise ConfigurationError(str(UnknownName("outcome", outcome, OUTCOMES)))
+    table = _table(results, outcome)
+    tensors = {name: torch.tensor(table[name].to_numpy(dtype=float)) for name in ("outcome", "latent_dim", "rate")}
+    replicates = Replicates(tensors["outcome"], tensors["latent_dim"].log(), tensors["rate"], list(table["prior"]))
+    tree = fit_effects(replicates, torch.Generator().manual_seed(SEED))
+    frame = pd.DataFrame(_rows(tree["posterior"].to_dataset()))
+    frame.insert(0, "outcome", outcome)
+    return frame.assign(replicates=len(table), diverging=int(tree["sample_stats"]["diverging"].sum()))
+
+
+def keep(table: pd.DataFrame, folder: Path, dataset: str, outcome: str) -> Path:
+    """Writes the table to ``<folder>/effects/<dataset>-<outcome>.csv``."""
+    path = folder / "effects" / f"{dataset}-{outcome}.csv"
+    try:
+        path.parent.mkdir(exist_ok=True)
+        table.to_csv(path, index=False)
+    except OSError as error:
+        raise EnvironmentFault(f"cannot write {path}: {error.strerror or error}") from error
+    return path
+
+
+def kept(results: Results, dataset: str) -> pd.DataFrame:
+    """The tables that :func:`keep` left beside the studies of ``results``, one after another; empty where none did."""
+    folders = dict.fromkeys(cell.store.root for cell in results)
+    paths = [folder / "effects" / f"{dataset}-{outcome}.csv" for folder in folders for outcome in OUTCOMES]
+    tables = [pd.read_csv(path) for path in paths if path.is_file()]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def _table(results: Results, outcome: str) -> pd.DataFrame:
+    """Outcome, D, rate and prior of each replicate of the largest family."""
+    families = results.families("latent_dim", "prior") + results.families("latent_dim")
+    candidates = [family for group in (results.families(*FACTORS), families) for family in group]
+    for family in candidates:
+        index = ["key", "replicate"]
+        rate = family.values("rate").set_index(index)
+        found = pd.DataFrame(
+            {"outcome": _outcome(family, outcome), "rate": rate["value"], "latent_dim": rate["latent_dim"],
+             "prior": rate["prior"]}
+        ).dropna()  # fmt: skip
+        if len(found) >= LEAST_REPLICATES and (found[["outcome", "rate", "latent_dim"]].nunique() > 1).all():
+            return found
+    raise ConfigurationError(
+        f"effects need {LEAST_REPLICATES} replicates of cells that differ in latent_dim, beta and prior alone; "
+        "found no such family: run a study with latent_dim=2,8,32,128 and two seeds or more"
+    )
+
+
+def _outcome(family: Results, outcome: str) -> pd.Series:
+    index = ["key", "replicate"]
+    if outcome == "quality_gap":
+        prior, aggregate = (
+            family.values("squared_frechet", row, "realism").set_index(index)["value"]
+            for row in ("prior", "aggregate_train")
+        )
+        return prior - aggregate
+    row = "held_out" if outcome == "log_px" else "train"
+    return family.values(outcome, row).set_index(index)["value"]
+
+
+def _rows(posterior: xr.Dataset) -> Iterator[dict[str, object]]:
+    from analysis.effects import probability_of  # noqa: PLC0415
+
+    for name in ("log_dim", "rate", "prior_effect"):
+        if name not in posterior:
+            continue
+        drawn = posterior[name] * posterior[name].attrs["per_unit"]
+        levels = drawn["prior"].values if "prior" in drawn.dims else [None]
+        for level in levels:
+            one = drawn if level is None else drawn.sel(prior=level)
+            low, high = one.quantile([0.025, 0.975]).values
+            positive = probability_of(one > 0)
+            yield {
+                "coefficient": name if level is None else f"{name}[{level}]",
+                "mean": float(one.mean()),
+                "lower": float(low),
+                "upper": float(high),
+                "positive": positive.value,
+                "positive_error": positive.standard_error if not math.isnan(positive.standard_error) else 0.0,
+            }

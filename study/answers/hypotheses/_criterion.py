@@ -1,0 +1,145 @@
+"""Criterion: one number that a claim stands or falls with, and the region where the claim says it lies.
+
+The whole 95 % interval inside the region: supported. The whole interval outside: refuted. Else undecided, as where two
+families by themselves say the opposite of each other: then it depends on what they differ in, and the claim does not
+say so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from study.answers.hypotheses._base import Outcome, Verdict
+from study.answers.hypotheses._statistics import Interval, mean_interval, over_seeds, ratio_over_seeds
+
+ANSWERS: dict[Outcome, str] = {"supported": "yes", "refuted": "no", "undecided": "open"}
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """``effect``, with its unit, was ``found``; the claim has it between ``least`` and ``most``.
+
+    parts: the same of each family by itself, by label, where it has two seeds.
+    """
+
+    effect: str
+    found: Interval
+    least: float = -math.inf
+    most: float = math.inf
+    parts: Mapping[str, Interval] = field(default_factory=dict)
+
+    @classmethod
+    def of_mean(
+        cls,
+        effect: str,
+        values: pd.DataFrame,
+        *,
+        least: float = -math.inf,
+        most: float = math.inf,
+        level: float = 0.95,
+    ) -> Criterion:
+        """Of the mean of ``values``, families × replicates."""
+        rows = {str(label): row.dropna() for label, row in values.iterrows()}
+        parts = {label: mean_interval(row, level) for label, row in rows.items() if len(row) >= 2}
+        return cls(effect, over_seeds(values, level), least, most, parts)
+
+    @classmethod
+    def of_ratio(
+        cls,
+        effect: str,
+        numerator: pd.DataFrame,
+        denominator: pd.DataFrame,
+        *,
+        least: float = -math.inf,
+        most: float = math.inf,
+    ) -> Criterion:
+        """Of the ratio of the means of two tables, families × replicates."""
+        parts = {}
+        for label in numerator.index:
+            row = numerator.loc[[label]].dropna(axis=1)
+            if row.shape[1] >= 2:
+                parts[str(label)] = ratio_over_seeds(row, denominator.loc[[label], row.columns])
+        return cls(effect, ratio_over_seeds(numerator, denominator), least, most, parts)
+
+    def outcome_of(self, found: Interval) -> Outcome:
+        """What an interval alone says; NaN says nothing."""
+        if self.least < found.lower and found.upper < self.most:
+            return "supported"
+        return "refuted" if found.upper <= self.least or found.lower >= self.most else "undecided"
+
+    @property
+    def contradictory(self) -> bool:
+        """Whether one family supports what another refutes."""
+        return {"supported", "refuted"} <= {self.outcome_of(part) for part in self.parts.values()}
+
+    @property
+    def outcome(self) -> Outcome:
+        """Supported, refuted or undecided, by the rule of the module docstring."""
+        return "undecided" if self.contradictory else self.outcome_of(self.found)
+
+    def __str__(self) -> str:
+        text = f"{self.effect}: {shown(self.found)}, {self._region}: {ANSWERS[self.outcome]}"
+        if self.contradictory:
+            low, high = (pick(self.parts, key=lambda name: self.parts[name].value) for pick in (min, max))
+            text += f" (from {self.parts[low].value:.3g} in {low} to {self.parts[high].value:.3g} in {high})"
+        return text
+
+    @property
+    def _region(self) -> str:
+        if math.isinf(self.least):
+            return f"below {self.most:.3g}"
+        return f"above {self.least:.3g}" if math.isinf(self.most) else f"within {self.least:.3g} to {self.most:.3g}"
+
+
+def shown(interval: Interval) -> str:
+    """``0.31 [0.21, 0.41]``, or that there is none."""
+    if not math.isfinite(interval.value):
+        return "no ratio, for its denominator is not distinguishable from 0"
+    return f"{interval.value:.3g} [{interval.lower:.3g}, {interval.upper:.3g}]"
+
+
+def conjunction(outcomes: Sequence[Outcome]) -> Outcome:
+    """Of a claim that needs every part: refuted where one part is."""
+    if "refuted" in outcomes:
+        return "refuted"
+    return "undecided" if "undecided" in outcomes else "supported"
+
+
+def unanimity(outcomes: Sequence[Outcome]) -> Outcome:
+    """Of a claim with several measures: decided where they agree."""
+    return outcomes[0] if len(set(outcomes)) == 1 else "undecided"
+
+
+def first_given_rest(outcomes: Sequence[Outcome]) -> Outcome:
+    """Of a claim that the first criterion decides where the others, its premises, hold."""
+    return outcomes[0] if set(outcomes[1:]) <= {"supported"} else "undecided"
+
+
+def some_effect(outcomes: Sequence[Outcome]) -> Outcome:
+    """Of a claim that some effect is there, from criteria that each say one is not."""
+    opposite: dict[Outcome, Outcome] = {"supported": "refuted", "refuted": "supported", "undecided": "undecided"}
+    return opposite[conjunction(outcomes)]
+
+
+def judged(
+    criteria: Sequence[Criterion],
+    scope: str,
+    *,
+    combine: Callable[[Sequence[Outcome]], Outcome] = conjunction,
+    notes: Sequence[str] = (),
+) -> Verdict:
+    """The verdict of ``criteria``, the first of which gives the effect; ``notes`` follow in its ``why``."""
+    first = criteria[0]
+    return Verdict(
+        combine([criterion.outcome for criterion in criteria]),
+        "; ".join([*map(str, criteria), *notes]),
+        first.effect,
+        first.found.value,
+        (first.found.lower, first.found.upper),
+        min(criterion.found.seeds for criterion in criteria),
+        scope,
+    )

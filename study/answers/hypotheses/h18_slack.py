@@ -1,0 +1,106 @@
+r"""H18: slack adds up.
+
+With G the diagonal Gaussian of the exact means and variances of q_N, KL(G ‖ p) is what mismatches of mean and variance,
+dimension by dimension, come to in sum, and KL(q_N ‖ p) = KL(q_N ‖ G) + KL(G ‖ p). Harmless in each of many dimensions,
+they are a large mismatch together, and longer training removes them.
+
+Rule, before any run: per replicate with the standard prior, (i) at the largest D of each family, both lengths together,
+KL(G ‖ p) is more than half of KL(q_N ‖ p) (ratio of means, Fieller's interval); (ii) the slope of log KL(q_N ‖ p) in
+log D at the shortest training is above 0.5 (1: proportional to D); (iii) at the largest D, KL(q_N ‖ p) after the
+longest training is less than 0.9 of that after the shortest (log2 ratio below −0.15). Supported if all three hold,
+refuted if one fails; undecided with one training length.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import final, override
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from study.answers.hypotheses import _drawing as drawing
+from study.answers.hypotheses._base import Hypothesis, Verdict
+from study.answers.hypotheses._cells import Lengths, by_length, command, joined_lengths, largest_dim, scope
+from study.answers.hypotheses._criterion import Criterion, judged
+from study.answers.hypotheses._statistics import by_replicate, mean_of, slope
+from study.answers.results import Results
+
+HALF, LEAST_SLOPE, MOST_RATIO = 0.5, 0.5, math.log2(0.9)
+
+
+@final
+class Slack(Hypothesis):
+    """Mean and variance of each dimension: their share of the mismatch, its growth with D, its fall with training."""
+
+    id = "H18"
+    claim = "Harmless mismatches of mean and variance sum to one that grows with D and that longer training cures."
+    needs = "Cells that differ in latent_dim and train.epochs alone, with the standard prior: " + command(
+        "latent_dim=8,32,128,512",
+        "train.epochs=20,80",
+    )
+
+    @override
+    def decide(self, results: Results) -> Verdict:
+        lengths = _lengths(results)
+        both = joined_lengths(lengths)
+        at_largest = largest_dim(both)
+        moments, kl = (by_replicate(at_largest, mean_of(column)) for column in ("moments", "kl"))
+        return judged(
+            [
+                Criterion.of_ratio(
+                    "share of means and variances in KL(q_N ‖ p) at the largest D", moments, kl, least=HALF
+                ),
+                Criterion.of_mean(
+                    "slope of log KL in log D", by_replicate(lengths.shortest, _exponent), least=LEAST_SLOPE
+                ),
+                Criterion.of_mean(
+                    "log2 KL after the longest over KL after the shortest training",
+                    by_replicate(at_largest, _change),
+                    most=MOST_RATIO,
+                ),
+            ],
+            scope(both.values()),
+        )
+
+    @override
+    def draw(self, results: Results) -> Figure:
+        """Left: KL(q_N ‖ p), right: its share in means and variances of single dimensions, KL(G ‖ p)/KL(q_N ‖ p) with G
+        the diagonal Gaussian of the exact moments, against the latent dimension D. Solid: longest training, dotted:
+        shortest; means over seeds with 95 % intervals (Student-t), seeds as dots. Slack is a line of slope 1 on the
+        left (dashed) that falls with training, with a share above one half on the right (shaded)."""
+        lengths = _lengths(results)
+        made, (left, right) = drawing.panels(2)
+        drawing.lengths(left, lengths, "kl")
+        drawing.lengths(right, lengths, "share")
+        dims = np.array(drawing.dims_of(lengths.longest), dtype=float)
+        top = max(table["kl"].max() for table in lengths.shortest.values())
+        left.plot(dims, top * dims / dims.max(), **drawing.guide("slope 1"))
+        left.set_yscale("symlog", linthresh=0.01)
+        left.yaxis.set_major_formatter("{x:g}")
+        drawing.within(right, HALF, math.inf, vertical=False)
+        drawing.titled(left, "latent dimension D", "KL(q_N ‖ p), nats")
+        drawing.titled(right, "latent dimension D", "share of means and variances")
+        drawing.legend(left)
+        return made
+
+
+def _lengths(results: Results) -> Lengths:
+    found = by_length(results.plain(), kl="aggregate/train/kl", moments="aggregate/train/kl_moments_diagonal")
+    return Lengths(
+        *({label: table.assign(share=table["moments"] / table["kl"]) for label, table in end.items()} for end in found)
+    )
+
+
+def _exponent(lines: pd.DataFrame) -> float:
+    """Slope of log KL in log D; not a number where a KL is not positive."""
+    if (lines["kl"] <= 0).any():
+        return math.nan
+    return slope(np.log(lines["latent_dim"].astype(float)), np.log(lines["kl"]))
+
+
+def _change(lines: pd.DataFrame) -> float:
+    """log2 of KL after the longest over KL after the shortest training."""
+    means = lines.groupby("train.epochs")["kl"].mean().sort_index()
+    return float(np.log2(means.iloc[-1] / means.iloc[0])) if (means > 0).all() else math.nan

@@ -1,0 +1,102 @@
+r"""H6: the rate, not the dimension, drives the gap in quality between prior and aggregate.
+
+With F the squared Fréchet distance of decoded draws to held-out images, the gap is F(prior) − F(aggregate of the
+training images). Over the cells of a sweep of β and D, per replicate, two regressions of the gap: on a quadratic in
+log(1 + rate), and on the same with log2 D added. Their adjusted R², which a useless regressor does not raise on
+average, say how much of the gap's variance each explains.
+
+Rule, before any run: two effects, at the longest training. What log2 D adds to the rate: below 0.1 of the variance; and
+what the rate explains by itself: above 0.5, for otherwise there was no collapse on the rate to speak of. Supported if
+both hold, refuted if log2 D adds more than 0.1. Six cells are the fewest that four coefficients can be judged on;
+undecided with one training length, for D from short runs may be optimisation.
+"""
+
+from __future__ import annotations
+
+from typing import final, override
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.figure import Figure
+
+from study.answers.hypotheses import _drawing as drawing
+from study.answers.hypotheses._base import Hypothesis, MissingCells, Verdict
+from study.answers.hypotheses._cells import Lengths, by_length, command, frechet, joined_lengths, scope
+from study.answers.hypotheses._criterion import Criterion, first_given_rest, judged
+from study.answers.hypotheses._statistics import by_replicate
+from study.answers.results import Results
+
+ADDED, EXPLAINED, LEAST_CELLS = 0.1, 0.5, 6
+
+
+@final
+class Rate(Hypothesis):
+    """Gap in quality against the rate over a sweep of beta and the latent dimension."""
+
+    id = "H6"
+    claim = "At matched rate, the gap in quality between samples of prior and aggregate does not depend on D."
+    needs = "A sweep of beta and latent_dim, six cells or more: " + command(
+        "latent_dim=8,32,128",
+        "beta=0.1,0.3,1,3",
+        "train.epochs=20,80",
+    )
+
+    @override
+    def decide(self, results: Results) -> Verdict:
+        lengths = _lengths(results)
+        tables = lengths.longest
+        added = by_replicate(tables, lambda lines: _explained(lines, by_dim=True) - _explained(lines, by_dim=False))
+        rate_alone = by_replicate(tables, lambda lines: _explained(lines, by_dim=False))
+        explained = Criterion.of_mean("share of the gap's variance that the rate explains", rate_alone, least=EXPLAINED)
+        return judged(
+            [Criterion.of_mean("share that log2 D adds at fixed rate", added, most=ADDED), explained],
+            scope(joined_lengths(lengths).values()),
+            combine=lambda outcomes: "refuted" if outcomes[0] == "refuted" else first_given_rest(outcomes),
+        )
+
+    @override
+    def draw(self, results: Results) -> Figure:
+        """Gap in quality at the longest training: the squared Fréchet distance to held-out images of decoded draws of
+        the prior minus that of draws of the aggregate posterior (features of a classifier of the data set), against the
+        rate (nats) over cells of different β; means over seeds, seeds as dots, coloured by the latent dimension D. If
+        the rate alone drives the gap, the colours fall on one curve."""
+        tables = _lengths(results).longest
+        made, (axes,) = drawing.panels(1, width=4.8)
+        dims = drawing.dims_of(tables)
+        for table in tables.values():
+            for dim in dims:
+                own = table[table["latent_dim"] == dim]
+                colour = drawing.shade(dim, dims)
+                axes.plot(own["rate"], own["gap"], **drawing.dots("seeds", colour) | {"markersize": 2.5, "label": None})
+                centre = own.groupby("beta")[["rate", "gap"]].mean().sort_values("rate")
+                axes.plot(centre["rate"], centre["gap"], marker="o", color=colour, label=f"D = {dim}")
+        axes.axhline(0.0, **drawing.guide())
+        axes.set_xscale("symlog", linthresh=1.0)
+        drawing.titled(axes, "rate R, nats", "F(prior) − F(aggregate)")
+        drawing.legend(axes)
+        return made
+
+
+def _lengths(results: Results) -> Lengths:
+    """Sweeps of LEAST_CELLS or more, with the ``gap`` of the prior."""
+    columns = {"rate": "aggregate/train/rate", "worst": frechet("prior"), "best": frechet("aggregate_train")}
+    found = by_length(results.plain("beta"), "beta", **columns)
+    large = [label for label in found.longest if min(end[label]["key"].nunique() for end in found) >= LEAST_CELLS]
+    if not large:
+        raise MissingCells(f"no sweep of beta and latent_dim of {LEAST_CELLS} cells or more at two training lengths")
+    return Lengths(
+        *({label: end[label].assign(gap=end[label]["worst"] - end[label]["best"]) for label in large} for end in found)
+    )
+
+
+def _explained(lines: pd.DataFrame, *, by_dim: bool) -> float:
+    """Adjusted R² of the regression of the gap."""
+    log_rate = np.log1p(lines["rate"].to_numpy())
+    columns: list[npt.NDArray[np.float64]] = [np.ones(len(lines)), log_rate, log_rate**2]
+    if by_dim:
+        columns.append(np.log2(lines["latent_dim"].to_numpy(dtype=float)))
+    design, gap = np.column_stack(columns), lines["gap"].to_numpy()
+    residual = gap - design @ np.linalg.lstsq(design, gap, rcond=None)[0]
+    freedom = len(gap) - design.shape[1]
+    return float(1 - (residual @ residual / freedom) / gap.var(ddof=1))

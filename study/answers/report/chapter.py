@@ -1,0 +1,160 @@
+"""Chapter: the finished cells of one data set, with what every section of the page asks of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from analysis.plots import Point
+from analysis.summaries import OverSeeds, over_seeds, summary
+from analysis.tree import ROWS
+from study.answers.hypotheses import HYPOTHESES, Hypothesis, Verdict
+from study.answers.remedies import remedies
+from study.answers.results import Results, StoredCell
+from study.design.labels import labels
+from study.errors import ConfigurationError
+from study.store.merge import merge
+
+FEW = 8
+"""Labels that one figure can hold apart."""
+
+
+@dataclass(frozen=True, eq=False)
+class Chapter:
+    """Results of one data set; what is derived is computed once."""
+
+    dataset: str
+    results: Results
+
+    @cached_property
+    def labels(self) -> dict[str, str]:
+        """Label by key: the prior, and what else differs among these cells."""
+        return labels({cell.key: cell.manifest.config for cell in self.results})
+
+    @cached_property
+    def trees(self) -> dict[str, xr.DataTree]:
+        """Tree by label, along ``latent_dim``."""
+        return merge({cell.key: (cell.manifest.config, cell.tree) for cell in self.results})
+
+    @cached_property
+    def numbers(self) -> pd.DataFrame:
+        """Every estimate, see :func:`analysis.summaries.summary`."""
+        return summary(self.trees)
+
+    @cached_property
+    def remedies(self) -> pd.DataFrame:
+        """See :func:`study.answers.remedies.remedies`."""
+        return remedies(self.results)
+
+    @cached_property
+    def hypotheses(self) -> dict[str, Hypothesis]:
+        """Every claim by its id, in the order of their numbers."""
+        found = [kind() for kind in HYPOTHESES.values()]
+        return {each.id: each for each in sorted(found, key=lambda each: int(each.id.removeprefix("H")))}
+
+    @cached_property
+    def verdicts(self) -> dict[str, Verdict]:
+        """The verdict on every claim."""
+        return {name: each.verdict(self.results) for name, each in self.hypotheses.items()}
+
+    @cached_property
+    def principal(self) -> Results:
+        """The cells that overview figures show: all where they bear few labels, else the largest family of priors."""
+        if len(self.trees) <= FEW:
+            return self.results
+        for factors in (("prior", "latent_dim"), ("latent_dim",), ("prior",)):
+            if families := self.results.families(*factors):
+                return families[0]
+        return self.results
+
+    @cached_property
+    def baseline(self) -> list[StoredCell]:
+        """Cells that differ in the latent dimension alone, along it; of plain models, where there are any."""
+        pool = next(cells for cells in (self.principal.plain(), self.principal) if len(cells))
+        families = pool.families("latent_dim")
+        return sorted(families[0] if families else pool.cells[:1], key=dimension)
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether overview figures leave cells out."""
+        return len(self.principal) < len(self.results)
+
+    def series(self) -> dict[str, list[StoredCell]]:
+        """Cells of :attr:`principal` by label, along the latent dimension."""
+        names = labels({cell.key: cell.manifest.config for cell in self.principal})
+        found: dict[str, list[StoredCell]] = {label: [] for label in sorted(set(names.values()))}
+        for cell in sorted(self.principal, key=dimension):
+            found[names[cell.key]].append(cell)
+        return found
+
+    def along(self) -> dict[str, list[StoredCell]]:
+        """Those of :meth:`series` that run over several latent dimensions; all where none does."""
+        found = self.series()
+        return {label: cells for label, cells in found.items() if len(cells) > 1} or found
+
+
+def chapters(folders: Iterable[Path]) -> list[Chapter]:
+    """One chapter per data set among the finished cells of study folders, the largest first.
+
+    Raises:
+        ConfigurationError: if no cell is finished.
+    """
+    places = list(folders)
+    results = Results.load(places)
+    if not len(results):
+        raise ConfigurationError(f"no finished cell in {places[0]}; `latent-study status` tells where each stands")
+    found = [Chapter(str(name), own) for name, own in results.by("dataset").items()]
+    return sorted(found, key=lambda chapter: -len(chapter.results))
+
+
+def dimension(cell: StoredCell) -> int:
+    """The latent dimension D."""
+    return int(cell.settings["latent_dim"])
+
+
+def by_seed(cell: StoredCell, quantity: str, row: str = "train", group: str = "aggregate") -> np.ndarray | None:
+    """Values ``(S,)``, NaN where refused; None where the cell has no such estimate."""
+    found = _found(cell, quantity, row, group)
+    return None if found is None else np.asarray(found["value"].values, float)
+
+
+def measured(cell: StoredCell, quantity: str, row: str = "train", group: str = "aggregate") -> OverSeeds | None:
+    """The estimate over seeds; None where the cell has none, or every seed refused it."""
+    found = _found(cell, quantity, row, group)
+    if found is None or not np.isfinite(found["value"].values).any():
+        return None
+    return over_seeds(found["value"].values, found["standard_error"].values)
+
+
+def flags(cell: StoredCell, quantity: str, row: str = "train", group: str = "aggregate") -> str:
+    """Flags of all seeds, joined."""
+    found = _found(cell, quantity, row, group)
+    return "" if found is None else "; ".join(dict.fromkeys(str(flag) for flag in found["flags"].values if flag))
+
+
+def quality_gap(cell: StoredCell) -> OverSeeds | None:
+    """Squared Fréchet distance of prior samples minus that of aggregate samples, paired by seed."""
+    prior, aggregate = (by_seed(cell, "squared_frechet", row, "realism") for row in ("prior", "aggregate_train"))
+    if prior is None or aggregate is None or not np.isfinite(prior - aggregate).any():
+        return None
+    gap = prior - aggregate
+    return over_seeds(gap, np.full_like(gap, np.nan))
+
+
+def point(cell: StoredCell, over: OverSeeds) -> Point:
+    """The estimate at the cell's latent dimension; without an interval, its ends are its mean."""
+    lower, upper = (over.lower, over.upper) if np.isfinite(over.lower) else (over.mean, over.mean)
+    return Point(dimension(cell), over.mean, lower, upper)
+
+
+def _found(cell: StoredCell, quantity: str, row: str, group: str) -> xr.Dataset | None:
+    table, dim = cell.group(group), ROWS[group]
+    if table is None or quantity not in table["quantity"] or row not in table[dim]:
+        return None
+    return table.sel({"quantity": quantity, dim: row})

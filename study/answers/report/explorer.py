@@ -1,0 +1,78 @@
+"""Explorer: one panel per cell, of which the page shows the one chosen by label and latent dimension."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from analysis import plots
+from analysis.summaries import as_text
+from study.answers.report.chapter import Chapter, dimension, flags, measured
+from study.answers.report.overview import Drawn, caption
+from study.answers.report.picture import Picture
+from study.answers.report.samples import Source, sources
+from study.answers.results import StoredCell
+
+FACTS = {
+    "rate R": ("rate", "train", "aggregate"),
+    "information I_N": ("information", "train", "aggregate"),
+    "KL(q_N ‖ p)": ("kl", "train", "aggregate"),
+    "total variation": ("total_variation", "train", "aggregate"),
+    "log p(x) ≥": ("log_px", "held_out", "aggregate"),
+    "active units": ("active_units", "train", "aggregate"),
+}
+"""Numbers of a panel: quantity, row and group of each."""
+
+
+class Panel(NamedTuple):
+    """What the page shows of one cell."""
+
+    key: str
+    label: str
+    dimension: int
+    facts: dict[str, str]
+    sources: list[Source]
+    pictures: list[Picture]
+
+
+def panels(chapter: Chapter) -> list[Panel]:
+    """Every cell by label and latent dimension."""
+    ordered = sorted(chapter.results, key=lambda cell: (chapter.labels[cell.key], dimension(cell), cell.key))
+    return [_panel(cell, chapter.labels[cell.key]) for cell in ordered]
+
+
+def _panel(cell: StoredCell, label: str) -> Panel:
+    title = f"{label}, D = {dimension(cell)}"
+    realism = cell.group("realism")
+    rows = [] if realism is None else [str(row) for row in realism["source"].values]
+    distances = {row: text for row in rows if (text := _text(cell, "squared_frechet", row, "realism"))}
+    pictures = [
+        Picture.of_figure(drawn.figure, f"{drawn.title}, {title}. {drawn.caption}", drawn.caption)
+        for drawn in figures(cell)
+    ]
+    facts = {name: text for name, where in FACTS.items() if (text := _text(cell, *where))}
+    return Panel(cell.key, label, dimension(cell), facts, sources(cell, title, distances), pictures)
+
+
+def figures(cell: StoredCell) -> Iterator[Drawn]:
+    """The bubble picture and the shells of the cell's first replicate."""
+    draws, prior, norms = cell.group("sample_stats"), cell.group("prior_draws"), cell.group("shells")
+    if draws is not None and prior is not None:
+        yield Drawn("bubbles", "Bubbles", plots.bubbles(_densities(draws), _densities(prior)), caption(plots.bubbles))
+    if norms is not None:
+        both = [norms[f"{name}_norm"].isel(chain=0).values for name in ("aggregate", "prior")]
+        yield Drawn("shells", "Shells", plots.shells(*both), caption(plots.shells))
+
+
+def _densities(group: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """log q_N and log p of the first replicate's draws, ``(M,)`` each."""
+    first = group.sel(split="train").isel(chain=0)
+    return first["log_q"].values, first["log_p"].values
+
+
+def _text(cell: StoredCell, quantity: str, row: str, group: str) -> str:
+    over = measured(cell, quantity, row, group)
+    return as_text(over._asdict() | {"flags": flags(cell, quantity, row, group)}) if over else ""

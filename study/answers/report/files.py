@@ -1,0 +1,70 @@
+"""Files: the page's figures and tables as files for a paper: each claim's figure as SVG, PDF and PNG with its caption,
+and every table as CSV, under one folder per data set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import pandas as pd
+
+from analysis.plots import PAPER
+from study.answers.report.chapter import Chapter
+from study.answers.report.claims import figures
+from study.answers.report.overview import Drawn, estimates, headline, information, remedies
+from study.errors import EnvironmentFault
+
+PNG_DPI = 200
+_SAVED: dict[Any, Any] = {"svg.fonttype": "path", "svg.hashsalt": "latent-study", "pdf.fonttype": 42}
+
+
+def write_files(chapters: Sequence[Chapter], folder: Path) -> Path:
+    """Writes them under ``folder``/<data set>, with captions in ``captions.txt``; raises EnvironmentFault."""
+    try:
+        for chapter in chapters:
+            _write(chapter, folder / chapter.dataset)
+    except OSError as error:
+        raise EnvironmentFault(f"cannot write in {folder}: {error.strerror or error}; choose another folder") from error
+    return folder
+
+
+def _write(chapter: Chapter, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    captions = []
+    for drawn in _figures(chapter):
+        with matplotlib.rc_context(_SAVED):
+            for kind in ("svg", "pdf", "png"):
+                undated = {} if kind == "png" else {"Date" if kind == "svg" else "CreationDate": None}
+                path = folder / f"{drawn.name}.{kind}"
+                drawn.figure.savefig(path, dpi=PNG_DPI, facecolor=PAPER, metadata=undated)
+        captions.append(f"{drawn.name}\n{drawn.title}. {drawn.caption}\n")
+    (folder / "captions.txt").write_text("\n".join(captions), "utf-8")
+    for name, table in _tables(chapter).items():
+        table.to_csv(folder / f"{name}.csv", index=False)
+
+
+def _figures(chapter: Chapter) -> Iterator[Drawn]:
+    sections = (headline, information, estimates, remedies, figures)
+    return chain.from_iterable(section(chapter) for section in sections)
+
+
+def _tables(chapter: Chapter) -> dict[str, pd.DataFrame]:
+    verdicts = [
+        {
+            "id": name,
+            "claim": chapter.hypotheses[name].claim,
+            "outcome": verdict.outcome,
+            "effect": verdict.effect,
+            "value": verdict.value,
+            "lower": verdict.interval[0],
+            "upper": verdict.interval[1],
+            "seeds": verdict.seeds,
+            "why": verdict.why,
+            "scope": verdict.scope,
+        }
+        for name, verdict in chapter.verdicts.items()
+    ]
+    return {"numbers": chapter.numbers, "remedies": chapter.remedies, "verdicts": pd.DataFrame(verdicts)}

@@ -1,0 +1,168 @@
+"""Overview: the figures that set cells side by side; each is drawn where its measurements are there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from analysis import plots
+from analysis.plots import Decomposition, Point
+from analysis.summaries import OverSeeds
+from study.answers.remedies import EX_POST, POOLED
+from study.answers.report.chapter import Chapter, dimension, flags, measured, point, quality_gap
+from study.answers.report.picture import Picture
+from study.answers.results import StoredCell
+
+Measure = Callable[[StoredCell], OverSeeds | None]
+
+
+class Drawn(NamedTuple):
+    """A figure under its name, with its title and its caption."""
+
+    name: str
+    title: str
+    figure: Figure
+    caption: str
+
+    def picture(self) -> Picture:
+        """As the page shows it."""
+        return Picture.of_figure(self.figure, f"{self.title}. {self.caption}", self.caption)
+
+
+def caption(function: Callable[..., Figure]) -> str:
+    """The docstring of a figure's function, which is its caption."""
+    return " ".join((function.__doc__ or "").split())
+
+
+def headline(chapter: Chapter) -> Iterator[Drawn]:
+    """Mismatch and quality gap across the latent dimension."""
+    yield from _trend(
+        chapter,
+        "mismatch",
+        "Mismatch KL(q_N ‖ p)",
+        "nats",
+        lambda cell: measured(cell, "kl"),
+        "Divergence of the aggregate posterior of the training images from the prior.",
+    )
+    yield from _trend(
+        chapter,
+        "quality_gap",
+        "Quality gap of prior samples",
+        "squared Fréchet distance",
+        quality_gap,
+        "How much further from real images samples of the prior are than samples of the aggregate posterior, seed by "
+        "seed: 0 where the decoder cannot tell them apart.",
+    )
+
+
+def information(chapter: Chapter) -> Iterator[Drawn]:
+    """Rate, information and distortion."""
+    bars = [bar for label, cells in chapter.series().items() for cell in cells if (bar := _bar(label, cell))]
+    log_n = [over.mean for cell in chapter.principal if (over := measured(cell, "log_n"))]
+    if bars and log_n:
+        figure = plots.decomposition(bars, max(log_n))
+        yield Drawn("decomposition", "What the rate is made of", figure, caption(plots.decomposition))
+    series = {
+        label: [(point(cell, rate), point(cell, distortion)) for cell, rate, distortion in found]
+        for label, cells in chapter.series().items()
+        if (found := [(c, r, d) for c in cells if (r := measured(c, "rate")) and (d := measured(c, "distortion"))])
+    }
+    if series:
+        figure = plots.rate_distortion(series)
+        yield Drawn("rate_distortion", "Rate and distortion", figure, caption(plots.rate_distortion))
+    yield from _trend(
+        chapter,
+        "log_px",
+        "Held-out log p(x), lower bound",
+        "nats",
+        lambda cell: measured(cell, "log_px", "held_out"),
+        "Importance-weighted bound on the log-likelihood of held-out images, per image; higher is better.",
+    )
+    lines = {f"{label}, D = {dimension(cells[-1])}": curve for label, cells in chapter.along().items()
+             if (curve := _curve(cells[-1])) is not None}  # fmt: skip
+    if lines:
+        figure = plots.curves(lines, "−ELBO of held-out images, nats")
+        yield Drawn("training", "Was training long enough?", figure, caption(plots.curves))
+
+
+def estimates(chapter: Chapter) -> Iterator[Drawn]:
+    """Forests: what tells aggregate and prior apart, and what does not."""
+    for quantity, title, xlabel, references, about in (
+        (
+            "norm_auc",
+            "Norms alone",
+            "AUC of ‖z‖",
+            (0.5,),
+            "How well norms tell draws of q_N from draws of p: ½ is not.",
+        ),
+        ("log_ratio_auc", "The best test", "AUC of log q_N − log p", (0.5, 1.0), "How well the exact log-ratio does."),
+        ("total_variation", "Overlap", "TV(q_N, p)", (0.0, 1.0), "Total variation distance: 1 is no overlap at all."),
+        ("active_units", "Units in use", "active units", (), "Dimensions whose posterior mean varies with the image."),
+    ):
+        rows = [
+            (f"{label}, D = {dimension(cell)}", point(cell, over))
+            for label, cells in chapter.along().items()
+            for cell in cells
+            if (over := measured(cell, quantity))
+        ]
+        if rows:
+            yield Drawn(quantity, title, plots.forest(rows, xlabel, references), f"{about} {caption(plots.forest)}")
+
+
+def remedies(chapter: Chapter) -> Iterator[Drawn]:
+    """Share of the gap that each remedy closes."""
+    table = chapter.remedies[chapter.remedies["share"].notna()]
+    if table.empty:
+        return
+    pooled = table[table["latent_dim"] == POOLED]
+    shown = pooled if len(pooled) else table[table["latent_dim"] == table["latent_dim"].max()]
+    common = min(shown["of"], key=len).split(", ")
+    rows = []
+    for line in shown.to_dict("records"):
+        how = "fitted" if line["kind"] == EX_POST else "trained"
+        name = ", ".join([line["remedy"], how, *(part for part in line["of"].split(", ") if part not in common)])
+        ends = (line["lower"], line["upper"]) if math.isfinite(line["lower"]) else (line["share"], line["share"])
+        rows.append((name, Point(line["latent_dim"], line["share"], *ends)))
+    where = "over all latent dimensions" if len(pooled) else f"at D = {shown['latent_dim'].iloc[0]}"
+    figure = plots.forest(rows, "share of the gap closed", (0.0, 1.0), bent=True)
+    yield Drawn("remedies", f"Remedies, ranked {where}", figure, _REMEDIES)
+
+
+_REMEDIES = (
+    "Share of the quality gap that each remedy closes, with Fieller's 95 % interval, paired by seed: at 0 samples are "
+    "as bad as those of the standard prior, at 1 as good as those of its exact aggregate posterior; a model trained "
+    "otherwise may pass 1. Fitted: a density of the codes, networks frozen; trained: with the networks. The axis is "
+    "linear between −1 and 1 and logarithmic beyond. An interval that holds 0 shows no help."
+)
+
+
+def _trend(chapter: Chapter, name: str, title: str, ylabel: str, measure: Measure, about: str) -> Iterator[Drawn]:
+    series = {label: _points(cells, measure) for label, cells in chapter.along().items()}
+    series = {label: points for label, points in series.items() if points}
+    if series:
+        made = plots.trend(series, ylabel)
+        yield Drawn(name, title, made, f"{about} {caption(plots.trend)}")
+
+
+def _points(cells: Sequence[StoredCell], measure: Measure) -> list[Point]:
+    return [point(cell, over) for cell in cells if (over := measure(cell))]
+
+
+def _bar(label: str, cell: StoredCell) -> Decomposition | None:
+    rate, known, mismatch = measured(cell, "rate"), measured(cell, "information"), measured(cell, "kl")
+    if not (rate and known and mismatch):
+        return None
+    half = rate.upper - rate.mean if math.isfinite(rate.upper) else 0.0
+    saturated = "saturated" in flags(cell, "information") + flags(cell, "kl")
+    return Decomposition(f"{label}, D = {dimension(cell)}", known.mean, mismatch.mean, half, saturated)
+
+
+def _curve(cell: StoredCell) -> np.ndarray | None:
+    training = cell.group("training")
+    if training is None or "held_out_loss" not in training:
+        return None
+    return np.asarray(training["held_out_loss"].transpose("epoch", "chain").values.mean(1))

@@ -1,0 +1,141 @@
+"""Page: one HTML file that needs nothing else: no network, no second file, and nothing in it that is not escaped.
+
+Its content security policy allows images from data URIs and the one style and one script whose hashes it names, so that
+even markup that slipped through could neither run nor fetch anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib.metadata
+import math
+import os
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+
+from study.answers.effects import OUTCOMES, kept
+from study.answers.remedies import POOLED
+from study.answers.report.answer import EXPLAINED, QUESTION, answer
+from study.answers.report.chapter import Chapter, dimension
+from study.answers.report.claims import claims
+from study.answers.report.explorer import panels
+from study.answers.report.overview import Drawn, estimates, headline, information, remedies
+from study.answers.report.picture import Picture
+from study.answers.report.reproduction import reproduction
+from study.errors import EnvironmentFault
+
+FOLDER = files("study.answers.report")
+
+
+class Figure(NamedTuple):
+    """A picture of the page under its title."""
+
+    title: str
+    picture: Picture
+
+
+def write_page(chapters: Sequence[Chapter], path: Path) -> Path:
+    """Writes the page of these chapters; raises EnvironmentFault where it cannot be written."""
+    text = render(chapters)
+    aside = path.with_name(f".{path.name}.writing")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_text(text, "utf-8")
+        os.replace(aside, path)
+    except OSError as error:
+        raise EnvironmentFault(f"cannot write {path}: {error.strerror or error}; choose another --output") from error
+    return path
+
+
+def render(chapters: Sequence[Chapter]) -> str:
+    """The page as text."""
+    style, script = (FOLDER.joinpath(name).read_text("utf-8") for name in ("style.css", "script.js"))
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters |= {"number": _number, "duration": _duration, "slug": _slug, "prose": _prose}
+    template = environment.from_string(FOLDER.joinpath("template.html.j2").read_text("utf-8"))
+    return template.render(
+        policy=_policy(style, script),
+        style=Markup(style),
+        script=Markup(script),
+        question=QUESTION,
+        explained=EXPLAINED,
+        chapters=[_chapter(chapter) for chapter in chapters],
+        version=importlib.metadata.version("latent-study"),
+        written=datetime.now(UTC).isoformat(timespec="minutes"),
+        pooled=POOLED,
+    )
+
+
+def _policy(style: str, script: str) -> str:
+    return (
+        "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
+        f"style-src '{_digest(style)}'; script-src '{_digest(script)}'"
+    )
+
+
+def _digest(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _chapter(chapter: Chapter) -> dict[str, Any]:
+    """What the template shows of a chapter."""
+    return {
+        "dataset": chapter.dataset,
+        "answer": answer(chapter),
+        "headline": _figures(headline(chapter)),
+        "information": _figures(information(chapter)),
+        "estimates": _figures(estimates(chapter)),
+        "remedies": _figures(remedies(chapter)),
+        "remedy_table": _lines(chapter.remedies),
+        "partial": chapter.is_partial,
+        "claims": claims(chapter),
+        "effects": _lines(kept(chapter.results, chapter.dataset)),
+        "outcomes": OUTCOMES,
+        "panels": panels(chapter),
+        "labels": list(chapter.trees),
+        "chosen": chapter.labels[chapter.baseline[-1].key],
+        "place": chapter.results.levels("latent_dim").index(dimension(chapter.baseline[-1])),
+        "dimensions": chapter.results.levels("latent_dim"),
+        "numbers": {str(label): _lines(table) for label, table in chapter.numbers.groupby("prior", sort=False)},
+        "reproduction": reproduction(chapter),
+    }
+
+
+def _figures(drawn: Iterable[Drawn]) -> list[Figure]:
+    return [Figure(each.title, each.picture()) for each in drawn]
+
+
+def _lines(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [dict(zip(table.columns, line, strict=True)) for line in table.itertuples(index=False)]
+
+
+def _number(value: float) -> str:
+    """Four significant digits; a dash where there is no number."""
+    return f"{value:.4g}".replace("-", "−") if math.isfinite(value) else "–"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _prose(text: str) -> Markup:
+    """Text with what stands between backticks as code."""
+    plain, code = Markup("{}"), Markup("<code>{}</code>")
+    return Markup("").join((code if index % 2 else plain).format(part) for index, part in enumerate(text.split("`")))
+
+
+def _slug(text: str) -> str:
+    """A name fit for an HTML id."""
+    return "".join(letter if letter.isalnum() else "-" for letter in text)

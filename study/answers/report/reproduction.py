@@ -1,0 +1,80 @@
+"""Reproduction: with what, on what, from which commands and in what time the cells were made."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+from study.answers.report.chapter import Chapter, dimension
+from study.answers.results import StoredCell
+from study.store.store import Store
+
+
+class CellLine(NamedTuple):
+    """A cell's provenance in one line."""
+
+    key: str
+    label: str
+    dimension: int
+    seeds: int
+    epochs: int
+    engine: str
+    device: str
+    seconds: float
+
+
+class Reproduction(NamedTuple):
+    """What a reader needs to make the same cells again.
+
+    absent: number of cells of the same studies by condition other than done.
+    """
+
+    commands: list[str]
+    versions: list[str]
+    devices: list[str]
+    seconds: float
+    first: str
+    last: str
+    images: list[str]
+    cells: list[CellLine]
+    absent: dict[str, int]
+
+
+def reproduction(chapter: Chapter) -> Reproduction:
+    """Of all cells of a chapter."""
+    manifests = [cell.manifest for cell in chapter.results]
+    lines = [_line(cell, chapter.labels[cell.key]) for cell in chapter.results]
+    versions = [", ".join(f"{name} {version}" for name, version in each.versions.items()) for each in manifests]
+    made = sorted(each.created for each in manifests)
+    return Reproduction(
+        list(dict.fromkeys(each.command for each in manifests)),
+        list(dict.fromkeys(versions)),
+        list(dict.fromkeys(each.device for each in manifests)),
+        sum(each.seconds for each in manifests),
+        made[0],
+        made[-1],
+        list(dict.fromkeys(each.images for each in manifests)),
+        sorted(lines, key=lambda line: (line.label, line.dimension)),
+        _absent({cell.store for cell in chapter.results}),
+    )
+
+
+def _line(cell: StoredCell, label: str) -> CellLine:
+    details = cell.manifest.details
+    return CellLine(
+        cell.key,
+        label,
+        dimension(cell),
+        cell.settings["seeds"],
+        details.get("epochs", cell.settings["train.epochs"]),
+        details.get("engine", ""),
+        cell.manifest.device,
+        cell.manifest.seconds,
+    )
+
+
+def _absent(stores: set[Store]) -> dict[str, int]:
+    counts = Counter(
+        store.condition(key) for store in stores for key in store.known_keys() if not store.folder(key).exists()
+    )
+    return dict(sorted(counts.items()))

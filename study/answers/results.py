@@ -1,0 +1,255 @@
+"""Results: the finished cells of one or more studies, to be asked by setting, quantity and control.
+
+A *family* is a set of cells that differ in nothing but the factors named, so that what changes within it is due to
+them. Values are per replicate: seeds are the units of every comparison, and replicate r of all cells of a family shares
+data order and noise, so that differences are taken seed by seed.
+
+An estimate is named ``group/row/quantity``: ``aggregate/train/kl``, ``realism/prior/squared_frechet``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from analysis.tree import ROWS
+from study.design.cell import Cell, Train
+from study.design.families import FAMILIES
+from study.store.manifest import Manifest
+from study.store.store import Store
+
+IMMATERIAL = {"seeds", *(f"train.{name}" for name in Train.execution)}
+"""Settings in which cells of one family may differ: they change what is computed of a result, and not the result."""
+
+FIELDS = ("value", "standard_error", "n", "bound", "flags")
+"""What :meth:`Results.values` gives of an estimate."""
+
+
+@dataclass(frozen=True, eq=False)
+class StoredCell:
+    """One finished cell of the study ``study``: its configuration, its result and its trained replicates."""
+
+    study: str
+    store: Store
+    manifest: Manifest
+
+    @property
+    def key(self) -> str:
+        """The cell's key."""
+        return self.manifest.key
+
+    @cached_property
+    def cell(self) -> Cell:
+        """The configuration, validated."""
+        return Cell.from_config(self.manifest.config)
+
+    @cached_property
+    def tree(self) -> xr.DataTree:
+        """The result, see :mod:`analysis.tree`."""
+        return self.store.read(self.key)
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """Every setting under its dotted name, see :func:`settings`."""
+        return settings(self.manifest.config)
+
+    @cached_property
+    def identity(self) -> tuple[Any, ...]:
+        """What is equal among cells whose results differ by chance alone, or by how they were measured."""
+        return _held_fixed(self.settings, ())
+
+    @property
+    def groups(self) -> frozenset[str]:
+        """Names of the tree's groups."""
+        return frozenset(self.tree.children)
+
+    def group(self, name: str) -> xr.Dataset | None:
+        """A group of the tree, or None where this cell has none of that name."""
+        return self.tree[name].to_dataset() if name in self.groups else None
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """Finished cells, in the order of their keys."""
+
+    cells: tuple[StoredCell, ...]
+
+    @classmethod
+    def load(cls, folders: Iterable[Path]) -> Results:
+        """Every whole cell under the study folders ``<results>/<study>``; a cell found twice counts once."""
+        found: dict[str, StoredCell] = {}
+        for folder in folders:
+            store = Store(folder)
+            for key, manifest in store.manifests().items():
+                found.setdefault(key, StoredCell(folder.name, store, manifest))
+        return cls(tuple(found[key] for key in sorted(found)))
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    def __iter__(self) -> Iterator[StoredCell]:
+        return iter(self.cells)
+
+    def having(self, group: str) -> Results:
+        """The cells whose trees have this group."""
+        return Results(tuple(cell for cell in self.cells if group in cell.groups))
+
+    def where(self, **settings: Any) -> Results:
+        """The cells with these settings, each a value or a collection of values; dots of names are double underscores:
+        ``where(prior="vamp", train__epochs={80, 400})``. A cell without the setting does not match.
+        """
+        wanted = {name.replace("__", "."): value for name, value in settings.items()}
+
+        def matches(cell: StoredCell) -> bool:
+            return all(
+                name in cell.settings
+                and (cell.settings[name] in value if _is_choice(value) else cell.settings[name] == value)
+                for name, value in wanted.items()
+            )
+
+        return Results(tuple(filter(matches, self.cells)))
+
+    def plain(self, *free: str) -> Results:
+        """The cells with the default prior, posterior and objective at β = 1, but for the settings in ``free``."""
+        usual = Cell()
+        wanted = {"beta": usual.beta} | {
+            part: getattr(usual, part).name for part in ("prior", "posterior", "objective")
+        }
+        return self.where(**{name: value for name, value in wanted.items() if name not in free})
+
+    def partition(self, *factors: str) -> list[Results]:
+        """Maximal sets of cells that differ in ``factors`` only, largest first; each cell is in one of them.
+
+        A part named as factor (``prior``) stands for its options too; ``latent_dim`` keeps vectors and maps of other
+        sides apart, which ``latent`` joins.
+        """
+        members: dict[tuple[Any, ...], list[StoredCell]] = defaultdict(list)
+        for cell in self.cells:
+            members[_held_fixed(cell.settings, factors)].append(cell)
+        families = [Results(tuple(cells)) for cells in members.values()]
+        return sorted(families, key=lambda family: (-len(family), family.cells[0].key))
+
+    def families(self, *factors: str) -> list[Results]:
+        """Those sets of :meth:`partition` in which each factor takes two values or more."""
+        families = self.partition(*factors)
+        return [family for family in families if all(len(family.levels(factor)) > 1 for factor in factors)]
+
+    def levels(self, setting: str) -> list[Any]:
+        """Distinct values of a setting, sorted where they can be."""
+        found = {cell.settings[setting] for cell in self.cells if setting in cell.settings}
+        return sorted(
+            found,
+            key=lambda value: (str(type(value)), value) if isinstance(value, (int, float, str)) else ("", str(value)),
+        )
+
+    def values(self, quantity: str, row: str = "train", group: str = "aggregate") -> pd.DataFrame:
+        """One line per cell and replicate that has the estimate: ``key``, ``replicate``, ``value``, ``standard_error``,
+        ``n``, ``bound``, ``flags``, and every setting. Refused estimates are left out.
+        """
+        lines = []
+        for cell in self.cells:
+            table = cell.group(group)
+            labels = () if table is None else table[ROWS[group]].values
+            if table is None or row not in labels or quantity not in table["quantity"].values:
+                continue
+            found = table.sel({"quantity": quantity, ROWS[group]: row})
+            fields = {name: found[name].values for name in FIELDS}
+            for replicate in np.flatnonzero(np.isfinite(fields["value"])).tolist():
+                own = {name: values[replicate].item() for name, values in fields.items()}
+                lines.append({"key": cell.key, "replicate": replicate, **own, **cell.settings})
+        return pd.DataFrame(lines) if lines else pd.DataFrame(columns=["key", "replicate", *FIELDS])
+
+    def frame(self, **estimates: str) -> pd.DataFrame:
+        """One line per cell and replicate that has all ``estimates``, each given as ``column="group/row/quantity"``:
+        ``key``, ``replicate``, the values under their columns, and every setting.
+
+        Of cells that differ by chance alone, or by how they were measured, the one with the most replicates stands for
+        all of them.
+        """
+        found = {column: self._by_replicate(name) for column, name in estimates.items()}
+        shared = set.intersection(*map(set, found.values()))
+        sizes = Counter(key for key, _ in shared)
+        chosen: dict[tuple[Any, ...], StoredCell] = {}
+        for cell in self.cells:
+            taken = estimates.keys() & cell.settings.keys()
+            if taken:
+                raise ValueError(f"expected columns with names of their own; got {min(taken)}, a setting: rename it")
+            rival = chosen.get(cell.identity)
+            if sizes[cell.key] > (sizes[rival.key] if rival else 0):
+                chosen[cell.identity] = cell
+        cells = {cell.key: cell for cell in chosen.values()}
+        lines = [
+            {"key": key, "replicate": replicate}
+            | {column: values[key, replicate] for column, values in found.items()}
+            | cells[key].settings
+            for key, replicate in sorted(shared)
+            if key in cells
+        ]
+        return pd.DataFrame(lines) if lines else pd.DataFrame(columns=["key", "replicate", *estimates])
+
+    def _by_replicate(self, name: str) -> dict[tuple[str, int], float]:
+        """The values of the estimate ``group/row/quantity`` by key and replicate."""
+        group, row, quantity = name.split("/")
+        table = self.values(quantity, row, group)
+        return dict(zip(zip(table["key"], table["replicate"], strict=True), table["value"], strict=True))
+
+    def by(self, setting: str) -> dict[Any, Results]:
+        """These results apart by the values of a setting."""
+        return {level: self.where(**{setting.replace(".", "__"): level}) for level in self.levels(setting)}
+
+
+def settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Every setting under its dotted name; ``latent_dim`` is the number D and ``latent`` the shape as written.
+
+    Settings that the cell was stored without have their defaults; options of parts are those it was stored with.
+    """
+    flat = _defaults() | dict(_flat(config))
+    shape = str(flat["latent_dim"])
+    return flat | {"latent": shape, "latent_dim": math.prod(map(int, shape.split("x")))}
+
+
+def _is_choice(value: Any) -> bool:
+    return isinstance(value, (set, frozenset, list, range))
+
+
+def _held_fixed(settings: Mapping[str, Any], factors: tuple[str, ...]) -> tuple[Any, ...]:
+    free = set(factors) | IMMATERIAL
+    heads = tuple(f"{factor}." for factor in factors)
+    fixed = {
+        name: value
+        for name, value in settings.items()
+        if name not in free and not name.startswith((*heads, "evaluate.")) and name not in {"latent", "latent_dim"}
+    }
+    if "latent" not in factors:
+        sides = "×".join(settings["latent"].split("x")[1:])
+        fixed["latent"] = sides if "latent_dim" in factors else settings["latent"]
+    return tuple(sorted((name, str(value)) for name, value in fixed.items()))
+
+
+def _flat(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Dotted settings; a part's name stands under its family, and lists are tuples."""
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            for option, item in value.items():
+                yield (name if option == "name" else f"{name}.{option}"), _hashable(item)
+        else:
+            yield name, _hashable(value)
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(map(_hashable, value)) if isinstance(value, list) else value
+
+
+@cache
+def _defaults() -> dict[str, Any]:
+    """Defaults of the settings that are no part's."""
+    return {name: value for name, value in _flat(Cell().config()) if name.partition(".")[0] not in FAMILIES}

@@ -1,0 +1,175 @@
+"""Cell: one configuration with S replicates, the unit of computation and of storage.
+
+A cell's key is a hash of everything that defines its result, defaults included, and of nothing else: not the device,
+the number of workers, the engine that ran it, or a path. Equal keys mean the same result up to rounding.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from functools import partial
+from typing import Annotated, Any, ClassVar, Literal, final
+
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationInfo, field_validator
+
+from study.design.families import DENSITIES
+from study.design.notation import frozen
+from study.design.parts import Member, Part, resolve
+from study.design.registry import UnknownName
+from study.design.settings import Settings, validated
+
+Binarisation = Literal["none", "threshold", "dynamic", "fixed"]
+"""What becomes of grey pixels, see :mod:`study.run.data.binarisation`."""
+
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+OrNone = BeforeValidator(lambda value: None if value == "none" else value)
+
+
+@final
+class Train(Settings):
+    """How the networks are fitted."""
+
+    execution: ClassVar[set[str]] = {"engine", "replicates", "checkpoint_every"}
+    """Fields that change how a result is computed, and not the result."""
+
+    epochs: Count = Field(default=100, description="passes over the training images")
+    batch_size: Count = Field(default=128, description="images per step")
+    learning_rate: Positive = Field(default=1e-3, description="of Adam")
+    schedule: Literal["constant", "cosine"] = Field(default="constant", description="learning rate over the run")
+    kl_warmup: NonNegative = Field(default=0.0, description="epochs over which the latent term grows from 0 to beta")
+    kl_cycles: Count = Field(default=1, description="times that the warm-up is run, from the start of equal cycles")
+    aggressive_epochs: NonNegative = Field(default=0.0, description="first epochs in which the encoder is ahead")
+    encoder_updates: Count = Field(default=1, description="updates of the encoder for each of decoder and prior, then")
+    patience: Annotated[int | None, Field(ge=1), OrNone] = Field(
+        default=None, description="epochs without a better held-out ELBO before training stops; none: never"
+    )
+    precision: Literal["fp32", "bf16"] = Field(default="fp32", description="of training; measurement is unaffected")
+    engine: Literal["auto", "compiled", "eager"] = Field(default="auto", description="one compiled graph, or plain SVI")
+    replicates: Literal["auto", "together", "one_by_one"] = Field(
+        default="auto", description="how seeds share a program"
+    )
+    checkpoint_every: Positive = Field(default=60.0, description="seconds between checkpoints")
+
+    @field_validator("kl_cycles")
+    @classmethod
+    def _warm_up_fits(cls, cycles: int, info: ValidationInfo) -> int:
+        epochs, warmup = info.data.get("epochs", math.inf), info.data.get("kl_warmup", 1.0)
+        if cycles > 1 and not 0 < warmup * cycles <= epochs:
+            raise ValueError(
+                f"a warm-up of kl_warmup = {warmup:g} epochs in each of {cycles} cycles must be positive and fit into "
+                f"{epochs} epochs; change kl_warmup or kl_cycles"
+            )
+        return cycles
+
+
+@final
+class Evaluate(Settings):
+    """How a fitted cell is measured."""
+
+    draws: Count = Field(default=2000, description="evaluation draws per replicate")
+    components: Annotated[tuple[Count, ...], Field(min_length=1)] = Field(
+        default=(1, 2, 5, 10, 20, 50), description="numbers of components among which a fitted mixture is chosen"
+    )
+    covariances: Annotated[tuple[Literal["diagonal", "full"], ...], Field(min_length=1)] = Field(
+        default=("diagonal", "full"), description="covariances of the fitted mixtures"
+    )
+    densities: tuple[str, ...] = Field(
+        default=("aggregate_kernel", "gaussian_mixture", "moment_normal"),
+        description="densities fitted to codes, to sample from",
+    )
+    importance: tuple[Count, ...] = Field(
+        default=(1, 10, 100), description="draws K of importance-weighted bounds on held-out log p(x); []: none"
+    )
+    samples: Annotated[int, Field(ge=0)] = Field(
+        default=500, description="images per source judged for realism; 0: none"
+    )
+    pictures: Annotated[int, Field(ge=0)] = Field(default=20, description="of these, images per source kept to look at")
+    padding: tuple[Count, ...] = Field(
+        default=(), description="dimensions up to which inert ones are appended as a control, such as [1024,65536]"
+    )
+
+    @field_validator("densities")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in DENSITIES:
+                raise ValueError(str(UnknownName("density fit", name, DENSITIES)))
+        return names
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    """Event shape of z from its notation: ``32``, or channels × height × width as ``16x8x8``."""
+    if isinstance(value, tuple) and value and all(type(size) is int and size >= 1 for size in value):
+        return value
+    text = str(value)
+    if isinstance(value, bool) or not re.fullmatch(r"[1-9]\d*(x[1-9]\d*)*", text):
+        raise ValueError("expected a positive integer, or a shape such as 16x8x8 (channels first)")
+    return tuple(int(size) for size in text.split("x"))
+
+
+def _notation(shape: tuple[int, ...]) -> int | str:
+    return shape[0] if len(shape) == 1 else "x".join(map(str, shape))
+
+
+def key_of(config: Mapping[str, Any]) -> str:
+    """Twelve hexadecimal digits of the SHA-256 of those settings of a cell's configuration that define its result."""
+    train = {name: value for name, value in config["train"].items() if name not in Train.execution}
+    defining = json.dumps({**config, "train": train}, sort_keys=True)
+    return hashlib.sha256(defining.encode()).hexdigest()[:12]
+
+
+def _choice(kind: str, default: str, description: str) -> Any:
+    return Field(default_factory=partial(resolve, kind, default), description=description)
+
+
+@final
+class Cell(Settings):
+    """One configuration with ``seeds`` replicates; every default is filled in."""
+
+    dataset: Annotated[Part, Member("dataset")] = _choice("dataset", "digits", "images")
+    binarisation: Binarisation = Field(
+        default="dynamic", description="grey pixels as they are, cut at 1/2, or drawn as Bernoulli per epoch or once"
+    )
+    image_size: Annotated[int | None, Field(ge=1), OrNone] = Field(
+        default=None, description="side in pixels; none: as stored"
+    )
+    limit: Annotated[int | None, Field(ge=2), OrNone] = Field(
+        default=None, description="training images to use; none: all"
+    )
+    latent_shape: Annotated[tuple[int, ...], BeforeValidator(_shape), PlainSerializer(_notation)] = Field(
+        default=(32,), alias="latent_dim", description="D, or channels × height × width as 16x8x8"
+    )
+    network: Annotated[Part, Member("network")] = _choice("network", "mlp", "encoder and decoder bodies")
+    posterior: Annotated[Part, Member("posterior")] = _choice("posterior", "diagonal_normal", "q(z|x)")
+    prior: Annotated[Part, Member("prior")] = _choice("prior", "standard_normal", "p(z)")
+    likelihood: Annotated[Part, Member("likelihood")] = _choice("likelihood", "bernoulli", "p(x|z)")
+    objective: Annotated[Part, Member("objective")] = _choice("objective", "elbo", "what SVI minimises")
+    beta: NonNegative = Field(default=1.0, description="scale of the latent term in training")
+    seeds: Count = Field(default=2, description="replicates: independent trainings of the same configuration")
+    train: Train = Field(default_factory=Train)
+    evaluate: Evaluate = Field(default_factory=Evaluate)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Cell:
+        """The cell that :meth:`config` wrote, or any part of one, with lists or tuples."""
+        return validated(cls, frozen(config))
+
+    def config(self) -> dict[str, Any]:
+        """Every setting as plain JSON values."""
+        return self.model_dump(mode="json", by_alias=True)
+
+    @property
+    def latent_dim(self) -> int:
+        """Number of latent dimensions D, the product of the latent shape."""
+        return math.prod(self.latent_shape)
+
+    @property
+    def key(self) -> str:
+        """:func:`key_of` this cell's configuration."""
+        return key_of(self.config())

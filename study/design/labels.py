@@ -1,0 +1,72 @@
+"""Labels: how cells are told apart by what differs among them, ``vamp, beta=4``.
+
+A label holds the prior's name and every other setting that varies among the cells at hand, the latent dimension
+excepted: that is an axis. What more than half of the cells share goes without saying. Options of a part are compared
+among cells with that part; how a cell is evaluated is told only of cells that nothing else tells apart.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from study.design.cell import Train
+
+
+def labels(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """The label of each key's configuration."""
+    flat = {key: dict(_flat(config)) for key, config in configs.items()}
+    defining = {key: {n: v for n, v in own.items() if not n.startswith("evaluate.")} for key, own in flat.items()}
+    named = _labels(defining)
+    places = Counter((named[key], latent_dim(config)) for key, config in configs.items())
+    return named if max(places.values(), default=1) == 1 else _labels(flat)
+
+
+def _labels(flat: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    return {key: ", ".join([own["prior"], *_differences(own, list(flat.values()))]) for key, own in flat.items()}
+
+
+def _differences(own: Mapping[str, str], everyone: Sequence[Mapping[str, str]]) -> Iterator[str]:
+    for name, value in own.items():
+        part = name.partition(".")[0]
+        # Options of a part are compared among cells with that part; sections such as train have no name to share.
+        compared = [other for other in everyone if other.get(part) == own.get(part)] if part != name else everyone
+        alike = sum(other.get(name) == value for other in compared)
+        if name != "prior" and alike < len(compared) and 2 * alike <= len(compared):
+            yield f"{name}={value}"
+
+
+def _flat(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Dotted settings as they are written; of the latent shape, height and width, which D does not say."""
+    for name, value in config.items():
+        if name == "latent_dim":
+            yield "latent", "×".join(str(value).split("x")[1:]) or "vector"
+        elif not isinstance(value, Mapping):
+            yield name, _written(value)
+        else:
+            for option, item in value.items():
+                if option == "name":
+                    yield name, item
+                elif not (name == "train" and option in Train.execution):
+                    yield f"{name}.{option}", _written(item)
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    return value if isinstance(value, str) else json.dumps(value).replace("null", "none").replace(" ", "")
+
+
+def titles(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Each key's label with its latent dimension, in the order of both."""
+    named = labels(configs)
+    order = sorted(configs, key=lambda key: (named[key], latent_dim(configs[key])))
+    return {key: f"{named[key]}, D={configs[key]['latent_dim']}" for key in order}
+
+
+def latent_dim(config: Mapping[str, Any]) -> int:
+    """D of a configuration, in which 16x8x8 stands for its product."""
+    return math.prod(map(int, str(config["latent_dim"]).split("x")))

@@ -1,0 +1,79 @@
+"""Part: the choice of one member of a family (prior, posterior, likelihood, network, objective, dataset), with options.
+
+Written ``vamp``, or ``{name: vamp, components: 200}``. The options' schema is the constructor's signature: names,
+types and defaults come from :class:`~study.design.registry.Registry`, ranges from the constructor itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+from inspect import Parameter
+from typing import Any
+
+from pydantic import create_model
+from pydantic_core import CoreSchema, core_schema
+
+from study.design.families import FAMILIES
+from study.design.registry import PartRefused, UnknownName
+from study.design.settings import Settings, shown, validated
+from study.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Family, name, and every option of that part, defaults filled in."""
+
+    kind: str
+    name: str
+    items: tuple[tuple[str, Any], ...]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Keyword arguments of the part's constructor."""
+        return dict(self.items)
+
+    def create(self, *context: Any) -> Any:
+        """The part itself; a value that its constructor refuses is a configuration error."""
+        try:
+            return FAMILIES[self.kind][self.name](*context, **self.options)
+        except ValueError as error:
+            raise ConfigurationError(str(error)) from error
+
+
+@cache
+def _schema(kind: str, name: str) -> type[Settings]:
+    options = FAMILIES[kind].options(name).values()
+    fields = {o.name: (o.annotation, ... if o.default is Parameter.empty else o.default) for o in options}
+    return create_model(name, __base__=Settings, **fields)  # type: ignore[call-overload]
+
+
+def resolve(kind: str, value: Any) -> Part:
+    """The part that ``value`` (a name, a mapping with a name, or a part) denotes within family ``kind``."""
+    if isinstance(value, Part):
+        return value
+    name, given = (value.get("name"), value) if isinstance(value, Mapping) else (value, {})
+    if not isinstance(name, str):
+        raise ConfigurationError(f"{kind}: expected a name, or a mapping with a name; got {shown(value)}")
+    try:
+        schema = _schema(kind, name)
+    except (UnknownName, PartRefused) as error:
+        raise ConfigurationError(str(error)) from error
+    options = validated(schema, {key: item for key, item in given.items() if key != "name"}, within=f"{kind}.")
+    return Part(kind, name, tuple((field, getattr(options, field)) for field in schema.model_fields))
+
+
+def _flat(part: Part) -> dict[str, Any]:
+    return {"name": part.name, **part.options}
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Annotation of a field that holds a part of one family: ``prior: Annotated[Part, Member("prior")]``."""
+
+    kind: str
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: Any) -> CoreSchema:
+        flat = core_schema.plain_serializer_function_ser_schema(_flat)
+        return core_schema.no_info_plain_validator_function(partial(resolve, self.kind), serialization=flat)

@@ -1,0 +1,157 @@
+"""Registry: the parts of one family, discovered from its folder; a part's file stem is its name everywhere.
+
+A family is a package whose modules each define exactly one public class derived from the family's base class. Its
+``__init__`` takes the :class:`~models.context.Context` first and then typed keyword-only options, which are the part's
+configuration schema. Deleting a file removes the part; adding one adds it, with no list to edit.
+
+Installed packages add parts by entry points of the group ``latent_study.<folder>``, for a prior
+
+    [project.entry-points."latent_study.priors"]
+    laplace = "my_package.laplace:Laplace"
+
+A name that is built in, or that two packages offer, is refused: what a name means must not depend on what is installed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import sys
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+
+
+class UnknownName(ValueError):
+    """A name that is not in a closed list; the message offers the nearest known one."""
+
+    def __init__(self, kind: str, name: str, known: typing.Iterable[str]) -> None:
+        choices = sorted(known)
+        near = get_close_matches(str(name), choices, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        super().__init__(f"unknown {kind} {name!r}; {hint}known: {', '.join(choices) or 'none'}")
+
+
+class PartRefused(ValueError):
+    """A part that an installed package offers and that cannot be taken: its name is taken, or it is no such part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One typed keyword option of a part; ``default`` is ``inspect.Parameter.empty`` where the option is required."""
+
+    name: str
+    annotation: typing.Any
+    default: typing.Any
+
+
+class Registry[Part](Mapping[str, type[Part]]):
+    """Mapping from part name to class: subclasses of the class ``base`` of ``package``, from that
+    package's modules and from entry points; names are known without importing any of them.
+
+    Raises UnknownName for a name that nothing has, and PartRefused where an installed package offers a name that is
+    taken, or something that is not a subclass of ``base``.
+    """
+
+    def __init__(self, kind: str, package: str, base: str) -> None:
+        self.kind = kind
+        self._package = package
+        self._base_name = base
+
+    @property
+    def base(self) -> type[Part]:
+        """The family's base class, imported with its package when a part is first wanted, and not before."""
+        return getattr(importlib.import_module(self._package), self._base_name)
+
+    def _built_in(self) -> list[str]:
+        spec = find_spec(self._package)
+        path = spec.submodule_search_locations if spec else None
+        return [module.name for module in pkgutil.iter_modules(path) if not module.name.startswith("_")]
+
+    def _installed(self) -> dict[str, EntryPoint]:
+        built_in, found = set(self._built_in()), dict[str, EntryPoint]()
+        group = f"latent_study.{self._package.rpartition('.')[2]}"
+        for entry in _entry_points(group, tuple(sys.path)):
+            if entry.name in built_in | found.keys():
+                owner = "built in" if entry.name in built_in else f"offered by {_owner(found[entry.name])} too"
+                raise PartRefused(
+                    f"{_owner(entry)} offers a {self.kind} named {entry.name!r}, which is {owner}; "
+                    "rename its entry point, or uninstall it"
+                )
+            found[entry.name] = entry
+        return found
+
+    def _names(self) -> list[str]:
+        return sorted([*self._built_in(), *self._installed()])
+
+    def __getitem__(self, name: str) -> type[Part]:
+        installed = self._installed()
+        if name in installed:
+            return self._loaded(installed[name])
+        if name not in self._built_in():
+            raise UnknownName(self.kind, name, self._names())
+        module = importlib.import_module(f"{self._package}.{name}")
+        own = [
+            value
+            for value in vars(module).values()
+            if inspect.isclass(value)
+            and issubclass(value, self.base)
+            and value.__module__ == module.__name__
+            and not value.__name__.startswith("_")
+        ]
+        if len(own) != 1:
+            raise TypeError(f"{module.__name__} must define exactly one public {self.base.__name__}; found {len(own)}")
+        return own[0]
+
+    def _loaded(self, entry: EntryPoint) -> type[Part]:
+        try:
+            part = entry.load()
+        except (ImportError, AttributeError) as error:
+            raise PartRefused(
+                f"{_owner(entry)} offers a {self.kind} {entry.name!r} that cannot be imported ({error}); "
+                "repair the package, or uninstall it"
+            ) from error
+        if not (inspect.isclass(part) and issubclass(part, self.base)):
+            raise PartRefused(
+                f"{_owner(entry)} offers {entry.value} as a {self.kind}, which is no subclass of "
+                f"{self.base.__module__.removesuffix('._base')}.{self.base.__name__}; derive it from that class"
+            )
+        return part
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names())
+
+    def __len__(self) -> int:
+        return len(self._names())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names()
+
+    def options(self, name: str) -> dict[str, Option]:
+        """Typed keyword options of the part's constructor, by name."""
+        constructor = self[name].__init__
+        hints = typing.get_type_hints(constructor, include_extras=True)
+        return {
+            parameter.name: Option(parameter.name, hints.get(parameter.name, typing.Any), parameter.default)
+            for parameter in inspect.signature(constructor).parameters.values()
+            if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        }
+
+    def reference(self, name: str) -> str:
+        """The part's paper, as its class states it (``reference = "Authors, year, arXiv id"``)."""
+        return getattr(self[name], "reference", "")
+
+
+@cache
+def _entry_points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """Entry points of ``group`` on ``path``, which is ``sys.path``: looking through it takes milliseconds."""
+    return tuple(entry_points(group=group))
+
+
+def _owner(entry: EntryPoint) -> str:
+    return f"the package {entry.dist.name}" if entry.dist else "an installed package"

@@ -1,0 +1,49 @@
+"""Settings: the base of everything that a user may write, and the one sentence that says what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from study.design.registry import UnknownName
+from study.errors import ConfigurationError
+
+
+class Settings(BaseModel):
+    """Frozen, strict, and without room for a misspelt name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def validated[Model: BaseModel](schema: type[Model], values: Mapping[str, Any], within: str = "") -> Model:
+    """``values`` as ``schema``; the first thing wrong with them as one sentence, under its dotted name."""
+    try:
+        return schema.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+    path = [str(step) for step in first["loc"]]
+    name = within + ".".join(path)
+    if first["type"] == "extra_forbidden":
+        field = schema.model_fields.get(path[0])
+        section = field.annotation if len(path) > 1 and field else schema
+        known = [item.alias or key for key, item in section.model_fields.items()]  # type: ignore[union-attr]
+        prefix = name.removesuffix(path[-1])
+        raise ConfigurationError(str(UnknownName("setting", name, [prefix + key for key in known])))
+    if first["type"] == "missing":
+        raise ConfigurationError(f"{name} has no default; give it a value")
+    message = _MESSAGES.get(first["type"], first["msg"].removeprefix("Value error, "))
+    raise ConfigurationError(f"{name}: {message[0].lower()}{message[1:]}; got {shown(first['input'])}")
+
+
+_MESSAGES = {
+    "tuple_type": "expected a list in brackets, such as [400, 400]",
+    "model_type": "expected settings of its own, not a value",
+    "too_short": "expected at least one item",
+}
+
+
+def shown(value: Any) -> str:
+    """A value as a user would have written it."""
+    return repr(list(value) if isinstance(value, tuple) else value)

@@ -1,0 +1,234 @@
+"""Design: a study is the product of named factors over fixed settings (Fisher 1935); each point is a cell.
+
+A setting has a dotted name: ``beta``, ``train.epochs``, ``prior``, ``prior.components``. The last kind, an option of a
+part, applies to those parts of the product that have such an option.
+
+Controls vary one factor at a time about a common centre, which no product does without waste: a study may have *arms*,
+each with settings and factors of its own over the common ones. Its cells are the union of the arms' products, and an
+override changes the common settings and every arm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from importlib import resources
+from itertools import product
+from pathlib import Path
+from typing import Any, final
+
+from pydantic import Field
+
+from study.design.cell import Cell, Evaluate, Train
+from study.design.families import FAMILIES
+from study.design.notation import frozen, parse_document, parse_override
+from study.design.parts import resolve
+from study.design.registry import UnknownName
+from study.design.settings import Settings, validated
+from study.errors import ConfigurationError
+
+__all__ = ["Cell", "Study", "presets"]
+
+PRESETS = resources.files("study.design") / "presets"
+
+SECTIONS: dict[str, type[Settings]] = {"train": Train, "evaluate": Evaluate}
+
+
+def presets() -> list[str]:
+    """Names of the studies that come with the package."""
+    return sorted(file.name.removesuffix(".yaml") for file in PRESETS.iterdir() if file.name.endswith(".yaml"))
+
+
+@final
+class Arm(Settings):
+    """Settings and factors, under dotted names, that replace those of the study they belong to."""
+
+    settings: dict[str, Any] = Field(default_factory=dict)
+    factors: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
+
+
+@final
+class Study(Settings):
+    """Fixed settings, and factors with the values that each takes, all under dotted names."""
+
+    name: str
+    description: str = ""
+    settings: dict[str, Any] = Field(default_factory=dict)
+    factors: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
+    arms: dict[str, Arm] = Field(default_factory=dict)
+
+    @classmethod
+    def load(cls, source: str) -> Study:
+        """The study of a preset's name, or of a YAML file."""
+        if source in presets():
+            text, name = (
+                PRESETS.joinpath(f"{source}.yaml").read_text("utf-8"),
+                source,
+            )
+        elif "/" in source or source.endswith((".yaml", ".yml")):
+            try:
+                text, name = Path(source).read_text("utf-8"), Path(source).stem
+            except (OSError, UnicodeDecodeError) as error:
+                reason = error.strerror if isinstance(error, OSError) else "not a UTF-8 text"
+                raise ConfigurationError(f"cannot read the study {source}: {reason}") from error
+        else:
+            raise ConfigurationError(f"{UnknownName('preset', source, presets())}; a file's name ends in .yaml")
+        return cls.from_document(name, parse_document(text, source), source)
+
+    @classmethod
+    def from_document(cls, name: str, document: Any, source: str) -> Study:
+        """The study ``name`` of a parsed file: ``description``, ``settings``, ``factors``."""
+        if not isinstance(document, Mapping):
+            raise ConfigurationError(f"{source}: expected description, settings and factors; got {document!r}")
+        given = frozen(document)
+        written = given.get("arms", {})
+        if not isinstance(written, Mapping):
+            raise ConfigurationError(f"{source}: expected arms by name, with settings and factors; got {written!r}")
+        arms = {key: validated(Arm, arm, within=f"arms.{key}.") for key, arm in written.items()}
+        study = validated(cls, {**given, "arms": arms, "name": name})
+        arms = {key: _checked(arm, f"{source}, arm {key}") for key, arm in arms.items()}
+        common = _checked(Arm(settings=study.settings, factors=study.factors), source)
+        return study.model_copy(update={"settings": common.settings, "factors": common.factors, "arms": arms})
+
+    def override(self, assignments: Iterable[str]) -> Study:
+        """This study with ``key=value[,value …]`` applied; several values make the key a factor.
+
+        Choosing parts anew drops those of the study's part options that none of the chosen parts has.
+        """
+        pairs = sorted(map(parse_override, assignments), key=lambda pair: "." in pair[0])
+        names = [key for key, _ in pairs]
+        for key in names:
+            _check_name(key)
+            if names.count(key) > 1:
+                raise ConfigurationError(f"{key} is given twice; give all its values at once: {key}=a,b")
+        assigned = dict(pairs)
+        common = _overridden(Arm(settings=self.settings, factors=self.factors), assigned)
+        arms = {name: _without(arm, assigned) for name, arm in self.arms.items()}
+        return self.model_copy(update={"settings": common.settings, "factors": common.factors, "arms": arms})
+
+    def cells(self) -> list[Cell]:
+        """The cells of the product in a stable order, first factor slowest; equal configurations occur once."""
+        common = Arm(settings=self.settings, factors=self.factors)
+        merged = [_merged(common, arm) for arm in self.arms.values()] or [common]
+        cells: dict[str, Cell] = {}
+        idle: set[str] | None = None
+        for arm in merged:
+            for key in arm.factors:
+                if key.removeprefix("train.") in Train.execution:
+                    raise ConfigurationError(
+                        f"{key} does not change a result, so it cannot be a factor; give one value"
+                    )
+            unused = {key for key in (*arm.settings, *arm.factors) if key.partition(".")[0] in FAMILIES and "." in key}
+            for values in product(*arm.factors.values()):
+                config, applied = _configuration({**arm.settings, **dict(zip(arm.factors, values, strict=True))})
+                unused -= applied
+                cell = Cell.from_config(config)
+                cells.setdefault(cell.key, cell)
+            # A common option may apply in one arm and not in another.
+            idle = unused if idle is None else idle & unused
+        for key in sorted(idle or ()):
+            kind = key.partition(".")[0]
+            names = sorted({getattr(cell, kind).name for cell in cells.values()})
+            raise ConfigurationError(f"{key} applies to no {kind} of this study ({', '.join(names)}); leave it out")
+        return list(cells.values())
+
+
+def _checked(arm: Arm, source: str) -> Arm:
+    """The arm with its settings under dotted names, each of which exists and is set once."""
+    settings = list(_dotted(arm.settings))
+    names = [key for key, _ in settings]
+    for key in [*names, *arm.factors]:
+        _check_name(key)
+    repeated = [key for key in names if names.count(key) > 1 or key in arm.factors]
+    if repeated:
+        raise ConfigurationError(f"{source}: {repeated[0]} is set twice")
+    empty = [key for key, values in arm.factors.items() if not values]
+    if empty:
+        raise ConfigurationError(f"{source}: factor {empty[0]} needs at least one value")
+    return arm.model_copy(update={"settings": dict(settings)})
+
+
+def _merged(common: Arm, arm: Arm) -> Arm:
+    """The arm over the common settings and factors; what it names, and options of a part it names anew, it replaces."""
+    named = {**arm.settings, **arm.factors}
+
+    def kept(table: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in table.items() if key not in named and key.partition(".")[0] not in named}
+
+    return Arm(settings=kept(common.settings) | arm.settings, factors=kept(common.factors) | arm.factors)
+
+
+Assignments = Mapping[str, tuple[Any, ...]]
+
+
+def _overridden(arm: Arm, assignments: Assignments) -> Arm:
+    """The arm with the assignments made; several values make a factor."""
+    rest = _without(arm, assignments)
+    fixed = {key: values[0] for key, values in assignments.items() if len(values) == 1}
+    varied = {key: values for key, values in assignments.items() if len(values) > 1}
+    # A factor that is given new values keeps its place in the order of the product.
+    factors = {key: varied.get(key, values) for key, values in arm.factors.items() if key in {**varied, **rest.factors}}
+    return Arm(settings=rest.settings | fixed, factors=factors | varied)
+
+
+def _without(arm: Arm, assignments: Assignments) -> Arm:
+    """The arm without what is assigned; choosing parts anew drops the part options that none of the chosen has."""
+
+    def kept(key: str) -> bool:
+        head, dot, _ = key.partition(".")
+        if dot and head in FAMILIES and head in assignments:
+            return any(key in _options(head, resolve(head, value).name) for value in assignments[head])
+        return True
+
+    def rest(table: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in table.items() if key not in assignments and kept(key)}
+
+    return Arm(settings=rest(arm.settings), factors=rest(arm.factors))
+
+
+def _configuration(chosen: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
+    """Nested configuration of dotted settings, and which part options found a part that has them."""
+    config: dict[str, Any] = {}
+    applied: set[str] = set()
+    for key in sorted(chosen, key=lambda name: "." in name):
+        head, dot, leaf = key.partition(".")
+        if head in FAMILIES:
+            default = config.get(head, Cell.model_fields[head].get_default(call_default_factory=True))
+            part = resolve(head, chosen[key] if not dot else default)
+            if dot and leaf in part.options:
+                part = resolve(head, {"name": part.name, **part.options, leaf: chosen[key]})
+                applied.add(key)
+            config[head] = part
+        elif dot:
+            config.setdefault(head, {})[leaf] = chosen[key]
+        else:
+            config[head] = chosen[key]
+    return config, applied
+
+
+def _dotted(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key, value in settings.items():
+        if key in SECTIONS and isinstance(value, Mapping):
+            yield from ((f"{key}.{leaf}", item) for leaf, item in value.items())
+        else:
+            yield key, value
+
+
+def _check_name(key: str) -> None:
+    """Raises ConfigurationError unless ``key`` is the dotted name of a setting."""
+    head, dot, _ = key.partition(".")
+    if head in SECTIONS:
+        known = [f"{head}.{field}" for field in SECTIONS[head].model_fields]
+        if not dot:
+            raise ConfigurationError(f"{head} is a group of settings; set one of them, such as {known[0]}")
+    elif head in FAMILIES and dot:
+        known = sorted({option for name in FAMILIES[head] for option in _options(head, name)})
+    else:
+        known = [field.alias or name for name, field in Cell.model_fields.items()]
+        key = key if head in known else head
+    if key not in known:
+        raise ConfigurationError(str(UnknownName("setting", key, known)))
+
+
+def _options(kind: str, name: str) -> set[str]:
+    """Dotted names of the options of one part."""
+    return {f"{kind}.{option}" for option in FAMILIES[kind].options(name)}

@@ -1,0 +1,1 @@
+"""Run: from the cells of a study to stored results: data, training, jobs, their execution and their progress."""

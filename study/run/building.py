@@ -1,0 +1,104 @@
+"""Building: from a cell's configuration to its model, guide and objective, and what can be known wrong before that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from models.context import Context
+from models.networks import Network
+from models.objectives import Objective
+from models.vae import VAE
+from study.design.cell import Cell
+from study.design.families import DATASETS
+from study.errors import ConfigurationError
+
+UNKNOWN_SHAPE = (1, 32, 32)
+"""Stands for the shape of images that are known only once they are read."""
+
+
+def new_vae(cell: Cell, image_shape: tuple[int, ...], examples: Tensor | None = None) -> VAE:
+    """A freshly initialised VAE for images ``(B, *image_shape)``.
+
+    cell: the configuration.
+    image_shape: event shape of x, channels first.
+    examples: training images ``(n, *image_shape)`` in [0, 1], for parts that start from data; see :class:`Context`.
+
+    Raises ConfigurationError where a part refuses its options.
+    """
+    return _parts(cell, Context(cell.latent_shape, image_shape, cell.network.create(), examples))
+
+
+def new_objective(cell: Cell) -> Objective:
+    """The objective of ``cell`` with its options."""
+    return cell.objective.create()
+
+
+def check(cell: Cell, image_shape: tuple[int, ...] | None = None) -> None:
+    """Raises ConfigurationError where a part refuses its options or another part.
+
+    cell: the configuration.
+    image_shape: event shape of x; the data set's own where none is given.
+    """
+    shape = image_shape or _nominal_shape(cell)
+    context = Context(cell.latent_shape, shape, _Weightless(cell.network.create()))
+    try:
+        with torch.random.fork_rng(devices=[]):
+            vae, objective = _parts(cell, context), new_objective(cell)
+    except (RuntimeError, TypeError, ValueError, OverflowError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ConfigurationError(f"{cell.prior.name} at D = {cell.latent_dim} cannot be built: {reason}") from error
+    if objective.needs_factorised and not vae.posterior.factorised:
+        raise ConfigurationError(
+            f"objective {cell.objective.name} needs a factorised posterior; got {cell.posterior.name}: "
+            "use posterior=diagonal_normal"
+        )
+
+
+def check_all(cells: Iterable[Cell]) -> None:
+    """:func:`check` of every cell; cells that are built alike are built once."""
+    built: set[tuple[object, ...]] = set()
+    for cell in cells:
+        parts = (
+            cell.dataset,
+            cell.image_size,
+            cell.network,
+            cell.posterior,
+            cell.prior,
+            cell.likelihood,
+            cell.objective,
+        )
+        if (alike := (cell.latent_shape, *parts)) not in built:
+            check(cell)
+            built.add(alike)
+
+
+def _parts(cell: Cell, context: Context) -> VAE:
+    posterior = cell.posterior.create(context)
+    prior = cell.prior.create(context.with_posterior(posterior))
+    return VAE(prior, posterior, cell.likelihood.create(context))
+
+
+def _nominal_shape(cell: Cell) -> tuple[int, int, int]:
+    channels, *sides = DATASETS[cell.dataset.name].image_shape or UNKNOWN_SHAPE
+    height, width = [cell.image_size or side for side in sides]
+    return channels, height, width
+
+
+@final
+class _Weightless(Network):
+    """The bodies of another network on the meta device: their shapes are checked and take no memory."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+
+    def encoder(self, context: Context, outputs: int) -> nn.Module:
+        with torch.device("meta"):
+            return self._network.encoder(context, outputs)
+
+    def decoder(self, context: Context, outputs: int) -> nn.Module:
+        with torch.device("meta"):
+            return self._network.decoder(context, outputs)

@@ -1,0 +1,31 @@
+"""Dataset: the author's recipe for reading a collection of images."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import ClassVar
+
+from study.images import ImageData
+
+
+class Dataset(ABC):
+    """A named collection of images.
+
+    To add one: one file in this folder with one final subclass, whose constructor takes typed keyword-only options if
+    any, whose docstring's first line describes the images and whose ``reference`` names their source. A library that is
+    slow to import is imported by ``read``, so that listing the data sets stays quick.
+    """
+
+    reference: ClassVar[str] = ""
+    image_shape: ClassVar[tuple[int, int, int] | None] = None
+    """Channels, height and width as stored, where they are known before the files are read."""
+
+    @property
+    def name(self) -> str:
+        """The file stem, as everywhere."""
+        return type(self).__module__.rpartition(".")[2]
+
+    @abstractmethod
+    def read(self, root: Path, *, image_size: int | None, download: bool) -> ImageData:
+        """The images found under ``root``, verified; ``DataError`` where they are absent or corrupt."""

@@ -1,0 +1,121 @@
+"""Experiment: one cell from images to its result: train the replicates, then measure each."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from analysis.tree import build_tree
+from models.objectives.elbo import kl_method
+from models.pure import pure_pyro
+from models.vae import VAE
+from study.design.cell import Cell
+from study.design.parts import Part
+from study.images import ImageData
+from study.measurement import measure
+from study.run.building import new_objective, new_vae
+from study.run.data.binarisation import binarised, realistic, redraw
+from study.run.data.loading import load
+from study.run.progress import Progress, Report
+from study.run.training import Fit, fit
+from study.store.result import CellResult
+
+NUM_EXAMPLES = 1_000
+"""Training images that parts may look at when they are built."""
+
+
+def run_cell(cell: Cell, workspace: Path, *, device: str, data_root: Path | None, report: Report) -> CellResult:
+    """Trains and measures ``cell`` on ``device``; an unfinished training in ``workspace`` goes on where it stopped.
+
+    Raises TrainingFailed, DataError or ConfigurationError; a KeyboardInterrupt out of ``report`` leaves a checkpoint.
+    """
+    data = load_images(cell, data_root)
+    fixed = binarised(data, cell.binarisation).to(device)
+    vaes = [new_replicate(cell, data, replicate).to(device) for replicate in range(cell.seeds)]
+    objective = new_objective(cell)
+    run = fit(
+        vaes,
+        objective,
+        _training_images(cell, data.to(device), fixed),
+        fixed.held_out_images,
+        cell.train,
+        beta=cell.beta,
+        workspace=workspace,
+        report=report,
+    )
+    grey = realistic(data, cell.binarisation).to(device)
+    measured = []
+    for replicate, vae in enumerate(vaes):
+        report(Progress("measuring", replicate, cell.seeds))
+        measured.append(measure(vae.eval(), fixed, grey, cell.evaluate, seed=_seed("measure", replicate)))
+    report(Progress("measuring", cell.seeds, cell.seeds))
+    tree = build_tree(
+        measured,
+        run.curves,
+        {
+            "latent_dim": cell.latent_dim,
+            "prior": cell.prior.name,
+            "dataset": cell.dataset.name,
+            "cell": cell.key,
+            "device": device,
+            "units": "nats",
+        },
+    )
+    weights = {
+        f"{replicate}/{name}": tensor.detach().cpu().numpy()
+        for replicate, vae in enumerate(vaes)
+        for name, tensor in vae.state_dict().items()
+    }
+    return CellResult(tree, weights, _details(run, data, vaes[0], fixed.held_out_images[:1]))
+
+
+def new_replicate(cell: Cell, data: ImageData, replicate: int) -> VAE:
+    """The replicate before training: its weights follow from the cell's key and its index alone."""
+    examples = data.images[:NUM_EXAMPLES]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(_seed(cell.key, replicate))
+        return new_vae(cell, data.image_shape, examples)
+
+
+def _training_images(cell: Cell, grey: ImageData, fixed: ImageData) -> Tensor | Callable[[int, int], Tensor]:
+    if cell.binarisation != "dynamic":
+        return fixed.images
+    # Bytes hold {0, 1} in a quarter of the memory; a step turns only its own batch into floats.
+    return lambda replicate, epoch: redraw(grey.images, replicate=replicate, epoch=epoch).to(torch.uint8)
+
+
+def load_images(cell: Cell, data_root: Path | None) -> ImageData:
+    """The cell's images as they are stored, on the CPU."""
+    return _load(cell.dataset, data_root, cell.image_size, cell.limit)
+
+
+@lru_cache(maxsize=1)
+def _load(dataset: Part, root: Path | None, image_size: int | None, limit: int | None) -> ImageData:
+    return load(dataset.name, root=root, image_size=image_size, limit=limit, **dataset.options)
+
+
+def _seed(*parts: object) -> int:
+    digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:4])  # torch's CPU generator reads no more
+
+
+def _details(run: Fit, data: ImageData, vae: VAE, image: Tensor) -> dict[str, Any]:
+    with torch.no_grad(), pure_pyro():
+        method = kl_method(vae.posterior(image), vae.prior())
+    return {
+        "engine": run.choice.engine,
+        "engine_reason": run.choice.reason,
+        "epochs": len(run.curves["loss"]),
+        "training_seconds": round(run.seconds, 3),
+        "images_per_second": run.images_per_second,
+        "kl_in_training": method,
+        "data_checksum": data.checksum,
+        "data_verification": data.verification,
+        "num_parameters": sum(p.numel() for p in vae.parameters()),
+    }

@@ -1,0 +1,117 @@
+"""Job: one cell's computation, from its lock to its place in the store; what a worker does.
+
+What crosses between processes is a configuration, reports of progress, and a short outcome.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from study.design.cell import Cell
+from study.errors import StudyError, TrainingFailed
+from study.run.progress import Progress, Report
+from study.store.store import Store
+
+REPORT_SECONDS = 0.1
+"""Least time between two reports that are passed on."""
+
+Runner = Callable[..., Any]
+"""``run_cell`` of study.run.experiment, or what stands in for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """All that a worker needs for one cell.
+
+    images: checksum of the data set's content.
+    wait: let another process that holds the cell finish first.
+    """
+
+    cell: Cell
+    store: Store
+    runner: Runner
+    device: str
+    data_root: Path | None
+    images: str
+    command: str
+    wait: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a cell ended; ``busy`` means that another process holds it."""
+
+    key: str
+    status: Literal["stored", "present", "failed", "busy", "stopped"]
+    message: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that a watcher of the study sees: a cell starts (None), reports, or ends."""
+
+    key: str
+    what: Progress | Outcome | None
+
+
+class Channel(Protocol):
+    """A worker's line to the parent."""
+
+    def send(self, event: Event) -> None:
+        """Passes an event on."""
+
+    def stopping(self) -> bool:
+        """Whether the study has been asked to stop."""
+
+
+def compute(job: Job, channel: Channel) -> Outcome:
+    """Runs one cell under its lock and stores it; an error of the cell itself is recorded and is not raised."""
+    key, store = job.cell.key, job.store
+    if channel.stopping():
+        return Outcome(key, "stopped")
+    with store.lock(key, wait=job.wait) as held:
+        if not held:
+            return Outcome(key, "busy")
+        if store.condition(key) == "done":
+            return Outcome(key, "present")
+        channel.send(Event(key, None))
+        workspace = store.begin(job.cell, images=job.images)
+        start = time.perf_counter()
+        try:
+            result = job.runner(
+                job.cell, workspace, device=job.device, data_root=job.data_root, report=_report(key, channel)
+            )
+            seconds = time.perf_counter() - start
+            store.publish(job.cell, result, images=job.images, device=job.device, seconds=seconds, command=job.command)
+        except KeyboardInterrupt:
+            return Outcome(key, "stopped")
+        except Exception as error:
+            if isinstance(error, StudyError) and not isinstance(error, TrainingFailed):
+                raise
+            store.fail(job.cell, error, command=job.command)
+            return Outcome(key, "failed", store.failure(key)["message"], time.perf_counter() - start)
+        return Outcome(key, "stored", _engine(result.details), seconds)
+
+
+def _engine(details: Mapping[str, Any]) -> str:
+    """Which engine trained the cell, and why."""
+    return f"{details['engine']}: {details['engine_reason']}" if "engine_reason" in details else ""
+
+
+def _report(key: str, channel: Channel) -> Report:
+    latest = -REPORT_SECONDS
+
+    def report(progress: Progress) -> None:
+        nonlocal latest
+        if channel.stopping():
+            raise KeyboardInterrupt
+        if time.monotonic() - latest >= REPORT_SECONDS or progress.done == progress.total:
+            latest = time.monotonic()
+            channel.send(Event(key, progress))
+
+    return report

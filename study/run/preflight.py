@@ -1,0 +1,44 @@
+"""Preflight: what must hold before any cell of a study runs; each fault costs seconds here and hours later."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from study.design.cell import Cell
+from study.errors import DataError
+from study.run.building import check
+from study.run.data.loading import load
+from study.store.store import Corrupt, Store
+
+
+def check_images(cells: Sequence[Cell], store: Store, data_root: Path | None) -> dict[str, str]:
+    """Checksum of the images of each cell, by key.
+
+    Images that are absent are fetched. Raises DataError where they cannot be had, or are not those from which a stored
+    cell was computed, and ConfigurationError where a cell's parts do not suit their shape.
+    """
+    checksums: dict[str, str] = {}
+    loaded = {}
+    for cell in cells:
+        choice = (cell.dataset, cell.image_size, cell.limit)
+        if choice not in loaded:
+            data = load(
+                cell.dataset.name,
+                root=data_root,
+                image_size=cell.image_size,
+                limit=cell.limit,
+                download=True,
+                **cell.dataset.options,
+            )
+            loaded[choice] = data.checksum, data.image_shape
+        checksums[cell.key], image_shape = loaded[choice]
+        check(cell, image_shape)
+        with suppress(Corrupt):
+            if store.verify(cell.key).images != checksums[cell.key]:
+                raise DataError(
+                    f"{store.folder(cell.key)} was computed from other images than the {cell.dataset.name} found now; "
+                    "choose another --results, or the --data-root it was made with"
+                )
+    return checksums

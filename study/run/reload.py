@@ -1,0 +1,31 @@
+"""Reload: the trained replicates of a stored cell as models again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from safetensors.torch import load_file
+
+from models.vae import VAE
+from study.design.cell import Cell
+from study.run.experiment import load_images, new_replicate
+from study.store import Store
+from study.store.store import WEIGHTS
+
+
+def trained_vae(store: Store, key: str, replicate: int, data_root: Path | None = None) -> VAE:
+    """One trained replicate on the CPU, in evaluation mode.
+
+    store: the study's results.
+    key: of a stored cell.
+    replicate: index of the training seed.
+    data_root: where data sets are kept; the cell's own must be at hand, as parts may start from its images.
+
+    Raises Corrupt where the cell is not whole, and DataError where its images are absent.
+    """
+    cell = Cell.from_config(store.verify(key).config)
+    vae = new_replicate(cell, load_images(cell, data_root), replicate)
+    prefix = f"{replicate}/"
+    stored = load_file(store.folder(key) / WEIGHTS)
+    vae.load_state_dict({n.removeprefix(prefix): t for n, t in stored.items() if n.startswith(prefix)})
+    return vae.eval()

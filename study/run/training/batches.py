@@ -1,0 +1,97 @@
+"""Batches: the fixed tensors that the updates read, refilled before each update.
+
+Replicate r of every cell sees the same order of images, the same binarisation and the same noise (common random
+numbers): all three are seeded by r (and the epoch), never by the cell. Engines keep the tensors' addresses, so they
+are written in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from study.run.training.step import Batch
+
+ImagesOf = Callable[[int, int], Tensor]
+"""(replicate, epoch) → that replicate's images ``(N, *image_shape)`` of that epoch."""
+
+_ORDER, _NOISE = 1, 2
+
+
+class Batches:
+    """Draws the batches of some replicates.
+
+    images: a tensor ``(N, *image_shape)`` that all replicates share for good, or a function that gives each
+        replicate's images of an epoch.
+    replicates: indices of the replicates, ``(S,)``.
+    batch_size: B, at most N; the last, incomplete batch of an epoch is left out.
+    noise_shapes: per-replicate shapes that one update asks for.
+    """
+
+    def __init__(
+        self,
+        images: Tensor | ImagesOf,
+        replicates: Sequence[int],
+        batch_size: int,
+        noise_shapes: Sequence[torch.Size],
+    ) -> None:
+        self._images = images if callable(images) else None
+        self._replicates = list(replicates)
+        if callable(images):
+            example = images(self._replicates[0], 0)
+            source = torch.empty(len(self._replicates), *example.shape, dtype=example.dtype, device=example.device)
+        else:
+            source = images[None]
+        device, count = source.device, len(self._replicates)
+        self._num_images = source.shape[1]
+        batch_size = min(batch_size, self._num_images)
+        self.updates_per_epoch = self._num_images // batch_size
+        self._order = torch.empty(0)
+        self._generators = [torch.Generator(device).manual_seed(_seed(_NOISE, r)) for r in self._replicates]
+        self.batch = Batch(
+            source,
+            torch.zeros(count, batch_size, dtype=torch.int64, device=device),
+            [torch.zeros(count, *shape, device=device) for shape in noise_shapes],
+            *(torch.ones((), device=device) for _ in ("latent_scale", "learning_rate", "generative")),
+        )
+
+    def start_epoch(self, epoch: int) -> None:
+        """Shuffles, and redraws binary images where they change by epoch."""
+        batch_size = self.batch.indices.shape[1]
+        used = self.updates_per_epoch * batch_size
+        orders = [
+            torch.randperm(self._num_images, generator=torch.Generator().manual_seed(_seed(_ORDER, r, epoch)))[:used]
+            for r in self._replicates
+        ]
+        stacked = torch.stack(orders).reshape(len(orders), self.updates_per_epoch, batch_size)
+        self._order = stacked.transpose(0, 1).contiguous().to(self.batch.indices.device)
+        if self._images is not None:
+            for index, replicate in enumerate(self._replicates):
+                self.batch.source[index].copy_(self._images(replicate, epoch))
+
+    def fill(self, position: int, latent_scale: float, learning_rate: float, generative: float = 1.0) -> None:
+        """Writes the inputs of the epoch's update number ``position``."""
+        self.batch.indices.copy_(self._order[position])
+        for tensor in self.batch.noise:
+            for row, generator in zip(tensor, self._generators, strict=True):
+                torch.randn(row.shape, generator=generator, device=row.device, out=row)
+        self.batch.latent_scale.fill_(latent_scale)
+        self.batch.learning_rate.fill_(learning_rate)
+        self.batch.generative.fill_(generative)
+
+    def generator_states(self) -> dict[str, Tensor]:
+        """States of the noise generators, by replicate."""
+        return {f"generator/{r}": g.get_state() for r, g in zip(self._replicates, self._generators, strict=True)}
+
+    def restore(self, states: dict[str, Tensor]) -> None:
+        """Takes up the noise where :meth:`generator_states` left it."""
+        for replicate, generator in zip(self._replicates, self._generators, strict=True):
+            generator.set_state(states[f"generator/{replicate}"])
+
+
+def _seed(*purpose: int) -> int:
+    """A hash of the purpose in 32 bits: torch's CPU generator reads no more of its seed."""
+    return int(np.random.SeedSequence(purpose).generate_state(1)[0])

@@ -1,0 +1,71 @@
+"""EagerEngine: the SVI loop that a reader would write, one replicate after another; reference and fallback."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from models import noise
+from models.objectives import Objective
+from models.pure import pure_pyro
+from models.vae import VAE
+from study.run.training.state import State
+from study.run.training.step import BETA_1, BETA_2, EPSILON, INFERENCE, Batch
+
+
+class EagerEngine:
+    """Pyro's pair, the objective, ``backward`` and ``torch.optim.Adam``, on the tensors of a :class:`State`.
+
+    The modules' parameters and the optimisers' moments become views of the state's rows, so that the state is up to
+    date after every update.
+    """
+
+    name = "eager"
+
+    def __init__(
+        self, vaes: Sequence[VAE], objective: Objective, state: State, batch: Batch, *, bf16: bool = False
+    ) -> None:
+        self._vaes = list(vaes)
+        self._objective = objective
+        self._state = state
+        self._batch = batch
+        self._device_type = state.count.device.type
+        self._bf16 = bf16
+        self._optimisers = []
+        for index, vae in enumerate(self._vaes):
+            optimiser = torch.optim.Adam(vae.parameters(), betas=(BETA_1, BETA_2), eps=EPSILON, fused=True)
+            for name, parameter in vae.named_parameters():
+                parameter.data = state.parameters[name][index]
+                optimiser.state[parameter] = {
+                    "step": state.count.float(),
+                    "exp_avg": state.exp_avg[name][index],
+                    "exp_avg_sq": state.exp_avg_sq[name][index],
+                }
+            for name, buffer in vae.named_buffers():
+                buffer.data = state.buffers[name][index]
+            self._optimisers.append(optimiser)
+
+    def step(self) -> Tensor:
+        """One update of every replicate from the batch; the metrics ``(3, S)`` of the state before it."""
+        metrics = [self._update(index) for index in range(len(self._vaes))]
+        self._state.count.add_(1)
+        return torch.stack(metrics, dim=1)
+
+    def _update(self, index: int) -> Tensor:
+        vae, optimiser, batch = self._vaes[index], self._optimisers[index], self._batch
+        autocast = torch.autocast(self._device_type, torch.bfloat16, enabled=self._bf16)
+        with noise.replay([draws[index] for draws in batch.noise]), pure_pyro(), autocast:
+            terms = self._objective(vae.model, vae.guide, batch.images(index), batch.latent_scale)
+        optimiser.zero_grad()
+        terms.loss.backward()
+        if not batch.generative:
+            for name, parameter in vae.named_parameters():
+                if not name.startswith(INFERENCE):
+                    parameter.grad = None
+                    optimiser.state[parameter]["step"].add_(1)
+        for group in optimiser.param_groups:
+            group["lr"] = batch.learning_rate
+        optimiser.step()
+        return torch.stack([terms.loss.detach(), terms.rate.mean(), terms.distortion.mean()])

@@ -1,0 +1,282 @@
+"""Loop: the training run of a cell's replicates, from initial or checkpointed state to trained modules."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.objectives import Objective
+from models.vae import VAE
+from study.design.cell import Train
+from study.errors import TrainingFailed
+from study.run.progress import Progress, Report
+from study.run.training.batches import Batches, ImagesOf
+from study.run.training.checkpoint import Checkpoint
+from study.run.training.choice import Choice, build, choose
+from study.run.training.evaluation import HeldOut
+from study.run.training.precision import matmul_precision
+from study.run.training.schedule import generative, latent_scale, learning_rate
+from study.run.training.state import State
+from study.run.training.step import noise_shapes
+
+log = logging.getLogger(__name__)
+
+REPORT_SECONDS = 0.25
+CURVES = ("loss", "rate", "distortion")
+
+
+@dataclass(slots=True)
+class Fit:
+    """What a run leaves beside the trained modules.
+
+    curves: per epoch and replicate, ``(E, S)`` lists: loss, rate, distortion (means over the epoch, nats per image)
+        and held_out_loss (−ELBO of held-out images at scale 1; NaN where it was not evaluated).
+    choice: engine and reason. seconds, images: over all sessions of the run, engine build excluded.
+    """
+
+    choice: Choice
+    curves: dict[str, list[list[float]]] = field(default_factory=lambda: {n: [] for n in (*CURVES, "held_out_loss")})
+    seconds: float = 0.0
+    images: int = 0
+
+    @property
+    def images_per_second(self) -> float | None:
+        """Training throughput over all replicates; None before the second update."""
+        return self.images / self.seconds if self.seconds else None
+
+
+def fit(
+    vaes: Sequence[VAE],
+    objective: Objective,
+    images: Tensor | ImagesOf,
+    held_out: Tensor,
+    train: Train,
+    *,
+    beta: float = 1.0,
+    workspace: Path | None = None,
+    report: Report = lambda progress: None,
+) -> Fit:
+    """Trains ``vaes`` (replicates 0 … S − 1 of one cell) in place.
+
+    images: ``(N, *image_shape)``, or a function of replicate and epoch. held_out: ``(M, *image_shape)``.
+    workspace: folder for checkpoints; a run that finds one there goes on from it, bit for bit on the same machine.
+    Raises TrainingFailed where a replicate's loss is not finite, and lets a KeyboardInterrupt of ``report`` through
+    after writing a checkpoint.
+    """
+    with matmul_precision(next(vaes[0].parameters()).device), torch.random.fork_rng(devices=[]):
+        return _Run(vaes, objective, images, held_out, train, beta, workspace, report).run()
+
+
+class _Run:
+    """One session of a training run."""
+
+    def __init__(
+        self,
+        vaes: Sequence[VAE],
+        objective: Objective,
+        images: Tensor | ImagesOf,
+        held_out: Tensor,
+        train: Train,
+        beta: float,
+        workspace: Path | None,
+        report: Report,
+    ) -> None:
+        self.vaes, self.train, self.beta, self.workspace, self.report = list(vaes), train, beta, workspace, report
+        saved = Checkpoint.load(workspace) if workspace else None
+        example = images(0, 0) if callable(images) else images
+        shapes = noise_shapes(vaes[0], objective, _floats(example[: min(train.batch_size, len(example))]))
+        everyone = list(range(len(vaes)))
+        together, alone = [everyone], [[r] for r in everyone]
+        one_by_one = train.replicates == "one_by_one" or (train.replicates == "auto" and _prefers_alone(vaes[0]))
+        self._group(saved.header["groups"] if saved else alone if one_by_one else together, images, shapes)
+        self.per_epoch = self.batches[0].updates_per_epoch
+        self.updates = train.epochs * self.per_epoch
+        self.epoch, self.position, self.done = 0, 0, 0
+        bf16 = train.precision == "bf16"
+        if saved is None:
+            choice = self._choose(objective, bf16)
+            if not choice.traced and self.groups == together != alone:
+                # Some parts can be traced and not mapped: their replicates run one after another.
+                self._group(alone, images, shapes)
+                choice = self._choose(objective, bf16)
+            self._group(self.groups, images, shapes)  # the choice has drawn noise: start afresh
+        else:
+            choice = Choice(*saved.header["choice"])
+        log.info("engine: %s (%s)", choice.engine, choice.reason)
+        self.fit = Fit(choice)
+        self.pending: list[Tensor] = []
+        self.held_out = HeldOut(self.vaes, held_out, patience=train.patience)
+        if saved is not None:
+            self._restore(saved)
+        self._start_epoch()
+        self.engines = [
+            build(choice.engine, [vaes[r] for r in group], objective, state, batches.batch, bf16=bf16)
+            for group, state, batches in zip(self.groups, self.states, self.batches, strict=True)
+        ]
+        self.last_save = self.last_report = time.monotonic()
+
+    def _group(self, groups: list[list[int]], images: Tensor | ImagesOf, shapes: list[torch.Size]) -> None:
+        """Replicates of one group share a program; inputs and state of each group as before the first update."""
+        self.groups = groups
+        self.batches = [Batches(images, group, self.train.batch_size, shapes) for group in groups]
+        self.states = [State.initial([self.vaes[r] for r in group]) for group in groups]
+
+    def _choose(self, objective: Objective, bf16: bool) -> Choice:
+        self._start_epoch()
+        self.batches[0].fill(0, self.beta, self.train.learning_rate)
+        return choose(
+            [self.vaes[r] for r in self.groups[0]],
+            objective,
+            self.states[0],
+            self.batches[0].batch,
+            asked=self.train.engine,
+            updates=self.updates * len(self.groups),
+            bf16=bf16,
+        )
+
+    def run(self) -> Fit:
+        """Updates until the last epoch, or until held-out loss has stalled."""
+        while self.epoch < self.train.epochs and not self.held_out.stalled:
+            self._epoch()
+        self._write_back()
+        self.held_out.restore_best(self.vaes)
+        return self.fit
+
+    def _epoch(self) -> None:
+        while self.position < self.per_epoch:
+            building = self.done == 0
+            start = time.perf_counter()
+            self._update()
+            if not building:
+                self.fit.seconds += time.perf_counter() - start
+                self.fit.images += len(self.vaes) * self.batches[0].batch.indices.shape[1]
+            self._look_up()
+        self._finish_epoch()
+
+    def _update(self) -> None:
+        update = self.epoch * self.per_epoch + self.position
+        scale = latent_scale(
+            update,
+            beta=self.beta,
+            warmup_updates=round(self.train.kl_warmup * self.per_epoch),
+            cycle_updates=math.ceil(self.updates / self.train.kl_cycles),
+        )
+        rate = learning_rate(
+            update, start=self.train.learning_rate, num_updates=self.updates, schedule=self.train.schedule
+        )
+        moving = generative(
+            update,
+            encoder_updates=self.train.encoder_updates,
+            aggressive_updates=round(self.train.aggressive_epochs * self.per_epoch),
+        )
+        metrics = []
+        for batches, engine in zip(self.batches, self.engines, strict=True):
+            batches.fill(self.position, scale, rate, moving)
+            metrics.append(engine.step())
+        self.pending.append(torch.cat(metrics, dim=1) if len(metrics) > 1 else metrics[0])
+        self.position += 1
+        self.done += 1
+
+    def _look_up(self) -> None:
+        """Reports and saves from time to time; the device is not waited for in between."""
+        now = time.monotonic()
+        if now - self.last_report < REPORT_SECONDS:
+            return
+        self.last_report = now
+        metrics = self._checked()
+        loss, rate, distortion = metrics[-20:].mean(0).mean(-1).tolist()
+        done = self.epoch * self.per_epoch + self.position
+        try:
+            self.report(Progress("training", done, self.updates, loss, rate, distortion, self.fit.images_per_second))
+        except KeyboardInterrupt:
+            self._save()
+            raise
+        if now - self.last_save > self.train.checkpoint_every:
+            self._save()
+
+    def _checked(self) -> Tensor:
+        """Metrics ``(updates, 3, S)`` of this epoch; raises where one is not finite."""
+        metrics = torch.stack(self.pending)
+        bad = (~torch.isfinite(metrics)).nonzero()
+        if len(bad):
+            update, _, replicate = bad[0].tolist()
+            terms = [
+                name for name, value in zip(CURVES, metrics[update, :, replicate], strict=True) if not value.isfinite()
+            ]
+            first = self.epoch * self.per_epoch + self.position - len(self.pending) + update
+            raise TrainingFailed(first, " and ".join(terms[1:] or terms))
+        return metrics
+
+    def _finish_epoch(self) -> None:
+        if self.pending:
+            for name, values in zip(CURVES, self._checked().double().mean(0).tolist(), strict=True):
+                self.fit.curves[name].append(values)
+        every = 1 if self.train.patience else max(1, self.train.epochs // 20)
+        last = self.epoch + 1 == self.train.epochs
+        values = [float("nan")] * len(self.vaes)
+        if last or (self.epoch + 1) % every == 0:
+            self._write_back()
+            values = self.held_out.evaluate()
+        self.fit.curves["held_out_loss"].append(values)
+        self.epoch, self.position, self.pending = self.epoch + 1, 0, []
+        if not last:
+            self._start_epoch()
+
+    def _start_epoch(self) -> None:
+        for batches in self.batches:
+            batches.start_epoch(self.epoch)
+
+    def _write_back(self) -> None:
+        for group, state in zip(self.groups, self.states, strict=True):
+            state.write_to([self.vaes[r] for r in group])
+
+    def _save(self) -> None:
+        if self.workspace is None:
+            return
+        tensors: dict[str, Tensor] = {"metrics": torch.stack(self.pending) if self.pending else torch.empty(0)}
+        for index, (state, batches) in enumerate(zip(self.states, self.batches, strict=True)):
+            tensors |= {f"group{index}/{name}": tensor for name, tensor in state.flat().items()}
+            tensors |= batches.generator_states()
+        tensors |= self.held_out.tensors()
+        header: dict[str, Any] = {
+            "epoch": self.epoch,
+            "position": self.position,
+            "groups": self.groups,
+            "choice": list(self.fit.choice),
+            "curves": self.fit.curves,
+            "seconds": self.fit.seconds,
+            "images": self.fit.images,
+            "held_out": self.held_out.header(),
+        }
+        Checkpoint(tensors, header).save(self.workspace)
+        self.last_save = time.monotonic()
+
+    def _restore(self, saved: Checkpoint) -> None:
+        header = saved.header
+        for index, (state, batches) in enumerate(zip(self.states, self.batches, strict=True)):
+            prefix = f"group{index}/"
+            state.copy_from({n.removeprefix(prefix): t for n, t in saved.tensors.items() if n.startswith(prefix)})
+            batches.restore(saved.tensors)
+        self.epoch, self.position = header["epoch"], header["position"]
+        self.fit.curves, self.fit.seconds, self.fit.images = header["curves"], header["seconds"], header["images"]
+        self.held_out.restore(saved.tensors, header["held_out"])
+        metrics = saved.tensors["metrics"].to(self.states[0].count.device)
+        self.pending = list(metrics.unbind(0)) if metrics.numel() else []
+
+
+def _floats(images: Tensor) -> Tensor:
+    return images if images.is_floating_point() else images.float()
+
+
+def _prefers_alone(vae: VAE) -> bool:
+    """On a CPU, networks whose products fill the cores gain nothing from being mapped (batched products are slower)."""
+    parameters = list(vae.parameters())
+    return parameters[0].device.type == "cpu" and sum(p.numel() for p in parameters) > 200_000

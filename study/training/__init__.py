@@ -1,5 +1,0 @@
-"""Training: stochastic variational inference of a cell's replicates."""
-
-from study.training.loop import Fit, fit
-
-__all__ = ["Fit", "fit"]

@@ -1,0 +1,102 @@
+"""A study of made-up numbers, with every group that the page can show: no training, so that the page can be tested."""
+
+import json
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from study.design.cell import Cell, key_of
+from study.store.store import MANIFEST, Store
+
+EVIL = "<script>alert('x')</script>"
+SOURCES = ["held_out", "reconstruction", "local", "aggregate_train", "prior", "gaussian_mixture"]
+CHAINS, DRAWS = 3, 40
+
+
+def table(rows, dim, quantities, values, flags=""):
+    """A group of estimates, ``values`` by row and quantity."""
+    rng = np.random.default_rng(len(quantities))
+    centre = np.array([[values(row, quantity) for quantity in quantities] for row in rows], float)
+    spread = 0.05 * np.abs(centre) * rng.normal(size=(CHAINS, *centre.shape))
+    dims = ("chain", dim, "quantity")
+    full = {"value": centre + spread, "standard_error": np.abs(spread), "n": 100, "num_draws": 64}
+    texts = {"bound": "unbiased", "flags": flags}
+    shape = (CHAINS, len(rows), len(quantities))
+    fields = {name: (dims, np.broadcast_to(value, shape).copy()) for name, value in (full | texts).items()}
+    return xr.Dataset(fields, coords={"chain": range(CHAINS), dim: rows, "quantity": quantities})
+
+
+def tree(cell, flags=""):
+    """Every group of one cell; distances grow with D for the prior and not for the aggregate."""
+    rng = np.random.default_rng(cell.latent_dim)
+    known = {"rate": 9.0, "information": 7.0, "kl": 2.0, "log_n": 7.3, "distortion": 40.0 - np.log(cell.latent_dim)}
+    best = {"prior": 100.0 + cell.latent_dim, "gaussian_mixture": 60.0, "held_out": 5.0}
+    draws = {name: (("chain", "draw", "split"), rng.normal(size=(CHAINS, DRAWS, 2))) for name in ("log_q", "log_p")}
+    split = {"split": ["train", "held_out"]}
+    side = 8
+    pixels = rng.integers(0, 256, (CHAINS, len(SOURCES), 20, 1, side, side), dtype=np.uint8)
+    groups = {
+        "aggregate": table(["train", "held_out"], "split", list(known), lambda _, name: known[name], flags),
+        "realism": table(SOURCES, "source", ["squared_frechet"], lambda row, _: best.get(row, 50.0)),
+        "densities": table(["gaussian_mixture"], "density", ["certified_gap"], lambda *_: 1.0),
+        "sample_stats": xr.Dataset(draws, coords=split),
+        "prior_draws": xr.Dataset(draws, coords=split),
+        "shells": xr.Dataset({f"{n}_norm": (("chain", "draw"), rng.chisquare(9, (CHAINS, DRAWS)))
+                              for n in ("aggregate", "prior")}),
+        "training": xr.Dataset({"held_out_loss": (("epoch", "chain"), 40 + rng.random((5, CHAINS)))}),
+        "log_likelihood": xr.Dataset({"log_px_10": (("chain", "image"), -40 + rng.normal(size=(CHAINS, 120)))}),
+        "samples": xr.Dataset(
+            {"pixels": (("chain", "source", "image", "channel", "height", "width"), pixels)}, coords={"source": SOURCES}
+        ),
+    }  # fmt: skip
+    return xr.DataTree.from_dict(groups)
+
+
+def publish(store, cell, content):
+    store.cells.mkdir(parents=True, exist_ok=True)
+    result = SimpleNamespace(tree=content, weights={"w": torch.ones(2)}, details={"engine": "none"})
+    store.publish(cell, result, images="0" * 8, device="cpu", seconds=2.5, command="latent-study run made-up")
+
+
+def made_up(folder, dims=(2, 32), priors=("standard_normal", "vamp"), flags=""):
+    """A study folder with a cell for each."""
+    store = Store(folder)
+    for prior in priors:
+        for dim in dims:
+            cell = Cell.from_config({"latent_dim": dim, "prior": {"name": prior}, "seeds": CHAINS})
+            publish(store, cell, tree(cell, flags))
+    return store
+
+
+@pytest.fixture(scope="session")
+def content():
+    """The function that makes up a cell's result."""
+    return tree
+
+
+@pytest.fixture(scope="session")
+def make():
+    """The function that makes such a study."""
+    return made_up
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    return made_up(tmp_path_factory.mktemp("results") / "made-up").root
+
+
+@pytest.fixture(scope="session")
+def hostile(tmp_path_factory):
+    """A study whose configuration, flags and command hold markup, and whose files still verify."""
+    store = made_up(tmp_path_factory.mktemp("results") / "hostile", dims=(2,), priors=("vamp",), flags=EVIL)
+    (key,) = store.manifests()
+    record = json.loads((store.folder(key) / MANIFEST).read_text("utf-8"))
+    record["config"]["prior"] = {"name": f"{EVIL}", "option": '"><img src=x onerror=alert(1)>'}
+    record |= {"key": key_of(record["config"]), "command": EVIL, "device": EVIL}
+    shutil.move(store.folder(key), store.folder(record["key"]))
+    (store.folder(record["key"]) / MANIFEST).write_text(json.dumps(record), "utf-8")
+    return store.root

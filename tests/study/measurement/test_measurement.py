@@ -1,0 +1,202 @@
+"""Measurement of a replicate, against exact answers where the replicate has some."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from analysis.aggregate import AggregatePosterior
+from models.vae import VAE
+from study.design.cell import Cell, Evaluate
+from study.images import ImageData
+from study.measurement import encode
+from study.measurement import measure as measure_data
+from study.measurement import replicate as replicate_module
+from study.run.building import new_objective, new_vae
+
+EVALUATE = Evaluate(draws=600, components=(1, 2), covariances=("diagonal",), densities=(), importance=(), samples=0)
+IMAGES = (torch.rand(10, 1, 8, 8, generator=torch.Generator().manual_seed(0)) > 0.5).float()
+
+
+def measure(vae: VAE, train: torch.Tensor, held_out: torch.Tensor, evaluate: Evaluate, *, seed: int):
+    """Measures images without classes."""
+    labels = torch.zeros(len(train), dtype=torch.int64), torch.zeros(len(held_out), dtype=torch.int64)
+    data = ImageData("test", train, labels[0], held_out, labels[1], ("one",), "", "")
+    return measure_data(vae, data, data, evaluate, seed=seed)
+
+
+@pytest.fixture
+def vae() -> VAE:
+    torch.manual_seed(0)
+    return new_vae(Cell.from_config({"latent_dim": 3, "network": {"name": "mlp", "hidden": [16]}}), (1, 8, 8))
+
+
+def collapse(vae: VAE) -> None:
+    """Makes q(z|x) = N(0, I) for every image."""
+    with torch.no_grad():
+        for parameter in vae.posterior.parameters():
+            parameter.zero_()
+    vae.posterior.min_scale = 0.0
+
+
+def test_collapsed_posterior_has_neither_information_nor_mismatch(vae):
+    collapse(vae)
+    result = measure(vae, IMAGES.repeat(8, 1, 1, 1), IMAGES, EVALUATE, seed=0)
+    for split in ("train", "held_out"):
+        for name in ("rate", "information", "information_upper", "kl", "kl_lower", "kl_reverse", "total_variation"):
+            assert abs(result.estimates[split][name].value) < 1e-6, name
+        assert result.estimates[split]["active_units"].value == 0
+    assert abs(result.estimates["held_out"]["kl_certified_aggregate"].value) < 1e-6
+
+
+def test_separated_posteriors_have_log_n_of_information(vae):
+    """Ten images that the encoder holds far apart: I = log 10, saturated, and KL = R − log 10 draw by draw."""
+    collapse(vae)
+    with torch.no_grad():
+        head = [module for module in vae.posterior.encoder if isinstance(module, nn.Linear)]
+        head[0].weight.copy_(torch.randn(head[0].weight.shape, generator=torch.Generator().manual_seed(1)))
+        head[1].weight[:3].copy_(100 * torch.randn(3, 16, generator=torch.Generator().manual_seed(2)))
+    result = measure(vae, IMAGES, IMAGES, EVALUATE, seed=0)
+    information = result.estimates["train"]["information"]
+    assert information.value == pytest.approx(math.log(10), abs=1e-6)
+    assert "saturated" in information.flags
+    assert "saturated" in result.estimates["train"]["kl_upper"].flags
+    draws = result.integrands["train"]
+    assert torch.allclose(draws["rate"], draws["information"] + draws["kl"], rtol=1e-12)
+
+
+def test_rate_and_distortion_are_those_of_the_objective(vae):
+    result = measure(vae, IMAGES, IMAGES, EVALUATE.model_copy(update={"draws": 20_000}), seed=0)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        terms = new_objective(Cell())(vae.model, vae.guide, IMAGES.repeat(2_000, 1, 1, 1))
+    for name, values in (("rate", terms.rate), ("distortion", terms.distortion)):
+        spread = float(result.integrands["train"][name].std()) / math.sqrt(20_000)
+        # Detects a bias of six Monte Carlo errors, about 0.02 nats.
+        assert abs(float(result.integrands["train"][name].mean()) - float(values.mean())) < 6 * 1.5 * spread, name
+    elbo = result.estimates["train"]["elbo"]
+    assert elbo.value == pytest.approx(-float(terms.loss), abs=0.1)
+    assert elbo.bound == "lower"
+
+
+def test_draws_are_spread_evenly_over_images_and_repeat_with_the_seed(vae):
+    first = measure(vae, IMAGES, IMAGES, EVALUATE, seed=3)
+    again = measure(vae, IMAGES, IMAGES, EVALUATE, seed=3)
+    other = measure(vae, IMAGES, IMAGES, EVALUATE, seed=4)
+    assert torch.bincount(first.images["train"]).tolist() == [60] * 10
+    assert torch.equal(first.integrands["train"]["kl"], again.integrands["train"]["kl"])
+    assert not torch.equal(first.integrands["train"]["kl"], other.integrands["train"]["kl"])
+
+
+def test_random_state_of_the_caller_is_left_alone(vae):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    measure(vae, IMAGES, IMAGES, EVALUATE, seed=0)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_certified_mismatch_is_below_the_marginal_kl(vae):
+    """E[log r − log p] with r the training aggregate is a lower bound of the divergence that q_N bounds from above."""
+    train, held_out = IMAGES.repeat(8, 1, 1, 1), IMAGES
+    estimates = measure(vae, train, held_out, EVALUATE, seed=0).estimates
+    lower, upper = estimates["held_out"]["kl_certified_aggregate"], estimates["held_out"]["kl"]
+    assert lower.value <= upper.value + 3 * (lower.standard_error + upper.standard_error)
+
+
+def test_codes_are_encoded_in_order_and_any_latent_shape():
+    torch.manual_seed(0)
+    spatial = new_vae(Cell.from_config({"latent_dim": "2x4x4", "network": {"name": "mlp", "hidden": [16]}}), (1, 8, 8))
+    loc, scale = encode(spatial, IMAGES)
+    assert loc.shape == scale.shape == (10, 2, 4, 4)
+    assert torch.allclose(loc[3:4], spatial.posterior(IMAGES[3:4]).base_dist.loc, atol=1e-6)
+    result = measure(spatial, IMAGES, IMAGES, EVALUATE, seed=0)
+    assert AggregatePosterior(loc, scale).latent_dim == 32
+    assert result.estimates["train"]["rate"].value > 0
+
+
+@pytest.mark.parametrize(
+    ("posterior", "prior"),
+    [
+        ("full_normal", "standard_normal"),
+        ("low_rank_normal", "vamp"),
+        ("normal_mixture", "gaussian_mixture"),
+        ("spline_flow", "standard_normal"),
+        ("von_mises_fisher", "hypersphere"),
+    ],
+)
+def test_every_kind_of_posterior_is_analysed_exactly(posterior, prior):
+    """I ≤ log N, R = I + KL draw by draw, and what needs diagonal bubbles is refused with that reason."""
+    torch.manual_seed(0)
+    cell = Cell.from_config(
+        {"latent_dim": 3, "network": {"name": "mlp", "hidden": [16]}, "posterior": posterior, "prior": prior}
+    )
+    result = measure(new_vae(cell, (1, 8, 8), IMAGES).eval(), IMAGES.repeat(3, 1, 1, 1), IMAGES, EVALUATE, seed=0)
+    train = result.estimates["train"]
+    draws = result.integrands["train"]
+    assert torch.allclose(draws["rate"], draws["information"] + draws["kl"], atol=1e-9)
+    assert -0.05 < train["information"].value < math.log(10) + 1e-9
+    assert "diagonal normal" in str(train["bubble_bhattacharyya"])
+    assert "codes" not in result.records
+    assert torch.isfinite(result.records["shells"].variables["aggregate_norm"][1]).all()
+
+
+def test_codes_that_cannot_be_held_are_streamed_with_the_same_answers(vae, monkeypatch):
+    held = measure(vae, IMAGES.repeat(8, 1, 1, 1), IMAGES, EVALUATE, seed=0)
+    monkeypatch.setattr(replicate_module, "HELD_ELEMENTS", 120)
+    streamed = measure(vae, IMAGES.repeat(8, 1, 1, 1), IMAGES, EVALUATE, seed=0)
+    for name in ("rate", "information", "kl", "kl_reverse", "total_variation"):
+        ours, theirs = streamed.estimates["train"][name], held.estimates["train"][name]
+        # The choice of codes to hold takes random numbers, so draws differ: five of their errors.
+        assert abs(ours.value - theirs.value) < 5 * math.hypot(ours.standard_error, theirs.standard_error), name
+        assert ours.n == theirs.n
+    assert streamed.estimates["train"]["active_units"].n == 10
+    assert held.estimates["train"]["active_units"].n == 80
+
+
+def test_records_hold_what_the_figures_draw(vae):
+    evaluate = EVALUATE.model_copy(update={"padding": (16, 64)})
+    records = measure(vae, IMAGES.repeat(8, 1, 1, 1), IMAGES, evaluate, seed=0).records
+    padding = records["padding"]
+    assert padding.coords["padded_dim"] == [3, 16, 64]
+    for name in ("kl", "information", "total_variation"):
+        values = padding.variables[name][1]
+        assert torch.allclose(values, values[:1].expand(3), rtol=1e-9), name
+    codes = {name: values for name, (_, values) in records["codes"].variables.items()}
+    loc, scale = encode(vae, IMAGES.repeat(8, 1, 1, 1))
+    normal = torch.distributions.Normal(loc.double(), scale.double())
+    expected = torch.distributions.kl_divergence(normal, torch.distributions.Normal(0.0, 1.0)).sum(1)
+    assert torch.allclose(codes["kl_standard"], expected, rtol=1e-5)
+    assert (records["spectrum"].variables["eigenvalue"][1].diff() <= 0).all()
+    sizes = records["subsampling"].variables["num_images"][1]
+    assert sizes[0].tolist()[-1] == 80
+    assert (sizes.diff(dim=1) > 0).all()
+
+
+def test_an_estimated_normaliser_adds_its_error_to_what_uses_the_density(vae):
+    class Estimated(nn.Module):
+        """N(0, I) that claims to know its normaliser to 0.3 nats."""
+
+        support = "real"
+
+        def forward(self):
+            prior = torch.distributions.Independent(torch.distributions.Normal(torch.zeros(3), torch.ones(3)), 1)
+            prior.log_prob_standard_error = torch.tensor(0.3)
+            return prior
+
+    known = measure(vae, IMAGES, IMAGES, EVALUATE, seed=0).estimates["train"]
+    vae.prior = Estimated()
+    estimated = measure(vae, IMAGES, IMAGES, EVALUATE, seed=0).estimates["train"]
+    for name in ("rate", "kl", "elbo", "kl_reverse"):
+        assert estimated[name].standard_error == pytest.approx(math.hypot(known[name].standard_error, 0.3), rel=1e-3)
+        assert "normaliser of the prior estimated" in estimated[name].flags
+    assert estimated["information"].standard_error == pytest.approx(known["information"].standard_error)
+
+
+def test_reconstruction_error_is_that_of_the_decoded_means(vae):
+    estimate = measure(vae, IMAGES, IMAGES, EVALUATE, seed=0).estimates["held_out"]["reconstruction_error"]
+    with torch.no_grad():
+        decoded = vae.likelihood(encode(vae, IMAGES)[0]).mean
+    assert estimate.value == pytest.approx(float((decoded - IMAGES).square().mean()), rel=1e-5)
+    assert estimate.n == 10

@@ -1,0 +1,259 @@
+"""Training runs: progress, resumption bit for bit, failure, early stopping, and the choice of engine."""
+
+import logging
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from models import noise
+from models.pure import pure_pyro
+from study.design.cell import Cell, Train
+from study.errors import ConfigurationError, DataError, TrainingFailed
+from study.run.building import new_objective, new_vae
+from study.run.data.binarisation import redraw
+from study.run.progress import Progress
+from study.run.training import Fit, fit
+from study.run.training import fit as fit_function
+from study.run.training.batches import Batches
+from study.run.training.checkpoint import FILE_NAME
+from study.run.training.evaluation import HeldOut
+from study.run.training.schedule import generative, latent_scale, learning_rate
+
+GREY = torch.rand(70, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+HELD_OUT = torch.rand(30, 1, 8, 8, generator=torch.Generator().manual_seed(2)).bernoulli()
+
+
+def images(replicate: int, epoch: int) -> Tensor:
+    return redraw(GREY, replicate=replicate, epoch=epoch).to(torch.uint8)
+
+
+def run(train: dict[str, object], *, prior: str = "standard_normal", **options) -> tuple[Fit, list[Tensor]]:
+    cell = Cell.from_config(
+        {"latent_dim": 3, "prior": prior, "network": {"name": "mlp", "hidden": [32]},
+         "train": {"epochs": 6, "batch_size": 16, "engine": "eager"} | train}
+    )  # fmt: skip
+    vaes = []
+    for seed in range(2):
+        torch.manual_seed(seed)
+        vaes.append(new_vae(cell, (1, 8, 8), GREY[:10]))
+    result = fit(vaes, new_objective(cell), options.pop("images", images), HELD_OUT, cell.train, **options)
+    return result, [parameter.detach() for vae in vaes for parameter in vae.parameters()]
+
+
+class Interrupting:
+    """A report that asks the run to stop at its n-th call, as a signal handler would."""
+
+    def __init__(self, at: int) -> None:
+        self.left = at
+
+    def __call__(self, progress: Progress) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def eager_reports(monkeypatch):
+    monkeypatch.setattr("study.run.training.loop.REPORT_SECONDS", 0.0)
+
+
+def test_curves_have_one_row_per_epoch_and_fall():
+    result, _ = run({"epochs": 40, "learning_rate": 1e-2})
+    assert {len(values) for values in result.curves.values()} == {40}
+    assert all(len(row) == 2 for row in result.curves["loss"])
+    assert sum(result.curves["loss"][-1]) < 0.99 * sum(result.curves["loss"][0])
+    last = [result.curves[name][-1] for name in ("loss", "rate", "distortion")]
+    for loss, rate, distortion in zip(*last, strict=True):
+        assert loss == pytest.approx(rate + distortion, rel=1e-5)
+    assert result.images == 2 * 16 * (4 * 40 - 1), "the update that builds the engine is left out of the throughput"
+
+
+@pytest.mark.parametrize("at", [1, 2, 5, 11, 17])
+@pytest.mark.parametrize("options", [{}, {"patience": 3}, {"replicates": "one_by_one"}], ids=str)
+def test_interrupted_run_resumes_bit_for_bit(at, options, tmp_path, eager_reports):
+    whole, expected = run(options, prior="vamp")
+    with pytest.raises(KeyboardInterrupt):
+        run(options, prior="vamp", workspace=tmp_path, report=Interrupting(at))
+    assert (tmp_path / FILE_NAME).exists()
+    resumed, parameters = run(options, prior="vamp", workspace=tmp_path)
+    assert all(torch.equal(a, b) for a, b in zip(parameters, expected, strict=True))
+    assert repr(resumed.curves) == repr(whole.curves)
+
+
+@pytest.mark.slow
+def test_compiled_run_resumes_bit_for_bit(tmp_path, monkeypatch, eager_reports):
+    monkeypatch.setenv("LATENT_STUDY_CACHE", str(tmp_path / "cache"))
+    _, expected = run({"engine": "compiled"})
+    with pytest.raises(KeyboardInterrupt):
+        run({"engine": "compiled"}, workspace=tmp_path, report=Interrupting(9))
+    resumed, parameters = run({"engine": "compiled"}, workspace=tmp_path)
+    assert resumed.choice.engine == "compiled"
+    assert all(torch.equal(a, b) for a, b in zip(parameters, expected, strict=True))
+
+
+def test_checkpoint_keeps_the_engine_it_was_begun_with(tmp_path, eager_reports):
+    with pytest.raises(KeyboardInterrupt):
+        run({}, workspace=tmp_path, report=Interrupting(3))
+    resumed, _ = run({"engine": "auto"}, workspace=tmp_path)
+    assert resumed.choice.engine == "eager"
+    assert resumed.choice.reason == "asked for"
+
+
+def test_damaged_and_foreign_checkpoints_are_refused(tmp_path, eager_reports):
+    (tmp_path / FILE_NAME).write_bytes(b"not a checkpoint")
+    with pytest.raises(DataError, match="is damaged"):
+        run({}, workspace=tmp_path)
+    (tmp_path / FILE_NAME).unlink()
+    with pytest.raises(KeyboardInterrupt):
+        run({}, workspace=tmp_path, report=Interrupting(3))
+    with pytest.raises(DataError, match="another configuration"):
+        run({}, prior="gaussian_mixture", workspace=tmp_path)
+
+
+@pytest.mark.parametrize(("poison", "term"), [("rate", "rate"), ("distortion", "distortion")])
+def test_a_term_that_is_not_finite_fails_with_its_step(poison, term, monkeypatch):
+    from models.objectives.elbo import ELBO
+
+    original, calls = ELBO.__call__, []
+
+    def poisoned(self, *args):
+        terms = original(self, *args)
+        calls.append(1)
+        if len(calls) <= 2 * 3:
+            return terms
+        bad = getattr(terms, poison) * float("nan")
+        return terms._replace(**{poison: bad, "loss": terms.loss * float("nan")})
+
+    monkeypatch.setattr(ELBO, "__call__", poisoned)
+    monkeypatch.setattr("study.run.training.loop.noise_shapes", lambda *a: [torch.Size((16, 3))])
+    with pytest.raises(TrainingFailed) as failure:
+        run({})
+    assert failure.value.step == 3
+    assert term in failure.value.term
+
+
+def test_early_stopping_keeps_the_best_parameters():
+    """A learning rate that wrecks the model: what is kept is the best epoch and not the last."""
+    result, _ = run({"epochs": 200, "patience": 3, "learning_rate": 0.05})
+    held_out = [min(row) for row in zip(*result.curves["held_out_loss"], strict=True)]
+    assert len(result.curves["loss"]) < 200
+    cell = Cell.from_config({"latent_dim": 3, "network": {"name": "mlp", "hidden": [32]}})
+    vaes = []
+    for seed in range(2):
+        torch.manual_seed(seed)
+        vaes.append(new_vae(cell, (1, 8, 8), GREY[:10]))
+    train = Train(epochs=200, batch_size=16, engine="eager", patience=3, learning_rate=0.05)
+    fit_function(vaes, new_objective(cell), images, HELD_OUT, train)
+    assert HeldOut(vaes, HELD_OUT, patience=None).evaluate() == pytest.approx(held_out, rel=1e-6)
+
+
+def test_held_out_loss_is_the_negative_elbo_whatever_beta():
+    cell = Cell.from_config({"latent_dim": 3, "network": {"name": "mlp", "hidden": [32]}})
+    vae, objective = new_vae(cell, (1, 8, 8)), new_objective(cell)
+    (loss,) = HeldOut([vae], HELD_OUT, patience=None).evaluate()
+    draws = [torch.randn(30, 3, generator=torch.Generator().manual_seed(0))]
+    with torch.no_grad(), noise.replay(draws), pure_pyro():
+        terms = objective(vae.model, vae.guide, HELD_OUT)
+    assert loss == pytest.approx(float((terms.rate + terms.distortion).mean()), rel=1e-6)
+
+
+def test_beta_trades_rate_for_distortion():
+    low, _ = run({"epochs": 60, "learning_rate": 1e-2}, beta=0.05)
+    high, _ = run({"epochs": 60, "learning_rate": 1e-2}, beta=4.0)
+    assert min(low.curves["rate"][-1]) > 3 * max(high.curves["rate"][-1])
+    assert max(low.curves["distortion"][-1]) < min(high.curves["distortion"][-1])
+
+
+def test_a_short_run_goes_eager_and_says_why(caplog):
+    with caplog.at_level(logging.INFO, logger="study.run.training.loop"):
+        result, _ = run({"engine": "auto", "epochs": 1})
+    assert result.choice.engine == "eager"
+    assert "too few" in result.choice.reason
+    assert "too few" in caplog.text
+
+
+def test_probing_leaves_no_trace():
+    """An automatic choice of the eager loop trains exactly as the eager loop asked for."""
+    _, asked = run({"engine": "eager", "epochs": 2})
+    _, chosen = run({"engine": "auto", "epochs": 2})
+    assert all(torch.equal(a, b) for a, b in zip(asked, chosen, strict=True))
+
+
+def test_random_state_of_the_caller_is_left_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    cell_state = torch.get_rng_state()
+    cell = Cell.from_config({"latent_dim": 3, "network": {"name": "mlp", "hidden": [8]}})
+    vaes = [new_vae(cell, (1, 8, 8))]
+    torch.set_rng_state(cell_state)
+    fit(vaes, new_objective(cell), images, HELD_OUT, Train(epochs=1, engine="eager"))
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_replicates_share_order_binarisation_and_noise_across_cells():
+    """Common random numbers: replicate r draws the same whatever the cell and whoever is trained beside it."""
+    shapes = [torch.Size((16, 3))]
+    both, second = Batches(images, [0, 1], 16, shapes), Batches(images, [1], 16, shapes)
+    for epoch in range(2):
+        for batches in (both, second):
+            batches.start_epoch(epoch)
+        for position in range(both.updates_per_epoch):
+            for batches in (both, second):
+                batches.fill(position, 1.0, 1e-3)
+            assert torch.equal(both.batch.images(1), second.batch.images(0))
+            assert torch.equal(both.batch.noise[0][1], second.batch.noise[0][0])
+            assert not torch.equal(both.batch.noise[0][0], both.batch.noise[0][1])
+
+
+def test_an_epoch_sees_each_image_at_most_once():
+    batches = Batches(torch.arange(70.0).reshape(70, 1, 1, 1), [0], 16, [])
+    batches.start_epoch(0)
+    seen = []
+    for position in range(batches.updates_per_epoch):
+        batches.fill(position, 1.0, 1e-3)
+        seen += batches.batch.images(0).flatten().tolist()
+    assert len(seen) == len(set(seen)) == 64
+
+
+def test_schedules():
+    once = {"beta": 2.0, "warmup_updates": 4, "cycle_updates": 20}
+    assert latent_scale(0, **once) == 0.5
+    assert latent_scale(3, **once) == latent_scale(9, **once) == 2.0
+    assert latent_scale(0, beta=2.0, warmup_updates=0, cycle_updates=20) == 2.0
+    cycles = [latent_scale(update, beta=2.0, warmup_updates=2, cycle_updates=5) for update in range(12)]
+    assert cycles == [1.0, 2.0, 2.0, 2.0, 2.0] * 2 + [1.0, 2.0]
+    assert learning_rate(7, start=1e-3, num_updates=10, schedule="constant") == 1e-3
+    assert learning_rate(0, start=1e-3, num_updates=10, schedule="cosine") == 1e-3
+    assert learning_rate(5, start=1e-3, num_updates=10, schedule="cosine") == pytest.approx(5e-4)
+    assert 0 < learning_rate(9, start=1e-3, num_updates=10, schedule="cosine") < 5e-5
+    assert math.isclose(learning_rate(10, start=1e-3, num_updates=10, schedule="cosine"), 0, abs_tol=1e-12)
+
+
+@pytest.mark.parametrize("warmup", [0.0, 3.5])
+def test_cycles_are_refused_without_a_warm_up_that_fits_into_each(warmup):
+    with pytest.raises(ConfigurationError, match=r"train\.kl_cycles: .* must be positive and fit into 10 epochs"):
+        Cell.from_config({"train": {"epochs": 10, "kl_warmup": warmup, "kl_cycles": 3}})
+
+
+def test_the_encoder_is_ahead_in_the_first_epochs_alone():
+    moves = [generative(update, encoder_updates=3, aggressive_updates=7) for update in range(10)]
+    assert moves == [0, 0, 1, 0, 0, 1, 0, 1, 1, 1]
+    assert {generative(update, encoder_updates=1, aggressive_updates=7) for update in range(10)} == {1}
+    untrained = run({"epochs": 1, "learning_rate": 1e-30})[1]
+    ahead = run({"epochs": 2, "aggressive_epochs": 2, "encoder_updates": 1000})[1]
+    moved = [not torch.equal(a, b) for a, b in zip(untrained, ahead, strict=True)]
+    cell = Cell.from_config({"latent_dim": 3, "network": {"name": "mlp", "hidden": [32]}})
+    names = [name for name, _ in new_vae(cell, (1, 8, 8), GREY[:10]).named_parameters()]
+    assert moved == [name.startswith("posterior.") for name in names] * 2
+
+
+def test_cyclical_warm_up_reaches_the_loss():
+    """Two cycles of three epochs, each with a warm-up of two: the latent term's share of the loss falls back once."""
+    result, _ = run({"kl_warmup": 2.0, "kl_cycles": 2})
+    loss, rate, distortion = (torch.tensor(result.curves[name])[:, 0] for name in ("loss", "rate", "distortion"))
+    scale = (loss - distortion) / rate
+    expected = torch.tensor([2.5 / 8, 6.5 / 8, 1.0] * 2)
+    assert torch.allclose(scale, expected, atol=0.05)
