@@ -20,6 +20,7 @@ from torch.distributions import Distribution
 
 from analysis.aggregate import MAX_COVARIANCE_DIM, AggregatePosterior
 from analysis.precision import to_float64
+from analysis.randomness import seeded
 
 COMPONENTS_PER_BLOCK = 256
 ELEMENTS_PER_BLOCK = 2**22
@@ -151,10 +152,7 @@ class ComponentAggregate:
             yield self._at(rows)
 
     def _draw(self, component: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Draws of the components; distributions take no generator, so the global one is seeded and restored."""
-        seed = int(torch.randint(2**31, (), generator=generator, device=generator.device))
-        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []), torch.no_grad():
-            torch.manual_seed(seed)
+        with seeded(generator, self.device), torch.no_grad():
             z = [self._at(rows).sample() for rows in component.split(COMPONENTS_PER_BLOCK)]
         return torch.cat(z), component
 

@@ -37,6 +37,7 @@ from torch.distributions import Transform
 
 from analysis.divergence import RULE_OF_THREE, SATURATED
 from analysis.estimate import Estimate
+from analysis.randomness import seeded
 
 Interaction = Literal["none", "prior", "rate"]
 Noise = Literal["normal", "student_t"]
@@ -101,9 +102,8 @@ def fit_effects(
     terms = _terms(replicates, log_dim, rate, interaction)
     design = torch.cat([term.columns for term in terms.values()], dim=1)
     model = partial(_model, design, outcome, noise, prior_scale)
-    seeds = torch.randint(2**31, (num_chains,), generator=generator, device=generator.device).tolist()
     whitening = _whitening(design, outcome, prior_scale)
-    chains = [_chain(model, whitening, seed, num_draws, num_warmup) for seed in seeds]
+    chains = [_chain(model, whitening, generator, num_draws, num_warmup) for _ in range(num_chains)]
 
     posterior = {name: np.stack([draws[name] for draws, _ in chains]) for name in chains[0][0]}
     ends = np.cumsum([term.columns.shape[1] for term in terms.values()])[:-1]
@@ -222,11 +222,14 @@ def _whitening(design: Tensor, outcome: Tensor, prior_scale: float) -> dict[str,
 
 
 def _chain(
-    model: Callable[[], None], whitening: dict[str, Transform], seed: int, num_draws: int, num_warmup: int
+    model: Callable[[], None],
+    whitening: dict[str, Transform],
+    generator: torch.Generator,
+    num_draws: int,
+    num_warmup: int,
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Draws by name of one chain, and which of them diverged; the process-wide generator is left alone."""
-    with torch.random.fork_rng(devices=[]), pyro.validation_enabled(False):
-        torch.default_generator.manual_seed(seed)
+    """Draws by name of one chain, and which of them diverged."""
+    with seeded(generator, "cpu"), pyro.validation_enabled(False):
         sites: dict[str, Any] = dict(poutine.trace(model).get_trace().iter_stochastic_nodes())
         start = {name: 4 * torch.rand(node["fn"].shape(), dtype=torch.float64) - 2 for name, node in sites.items()}
         kernel = NUTS(model, transforms={name: whitening[name].inv for name in start}, adapt_mass_matrix=False)

@@ -18,7 +18,6 @@ from typing import NamedTuple, final
 import pyro
 import pyro.distributions as dist
 import torch
-from pyro import poutine
 from pyro.distributions import TorchDistribution
 from torch import Tensor, nn
 
@@ -55,9 +54,13 @@ class LinearGaussianVAE(nn.Module):
         self.noise = noise
 
     @classmethod
-    def random(cls, latent_dim: int, data_dim: int, *, gain: float, noise: float, seed: int) -> LinearGaussianVAE:
-        """Random directions and bias in float64, gains spread evenly over [gain/2, gain]."""
-        generator = torch.Generator().manual_seed(seed)
+    def random(
+        cls, latent_dim: int, data_dim: int, *, gain: float, noise: float, generator: torch.Generator
+    ) -> LinearGaussianVAE:
+        """Random directions ``(data_dim, latent_dim)`` and bias ``(data_dim,)``, drawn from ``generator`` in float64.
+
+        The gains are spread evenly over [gain/2, gain]; ``noise`` is σ.
+        """
         square = torch.randn(data_dim, latent_dim, dtype=torch.float64, generator=generator)
         gains = torch.linspace(gain / 2, gain, latent_dim, dtype=torch.float64)
         bias = torch.randn(data_dim, dtype=torch.float64, generator=generator)
@@ -107,11 +110,14 @@ class LinearGaussianVAE(nn.Module):
         with pyro.plate("images", len(images)):
             return pyro.sample("z", self.posterior(images))
 
-    def simulate(self, num: int, *, seed: int) -> Tensor:
-        """Vectors ``(num, P)`` drawn from the model."""
-        with torch.random.fork_rng(devices=[]), torch.no_grad(), poutine.block():
-            torch.manual_seed(seed)
-            return self.likelihood(self.prior().sample((num,))).sample()
+    @torch.no_grad()
+    def simulate(self, num: int, generator: torch.Generator) -> Tensor:
+        """Vectors ``(num, P)`` drawn from the model: x = W z + b + σ ε with normal z and ε from ``generator``."""
+        data_dim, latent_dim = self.weight.shape
+        z, epsilon = (
+            torch.randn(num, dim, dtype=self.weight.dtype, generator=generator) for dim in (latent_dim, data_dim)
+        )
+        return z @ self.weight.T + self.bias + self.noise * epsilon
 
     def exact(self, shift: Tensor | None = None, covariance: Tensor | None = None) -> Exact:
         """Exact quantities for data x ~ N(b + shift, covariance); by default data of the model itself."""

@@ -14,8 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-SPLIT_SEED = 0
-"""Seed of the held-out split of data sets that come without one, and of the order in which ``limit`` takes images."""
+from analysis.randomness import stream
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +73,7 @@ class ImageData:
             raise ValueError(
                 f"limit must be between 1 and the {len(self.images):,} training images of {self.name}; got {limit:,}"
             )
-        chosen = torch.randperm(len(self.images), generator=torch.Generator().manual_seed(SPLIT_SEED))[:limit]
+        chosen = torch.randperm(len(self.images), generator=stream(0, "limit"))[:limit]
         chosen = chosen.to(self.images.device)
         return replace(self, images=self.images[chosen], labels=self.labels[chosen])
 
@@ -94,7 +93,7 @@ def held_out_split(labels: Tensor) -> tuple[Tensor, Tensor]:
 
     Systematic sampling (Cochran 1977, ch. 8): in a random order sorted by class, every fifth image is held out.
     """
-    shuffled = torch.randperm(len(labels), generator=torch.Generator().manual_seed(SPLIT_SEED))
+    shuffled = torch.randperm(len(labels), generator=stream(0, "held-out split"))
     by_class = shuffled[torch.argsort(labels[shuffled], stable=True)]
     held_out = torch.zeros(len(labels), dtype=torch.bool)
     held_out[by_class[::5]] = True

@@ -135,7 +135,7 @@ BUGS = [
     Bug("Adam without bias correction", "study/run/training/step.py",
         "1 - BETA_1**count, 1 - BETA_2**count", "1 + 0 * count, 1 + 0 * count", ENGINES + FEW),
     Bug("all replicates share one noise", "study/run/training/batches.py",
-        "_seed(_NOISE, r)", "_seed(_NOISE, 0)", LOOP),
+        'stream(r, "training noise"', 'stream(0, "training noise"', LOOP),
     Bug("an epoch that repeats images", "study/run/training/batches.py",
         "torch.randperm(self._num_images,", "torch.randint(self._num_images, (self._num_images,),", LOOP),
     Bug("warm-up that starts at full β", "study/run/training/schedule.py",

@@ -64,6 +64,17 @@ def test_nothing_is_unpickled_or_evaluated(path):
     assert "yaml.load" not in calls or "SafeLoader" in path.read_text("utf-8")
 
 
+@pytest.mark.parametrize("path", [p for p in FILES if p.name != "randomness.py"], ids=str)
+def test_streams_are_named_and_the_global_random_state_left_alone(path):
+    """Generators come from :mod:`analysis.randomness`, by the words of their purpose."""
+    names = {"manual_seed", "manual_seed_all", "seed_all", "fork_rng", "set_rng_state", "SeedSequence", "default_rng"}
+    names |= {"RandomState", "initial_seed"}
+    tree = ast.parse(path.read_text("utf-8"))
+    used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    used |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert not used & names
+
+
 @pytest.mark.parametrize("path", FILES, ids=IDS)
 def test_files_stay_one_noun_long(path):
     assert len(path.read_text("utf-8").splitlines()) <= 320

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from analysis.density_fits._base import DensityRefused
+from analysis.randomness import seeded
 
 CODES_PER_BLOCK = 1024
 
@@ -65,9 +66,7 @@ class TrainingOptions:
 
 def seeded_module[Module: nn.Module](build: Callable[[], Module], generator: torch.Generator) -> Module:
     """A module in float32 whose initial weights come from ``generator``; the process-wide generator is left alone."""
-    seed = int(torch.randint(2**62, (1,), generator=generator, device=generator.device))
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with seeded(generator, "cpu"):
         return build().float()
 
 

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from analysis.density_fits._base import Codes, Density, DensityFit
 from analysis.density_fits._training import Standardisation, TrainingOptions, seeded_module, train
 from analysis.estimate import Bound
+from analysis.randomness import stream
 
 ELEMENTS_PER_BLOCK = 2**21
 LOG_2PI = math.log(2 * math.pi)
@@ -61,7 +62,7 @@ class SecondStage(Density):
     @torch.no_grad()
     def log_prob(self, z: Tensor) -> Tensor:
         """Importance-weighted lower bound of log r(z), float64; the noise of each code is its own."""
-        generator = torch.Generator(z.device).manual_seed(self.seed)
+        generator = stream(self.seed, "importance draws", device=z.device)
         width = self.num_importance * max(z.shape[1], self.networks.latent_dim)
         bounds = []
         for y in self.standardisation.standardise(z).split(max(ELEMENTS_PER_BLOCK // width, 1)):

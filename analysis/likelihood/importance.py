@@ -22,11 +22,12 @@ from dataclasses import dataclass, replace
 
 import torch
 from pyro.ops.stats import fit_generalized_pareto
-from torch import Tensor
+from torch import Generator, Tensor
 from torch.distributions import Distribution
 
 from analysis.estimate import Bound, Estimate
 from analysis.precision import ELEMENTS_PER_BLOCK, to_float64
+from analysis.randomness import seeded
 
 MIN_TAIL = 5
 ROUNDING = 1e-9
@@ -97,7 +98,7 @@ class ImportanceBounds:
 
 @torch.no_grad()
 def log_importance_weights(
-    log_joint: Callable[[Tensor], Tensor], proposal: Distribution, num_draws: int, *, seed: int
+    log_joint: Callable[[Tensor], Tensor], proposal: Distribution, num_draws: int, generator: Generator
 ) -> Tensor:
     """Log-weights [B, S] (nats, float64) of S = ``num_draws`` draws of ``proposal`` for each of B images.
 
@@ -105,15 +106,13 @@ def log_importance_weights(
         log_joint: log p(x_b, z) of latents [s, B, *latent] as float64 [s, B].
         proposal: q(z|x), batch shape [B] and event shape the latent shape.
         num_draws: S; draws are evaluated in blocks, so that memory is bounded whatever S.
-        seed: of the draws; give each chunk of images its own.
+        generator: of the draws; chunks of images may take theirs from one, in turn.
     """
     (num_images,) = proposal.batch_shape
     twin = to_float64(proposal)
     block = max(ELEMENTS_PER_BLOCK // (num_images * max(math.prod(proposal.event_shape), 1)), 1)
     blocks = []
-    # Distributions take no generator: the global one is seeded and restored.
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(seed)
+    with seeded(generator):
         for start in range(0, num_draws, block):
             z = proposal.sample(torch.Size([min(block, num_draws - start)]))
             joint, conditional = log_joint(z), twin.log_prob(z.double())

@@ -23,7 +23,6 @@ from models import noise
 from models.context import Context
 from models.priors._base import Prior, check_count, check_widths
 
-_SEED = 0
 _ELEMENTS_PER_BLOCK = 2**22  # 16 MiB of draws at a time
 
 
@@ -64,7 +63,7 @@ class ReweightedPrior(Prior):
 
     def _fixed_draws(self) -> Iterator[Tensor]:
         """The draws behind p(z), ``(evaluation_draws, D)`` in blocks; the same whatever the type of the parameters."""
-        generator = torch.Generator(self.loc.device).manual_seed(_SEED)
+        generator = torch.Generator(self.loc.device)  # a new one always starts from the same state
         remaining, block = self.evaluation_draws, max(_ELEMENTS_PER_BLOCK // self.loc.numel(), 1)
         while remaining > 0:
             shape = (min(block, remaining), self.loc.numel())

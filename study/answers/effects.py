@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 import xarray as xr
 
+from analysis.randomness import stream
 from study.answers.results import Results
 from study.design.registry import UnknownName
 from study.errors import ConfigurationError, EnvironmentFault
@@ -27,7 +28,6 @@ OUTCOMES = {
 
 FACTORS = ("latent_dim", "beta", "prior")
 LEAST_REPLICATES = 8
-SEED = 0
 
 
 def effects(results: Results, outcome: str) -> pd.DataFrame:
@@ -44,7 +44,7 @@ def effects(results: Results, outcome: str) -> pd.DataFrame:
     table = _table(results, outcome)
     tensors = {name: torch.tensor(table[name].to_numpy(dtype=float)) for name in ("outcome", "latent_dim", "rate")}
     replicates = Replicates(tensors["outcome"], tensors["latent_dim"].log(), tensors["rate"], list(table["prior"]))
-    tree = fit_effects(replicates, torch.Generator().manual_seed(SEED))
+    tree = fit_effects(replicates, stream(0, "effects", outcome))
     frame = pd.DataFrame(_rows(tree["posterior"].to_dataset()))
     frame.insert(0, "outcome", outcome)
     return frame.assign(replicates=len(table), diverging=int(tree["sample_stats"]["diverging"].sum()))

@@ -29,7 +29,7 @@ def measure(vae: VAE, data: ImageData, grey: ImageData, evaluate: Evaluate, *, s
     """Every estimate of one replicate.
 
     data: the images as measured, binarised. grey: the same images on the scale of likelihood means.
-    seed: the whole of the randomness.
+    seed: index of the replicate, which is the whole of the randomness.
     """
     replicate = Replicate.evaluated(vae, data.images, data.held_out_images, num_draws=evaluate.draws, seed=seed)
     splits = {"train": replicate.train, "held_out": replicate.held_out}
@@ -67,7 +67,7 @@ def measure(vae: VAE, data: ImageData, grey: ImageData, evaluate: Evaluate, *, s
         replicate.held_out.codes.z.flatten(1),
         evaluate.components,
         evaluate.covariances,
-        generator=replicate.generator(8),
+        generator=replicate.stream("mixtures"),
     )
     return Measured(
         {

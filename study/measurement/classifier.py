@@ -27,16 +27,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from analysis.estimate import Estimate
+from analysis.randomness import seeded, stream
 from study.design.settings import Settings
 from study.errors import EnvironmentFault
 from study.images import ImageData
 from study.paths import cache_directory
 
-VERSION = 1
+VERSION = 2
 """To be raised with any change below that changes the trained weights."""
 
 NUM_FEATURES = 64
-SEED = 0
 BATCH_SIZE = 128
 LEARNING_RATE = 3e-3
 MIN_EPOCHS, MIN_IMAGES_SEEN = 3, 50_000
@@ -131,8 +131,7 @@ class Classifier:
 
 
 def _network(data: ImageData) -> Network:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(SEED)
+    with seeded(stream(0, "classifier", "initial weights")):
         return Network(data.image_shape, len(data.class_names))
 
 
@@ -190,7 +189,7 @@ def _one_thread() -> Iterator[None]:
 def _train(network: Network, data: ImageData) -> None:
     num = len(data.images)
     epochs = max(MIN_EPOCHS, math.ceil(MIN_IMAGES_SEEN / num))
-    generator = torch.Generator().manual_seed(SEED)
+    generator = stream(0, "classifier", "order")
     optimiser = torch.optim.Adam(network.parameters(), LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs * math.ceil(num / BATCH_SIZE))
     with torch.enable_grad(), _one_thread():

@@ -23,7 +23,7 @@ def fitted(
     estimates: dict[str, dict[str, Estimate]] = {}
     for name in names:
         try:
-            fit = DENSITIES[name]().fit(replicate.train.codes, replicate.held_out.codes, replicate.generator(2))
+            fit = DENSITIES[name]().fit(replicate.train.codes, replicate.held_out.codes, replicate.stream("densities"))
         except DensityRefused as reason:
             refusal = Estimate.refused(str(reason), len(replicate.train.codes))
             estimates[name] = {"held_out_score": refusal, "certified_gap": refusal}

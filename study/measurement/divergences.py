@@ -11,6 +11,7 @@ from analysis import divergence, information
 from analysis.aggregate import AggregatePosterior
 from analysis.estimate import Estimate
 from analysis.moments import moment_split
+from analysis.randomness import integer_seed
 from analysis.subsampling import SubsamplingCurve, subsampling_curve
 from analysis.total_correlation import dimensionwise_split
 from analysis.two_sample import classifier_test, median_bandwidth, squared_mmd, squared_sliced_wasserstein
@@ -98,10 +99,11 @@ def _two_sample(replicate: Replicate, split: Split) -> dict[str, Estimate]:
     if num < TWO_SAMPLE_LEAST:
         return dict.fromkeys(names, Estimate.refused(f"two-sample tests need {TWO_SAMPLE_LEAST} images", num))
     codes, prior_z = split.codes.z[:num].flatten(1), replicate.prior_z[:num].flatten(1)
-    trees = HistGradientBoostingClassifier(max_iter=30, early_stopping=False, random_state=0)
-    test = classifier_test(codes, prior_z, trees, replicate.generator(9))
+    seed = integer_seed(replicate.seed, "classifier of codes", "trees")
+    trees = HistGradientBoostingClassifier(max_iter=30, early_stopping=False, random_state=seed)
+    test = classifier_test(codes, prior_z, trees, replicate.stream("classifier of codes", "halves"))
     mmd = squared_mmd(codes, prior_z, median_bandwidth(codes, prior_z))
-    wasserstein = squared_sliced_wasserstein(codes, prior_z, replicate.generator(0))
+    wasserstein = squared_sliced_wasserstein(codes, prior_z, replicate.stream("sliced Wasserstein"))
     return dict(zip(names, (mmd, wasserstein, test.accuracy, test.auc, test.kl), strict=True))
 
 
@@ -118,7 +120,7 @@ def subsampled(replicate: Replicate, split: Split) -> SubsamplingCurve | None:
         (*(round(smallest * ratio**step) for step in range(SLOPE_SIZES - 1)), num),
         num_repeats=SLOPE_REPEATS,
         num_draws=SLOPE_DRAWS,
-        generator=replicate.generator(1),
+        generator=replicate.stream("subsampling"),
     )
 
 

@@ -21,10 +21,10 @@ _CHUNK = 50
 @torch.no_grad()
 def bounds(replicate: Replicate, sizes: Sequence[int]) -> ImportanceBounds:
     """Bounds at each K of ``sizes`` for the first held-out images, with max(sizes) draws of q(z|x) for each."""
-    images = replicate.held_out.images[:IMAGES]
+    images, generator = replicate.held_out.images[:IMAGES], replicate.stream("importance draws")
 
     def weights() -> Iterator[Tensor]:
-        for index, chunk in enumerate(images.split(_CHUNK)):
+        for chunk in images.split(_CHUNK):
 
             def log_joint(z: Tensor, x: Tensor = chunk) -> Tensor:
                 """Log p(x, z) of latents [s, B, *latent], [s, B]."""
@@ -36,7 +36,7 @@ def bounds(replicate: Replicate, sizes: Sequence[int]) -> ImportanceBounds:
 
             with pure_pyro():
                 proposal = replicate.vae.posterior(chunk)
-            yield log_importance_weights(log_joint, proposal, max(sizes), seed=replicate.seed + index)
+            yield log_importance_weights(log_joint, proposal, max(sizes), generator)
 
     return importance_bounds(weights(), sizes)
 

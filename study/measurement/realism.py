@@ -55,15 +55,17 @@ def judged(
     reference, starts = (rows.to(grey.images.device) for rows in reference_split(len(grey.held_out_images)))
     num = min(num_samples, len(starts), len(grey.images))
     vae, starts = replicate.vae, starts[:num]
-    order = torch.randperm(len(grey.images), generator=replicate.generator(14), device=grey.images.device)
-    train = codes_of(vae, replicate.train.images[order[:num]], replicate.generator(15)).z
-    codes = codes_of(vae, replicate.held_out.images[starts], replicate.generator(16))
+    order = torch.randperm(
+        len(grey.images), generator=replicate.stream("realism", "training images"), device=grey.images.device
+    )
+    train = codes_of(vae, replicate.train.images[order[:num]], replicate.stream("realism", "training codes")).z
+    codes = codes_of(vae, replicate.held_out.images[starts], replicate.stream("realism", "held-out codes"))
     images = sample_sources(vae, train, codes, grey.held_out_images[starts], densities, seed=replicate.seed)
     real = grey.held_out_images[reference]
     real_features = classifier.features(real)
     nearby = grey.images[:NOVELTY_TRAIN]
     table = {
-        name: _source(decoded, real, real_features, nearby, classifier, replicate.generator(3))
+        name: _source(decoded, real, real_features, nearby, classifier, replicate.stream("Fréchet bootstrap"))
         for name, decoded in images.items()
     }
     table["local"] |= _label_agreement(replicate, codes.loc, grey.held_out_labels[starts], classifier)
@@ -105,9 +107,9 @@ def _label_agreement(replicate: Replicate, loc: Tensor, labels: Tensor, classifi
     """Share of decode(μ(x) + s ε) that the classifier gives the label of x, by s, and the share of μ(x) + s ε whose
     nearest centre has another label, which the margins predict."""
     agreement = {}
-    for index, scale in enumerate(NOISE_SCALES):
-        images, own = local_sample(replicate.vae, loc, scale, 1, replicate.generator(4 + index))
+    for scale in NOISE_SCALES:
+        images, own = local_sample(replicate.vae, loc, scale, 1, replicate.stream("label agreement", f"{scale:g}"))
         agreement[f"label_agreement_{scale:g}"] = label_agreement(classifier.probabilities(images), labels[own], own)
-        generator = replicate.generator(10 + index)
+        generator = replicate.stream("predicted flips", f"{scale:g}")
         agreement[f"predicted_flips_{scale:g}"] = label_flip_rate(loc, labels, scale, 1, generator)
     return agreement

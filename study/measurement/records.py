@@ -105,7 +105,7 @@ def _padding(replicate: Replicate, padded_dims: Sequence[int]) -> Records | None
         return None
     few = AggregatePosterior(aggregate.loc[:PADDING_IMAGES], aggregate.scale[:PADDING_IMAGES])
     dims = [aggregate.latent_dim, *(dim for dim in padded_dims if dim > aggregate.latent_dim)]
-    padded = inert_padding(few, dims, num_draws=PADDING_DRAWS, generator=replicate.generator(17))
+    padded = inert_padding(few, dims, num_draws=PADDING_DRAWS, generator=replicate.stream("padding"))
     values = {
         "kl": [p.kl.value for p in padded],
         "information": [p.information.value for p in padded],

@@ -24,6 +24,7 @@ from analysis.draws import (
     evaluate_prior_draws,
 )
 from analysis.precision import to_float64
+from analysis.randomness import seeded, stream
 from models.pure import pure_pyro
 from models.vae import VAE
 
@@ -84,12 +85,13 @@ class Replicate:
     @torch.no_grad()
     def evaluated(cls, vae: VAE, train: Tensor, held_out: Tensor, *, num_draws: int, seed: int) -> Self:
         """Encodes, draws and evaluates; ``seed`` is the whole of its randomness."""
-        generator = torch.Generator(train.device).manual_seed(seed)
         with pure_pyro():
             prior = vae.prior()
-        prior_z = _sample(prior, num_draws, seed, train.device)
-        seen = _split(vae, prior, train, prior_z, num_draws, generator)
-        other = _split(vae, prior, held_out, prior_z, num_draws, generator)
+        prior_z = _sample(prior, num_draws, stream(seed, "prior draws", device=train.device))
+        seen, other = (
+            _split(vae, prior, images, prior_z, num_draws, stream(seed, "aggregate draws", name, device=train.device))
+            for name, images in (("train", train), ("held out", held_out))
+        )
         unseen = evaluate_held_out_draws(seen.aggregate, other.aggregate, prior, other.z, other.component)
         return cls(vae, prior, prior_z, seen, other, unseen, seed)
 
@@ -98,9 +100,12 @@ class Replicate:
         """Standard error (nats) of log p(z) that all latents share, where its normaliser is estimated; else 0."""
         return float(getattr(self.prior, "log_prob_standard_error", 0.0))
 
-    def generator(self, purpose: int) -> torch.Generator:
-        """A generator of its own for each family of estimates, so that none depends on which others are asked for."""
-        return torch.Generator(self.prior_z.device).manual_seed((self.seed + 7919 * (purpose + 1)) % 2**32)
+    def stream(self, *purpose: str | int) -> torch.Generator:
+        """This replicate's stream of random numbers for ``purpose``, words, on the device of its draws.
+
+        Each family of estimates has its own, so that none depends on which others are asked for.
+        """
+        return stream(self.seed, *purpose, device=self.prior_z.device)
 
 
 def posterior(vae: VAE, images: Tensor) -> TorchDistribution:
@@ -115,8 +120,7 @@ def encode(vae: VAE, images: Tensor) -> tuple[Tensor, Tensor]:
 
     Where a posterior has neither in closed form they are those of ``MOMENT_DRAWS`` draws.
     """
-    with torch.random.fork_rng(devices=[images.device] if images.is_cuda else []):
-        torch.manual_seed(0)
+    with seeded(stream(0, "posterior moments"), images.device):
         moments = [_moments(posterior(vae, chunk)) for chunk in images.split(CHUNK)]
     return torch.cat([loc for loc, _ in moments]), torch.cat([scale for _, scale in moments])
 
@@ -201,8 +205,7 @@ def _images_for(draws: int, num_images: int, generator: torch.Generator) -> Tens
     return torch.cat(orders)[:draws]
 
 
-def _sample(prior: TorchDistribution, num: int, seed: int, device: torch.device) -> Tensor:
-    """Draws ``(num, *latent_shape)``; distributions take no generator, so the global one is seeded and restored."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
+def _sample(prior: TorchDistribution, num: int, generator: torch.Generator) -> Tensor:
+    """Draws ``(num, *latent_shape)`` of the prior."""
+    with seeded(generator):
         return prior.sample((num,))

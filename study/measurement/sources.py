@@ -28,19 +28,16 @@ import math
 from collections.abc import Mapping
 from typing import Protocol
 
-import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
 from analysis.density_fits import Codes
+from analysis.randomness import seeded, stream
 from models.pure import pure_pyro
 from models.vae import VAE
 
 CHUNK = 500
 """Latents that go through the decoder at a time."""
-
-REFERENCE_SEED = 0
-"""Seed of the split of held-out images, the same for every cell and replicate."""
 
 
 class Density(Protocol):
@@ -56,7 +53,7 @@ def reference_split(num_held_out: int) -> tuple[Tensor, Tensor]:
     Both are in random order, so that the first rows of either are a fair sample: MNIST's own order has the easy half
     of its writers first.
     """
-    order = torch.randperm(num_held_out, generator=torch.Generator().manual_seed(REFERENCE_SEED))
+    order = torch.randperm(num_held_out, generator=stream(0, "reference split"))
     reference, starts = order.tensor_split(2)
     return reference, starts
 
@@ -95,7 +92,8 @@ def sample_sources(
 
     train: one draw of q(z|x) ``(n, *latent_shape)`` for each of n training images.
     held_out, held_out_images: codes and originals of n held-out images that are not the reference.
-    seed: with a source's name, the whole of its randomness; other densities in the mapping do not change its images.
+    seed: index of the replicate; with a source's name it is the whole of its randomness, so that other densities in the
+        mapping do not change its images.
 
     Raises:
         ValueError: if train and held-out draws differ in number, or a density has a source's name.
@@ -103,7 +101,7 @@ def sample_sources(
     num, device = len(held_out), train.device
     if len(train) != num:
         raise ValueError(f"expected as many draws of training as of held-out images; got {len(train)} and {num}")
-    prior = _prior_draws(vae, num, _generator(seed, "prior", device))
+    prior = _prior_draws(vae, num, stream(seed, "source", "prior", device=device))
     radius = math.sqrt(prior[0].numel()) / prior.flatten(1).norm(dim=1)
     latents = {
         "prior": prior,
@@ -114,7 +112,7 @@ def sample_sources(
         "reconstruction": held_out.loc,
     }
     sources = {name: decode(vae, z) for name, z in latents.items()}
-    sources["local"] = local_sample(vae, held_out.loc, 1.0, 1, _generator(seed, "local", device))[0]
+    sources["local"] = local_sample(vae, held_out.loc, 1.0, 1, stream(seed, "source", "local", device=device))[0]
     sources["held_out"] = held_out_images
     if any(isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)) for module in vae.likelihood.modules()):
         training_mode = VAE(vae.prior, vae.posterior, copy.deepcopy(vae.likelihood).train())
@@ -122,7 +120,7 @@ def sample_sources(
     for name, density in densities.items():
         if name in sources:
             raise ValueError(f"expected densities with names of their own; got {name!r}, a source: rename it")
-        z = density.sample(num, _generator(seed, name, device))
+        z = density.sample(num, stream(seed, "source", name, device=device))
         sources[name] = decode(vae, z.to(train).reshape_as(train))
     return sources
 
@@ -137,7 +135,7 @@ def _shuffles(z: Tensor) -> dict[str, tuple[int, ...]]:
 def _shuffled(z: Tensor, units: tuple[int, ...], seed: int, name: str) -> Tensor:
     """``z`` with every unit permuted across the images on its own."""
     shape = [z.shape[dim] if dim in units else 1 for dim in range(1, z.ndim)]
-    keys = torch.rand(len(z), *shape, generator=_generator(seed, name))
+    keys = torch.rand(len(z), *shape, generator=stream(seed, "source", name))
     return z.gather(0, keys.argsort(0).to(z.device).expand_as(z))
 
 
@@ -145,15 +143,7 @@ def _noise(like: Tensor, generator: Generator) -> Tensor:
     return torch.randn(like.shape, generator=generator, device=generator.device, dtype=like.dtype).to(like.device)
 
 
-@torch.no_grad()
 def _prior_draws(vae: VAE, num: int, generator: Generator) -> Tensor:
-    """Draws ``(num, *latent_shape)``; distributions take no generator, so the global one is seeded and restored."""
-    device = generator.device
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), pure_pyro():
-        torch.manual_seed(generator.initial_seed())
+    """Draws ``(num, *latent_shape)`` of the prior."""
+    with seeded(generator), pure_pyro():
         return vae.prior().sample((num,))
-
-
-def _generator(seed: int, purpose: str, device: torch.device | str = "cpu") -> Generator:
-    state = np.random.SeedSequence([seed, *purpose.encode()]).generate_state(1)[0]
-    return Generator(device).manual_seed(int(state))

@@ -8,6 +8,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from analysis.randomness import seeded, stream
 from models.context import Context
 from models.networks import Network
 from models.objectives import Objective
@@ -46,7 +47,7 @@ def check(cell: Cell, image_shape: tuple[int, ...] | None = None) -> None:
     shape = image_shape or _nominal_shape(cell)
     context = Context(cell.latent_shape, shape, _Weightless(cell.network.create()))
     try:
-        with torch.random.fork_rng(devices=[]):
+        with seeded(stream(0, "check")):
             vae, objective = _parts(cell, context), new_objective(cell)
     except (RuntimeError, TypeError, ValueError, OverflowError) as error:
         reason = str(error).partition("\n")[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from analysis.randomness import seeded, stream
 from analysis.tree import build_tree
 from models.objectives.elbo import kl_method
 from models.pure import pure_pyro
@@ -53,7 +53,7 @@ def run_cell(cell: Cell, workspace: Path, *, device: str, data_root: Path | None
     measured = []
     for replicate, vae in enumerate(vaes):
         report(Progress("measuring", replicate, cell.seeds))
-        measured.append(measure(vae.eval(), fixed, grey, cell.evaluate, seed=_seed("measure", replicate)))
+        measured.append(measure(vae.eval(), fixed, grey, cell.evaluate, seed=replicate))
     report(Progress("measuring", cell.seeds, cell.seeds))
     tree = build_tree(
         measured,
@@ -78,8 +78,7 @@ def run_cell(cell: Cell, workspace: Path, *, device: str, data_root: Path | None
 def new_replicate(cell: Cell, data: ImageData, replicate: int) -> VAE:
     """The replicate before training: its weights follow from the cell's key and its index alone."""
     examples = data.images[:NUM_EXAMPLES]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(_seed(cell.key, replicate))
+    with seeded(stream(replicate, "initial weights", cell.key)):
         return new_vae(cell, data.image_shape, examples)
 
 
@@ -98,11 +97,6 @@ def load_images(cell: Cell, data_root: Path | None) -> ImageData:
 @lru_cache(maxsize=1)
 def _load(dataset: Part, root: Path | None, image_size: int | None, limit: int | None) -> ImageData:
     return load(dataset.name, root=root, image_size=image_size, limit=limit, **dataset.options)
-
-
-def _seed(*parts: object) -> int:
-    digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
-    return int.from_bytes(digest[:4])  # torch's CPU generator reads no more
 
 
 def _details(run: Fit, data: ImageData, vae: VAE, image: Tensor) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any, final
 
 from study.design.settings import Settings
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 3
 
 
 @final

@@ -16,11 +16,13 @@ from study.design.families import OBJECTIVES
 @pytest.fixture(params=[(2, 5), (8, 20), (16, 16)], ids=lambda shape: f"D{shape[0]}-P{shape[1]}")
 def pair(request) -> LinearGaussianVAE:
     latent_dim, data_dim = request.param
-    return LinearGaussianVAE.random(latent_dim, data_dim, gain=3.0, noise=0.7, seed=latent_dim)
+    return LinearGaussianVAE.random(
+        latent_dim, data_dim, gain=3.0, noise=0.7, generator=torch.Generator().manual_seed(latent_dim)
+    )
 
 
 def test_elbo_has_no_variance(pair):
-    x = pair.simulate(50, seed=1)
+    x = pair.simulate(50, torch.Generator().manual_seed(1))
     log_marginal = pair.marginal().log_prob(x)
     with pure_pyro():
         for seed in range(5):
@@ -34,7 +36,7 @@ def test_elbo_has_no_variance(pair):
 
 def test_objective_equals_the_log_marginal_up_to_the_closed_form_kl(pair):
     """The KL is exact and the distortion sampled: over draws their sum has the log-marginal as its mean."""
-    x = pair.simulate(1, seed=2).expand(20_000, -1)
+    x = pair.simulate(1, torch.Generator().manual_seed(2)).expand(20_000, -1)
     with torch.no_grad(), pure_pyro():
         terms = OBJECTIVES["elbo"]()(pair.model, pair.guide, x)
     losses = terms.rate + terms.distortion
@@ -68,7 +70,7 @@ def test_data_of_the_model_has_the_prior_as_its_aggregate(pair):
 
 def test_posterior_matches_bayes_rule(pair):
     """q(z|x) ∝ p(z) p(x|z): the log-ratio is constant in z."""
-    x = pair.simulate(1, seed=3)
+    x = pair.simulate(1, torch.Generator().manual_seed(3))
     z = torch.randn(200, pair.weight.shape[1], dtype=torch.float64)
     with torch.no_grad():
         gap = pair.prior().log_prob(z) + pair.likelihood(z).log_prob(x) - pair.posterior(x).log_prob(z)
@@ -76,7 +78,7 @@ def test_posterior_matches_bayes_rule(pair):
 
 
 def test_draws_come_from_the_noise_source(pair):
-    x = pair.simulate(3, seed=4)
+    x = pair.simulate(3, torch.Generator().manual_seed(4))
     zeros = torch.zeros(3, pair.weight.shape[1], dtype=torch.float64)
     with noise.replay([zeros]), pure_pyro():
         z = pair.guide(x)

@@ -24,6 +24,7 @@ from analysis.aggregate import AggregatePosterior
 from analysis.divergence import total_variation
 from analysis.draws import evaluate_component_draws, evaluate_prior_draws
 from analysis.plots import ROLES
+from analysis.randomness import stream
 from analysis.two_sample import median_bandwidth, squared_mmd
 from models.linear import LinearGaussianVAE
 from study.answers.hypotheses import _drawing as drawing
@@ -53,9 +54,9 @@ class Trial(NamedTuple):
 @torch.no_grad()
 def trial(seed: int) -> Trial:
     """The repetition of this seed, which is the whole of its randomness."""
-    vae = LinearGaussianVAE.random(LATENT_DIM, PIXELS, gain=GAIN, noise=NOISE, seed=seed)
-    generator = torch.Generator().manual_seed(seed)
-    posterior = vae.posterior(vae.simulate(IMAGES, seed=3 * seed)).base_dist
+    vae = LinearGaussianVAE.random(LATENT_DIM, PIXELS, gain=GAIN, noise=NOISE, generator=stream(seed, "H4", "model"))
+    generator = stream(seed, "H4", "draws")
+    posterior = vae.posterior(vae.simulate(IMAGES, stream(seed, "H4", "images"))).base_dist
     aggregate = AggregatePosterior(posterior.loc, posterior.scale)
     z, component = aggregate.sample_per_image(2, generator)
     prior_z = torch.randn(SAMPLES, LATENT_DIM, generator=generator, dtype=z.dtype)
@@ -63,7 +64,7 @@ def trial(seed: int) -> Trial:
         evaluate_component_draws(aggregate, vae.prior(), z, component),
         evaluate_prior_draws(aggregate, vae.prior(), prior_z),
     )
-    data = vae.simulate(SAMPLES, seed=3 * seed + 1)
+    data = vae.simulate(SAMPLES, stream(seed, "H4", "data"))
     noise = NOISE * torch.randn(data.shape, generator=generator, dtype=data.dtype)
     bandwidth = median_bandwidth(data, data)
     samples, fault = (

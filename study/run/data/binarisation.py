@@ -15,14 +15,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from analysis.randomness import stream
 from study.design.cell import Binarisation
 from study.images import ImageData
 
-_TRAINING, _ONCE = 0, 1
 _BLOCK_PIXELS = 2**15
 """Pixels drawn at a time: the variates stay in cache, and no block is large enough for torch to wake its threads."""
 
@@ -41,15 +40,16 @@ def binarise(images: Tensor, how: Binarisation, *, generator: torch.Generator) -
 
 def redraw(images: Tensor, *, replicate: int, epoch: int) -> Tensor:
     """The dynamic binarisation of the training ``images`` that ``replicate`` sees in ``epoch``."""
-    return _bernoulli(images, _generator(images.device, _TRAINING, replicate, epoch))
+    return _bernoulli(images, stream(replicate, "binarisation", epoch, device=images.device))
 
 
 def binarised(data: ImageData, how: Binarisation) -> ImageData:
     """Both splits binarised once: what is measured and, except under ``dynamic``, what is trained on."""
+    train, held_out = (stream(0, "binarisation", split, device=data.images.device) for split in ("train", "held out"))
     return replace(
         data,
-        images=binarise(data.images, how, generator=_generator(data.images.device, _ONCE, 0)),
-        held_out_images=binarise(data.held_out_images, how, generator=_generator(data.images.device, _ONCE, 1)),
+        images=binarise(data.images, how, generator=train),
+        held_out_images=binarise(data.held_out_images, how, generator=held_out),
     )
 
 
@@ -60,11 +60,6 @@ def _bernoulli(images: Tensor, generator: torch.Generator) -> Tensor:
     for target, probability in zip(drawn.split(block), images.split(block), strict=True):
         torch.lt(variates[: len(target)].uniform_(generator=generator), probability, out=target)
     return drawn
-
-
-def _generator(device: torch.device, *purpose: int) -> torch.Generator:
-    seed = np.random.SeedSequence(purpose).generate_state(1, np.uint64)[0]
-    return torch.Generator(device).manual_seed(int(seed))
 
 
 def realistic(data: ImageData, how: Binarisation) -> ImageData:

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from analysis.randomness import stream
 from study.run.training.step import Batch
 
 ImagesOf = Callable[[int, int], Tensor]
 """(replicate, epoch) → that replicate's images ``(N, *image_shape)`` of that epoch."""
-
-_ORDER, _NOISE = 1, 2
 
 
 class Batches:
@@ -50,7 +48,7 @@ class Batches:
         batch_size = min(batch_size, self._num_images)
         self.updates_per_epoch = self._num_images // batch_size
         self._order = torch.empty(0)
-        self._generators = [torch.Generator(device).manual_seed(_seed(_NOISE, r)) for r in self._replicates]
+        self._generators = [stream(r, "training noise", device=device) for r in self._replicates]
         self.batch = Batch(
             source,
             torch.zeros(count, batch_size, dtype=torch.int64, device=device),
@@ -63,8 +61,7 @@ class Batches:
         batch_size = self.batch.indices.shape[1]
         used = self.updates_per_epoch * batch_size
         orders = [
-            torch.randperm(self._num_images, generator=torch.Generator().manual_seed(_seed(_ORDER, r, epoch)))[:used]
-            for r in self._replicates
+            torch.randperm(self._num_images, generator=stream(r, "order", epoch))[:used] for r in self._replicates
         ]
         stacked = torch.stack(orders).reshape(len(orders), self.updates_per_epoch, batch_size)
         self._order = stacked.transpose(0, 1).contiguous().to(self.batch.indices.device)
@@ -90,8 +87,3 @@ class Batches:
         """Takes up the noise where :meth:`generator_states` left it."""
         for replicate, generator in zip(self._replicates, self._generators, strict=True):
             generator.set_state(states[f"generator/{replicate}"])
-
-
-def _seed(*purpose: int) -> int:
-    """A hash of the purpose in 32 bits: torch's CPU generator reads no more of its seed."""
-    return int(np.random.SeedSequence(purpose).generate_state(1)[0])

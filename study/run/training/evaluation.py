@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from analysis.randomness import stream
 from models import noise
 from models.objectives.elbo import ELBO
 from models.pure import pure_pyro
@@ -60,7 +61,7 @@ class HeldOut:
 
     def _loss(self, vae: VAE) -> float:
         total = torch.zeros((), dtype=torch.float64, device=self._images.device)
-        generator = torch.Generator(self._images.device).manual_seed(0)
+        generator = stream(0, "held-out loss", device=self._images.device)
         for chunk in self._images.split(_CHUNK):
             images = chunk if chunk.is_floating_point() else chunk.float()
             draws = [

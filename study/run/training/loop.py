@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from analysis.randomness import seeded, stream
 from models.objectives import Objective
 from models.vae import VAE
 from study.design.cell import Train
@@ -71,7 +72,7 @@ def fit(
     Raises TrainingFailed where a replicate's loss is not finite, and lets a KeyboardInterrupt of ``report`` through
     after writing a checkpoint.
     """
-    with matmul_precision(next(vaes[0].parameters()).device), torch.random.fork_rng(devices=[]):
+    with matmul_precision(next(vaes[0].parameters()).device), seeded(stream(0, "training")):
         return _Run(vaes, objective, images, held_out, train, beta, workspace, report).run()
 
 

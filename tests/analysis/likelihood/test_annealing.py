@@ -20,7 +20,9 @@ def log_normal(z):
 
 @pytest.fixture(scope="module")
 def vae() -> LinearGaussianVAE:
-    return LinearGaussianVAE.random(DIM, 8, gain=2.0, noise=0.7, seed=0).requires_grad_(False)
+    return LinearGaussianVAE.random(
+        DIM, 8, gain=2.0, noise=0.7, generator=torch.Generator().manual_seed(0)
+    ).requires_grad_(False)
 
 
 @pytest.fixture(scope="module")

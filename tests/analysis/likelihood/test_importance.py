@@ -19,12 +19,14 @@ SIZES = (1, 5, 50, 500)
 
 @pytest.fixture(scope="module")
 def vae() -> LinearGaussianVAE:
-    return LinearGaussianVAE.random(3, 6, gain=2.0, noise=0.7, seed=0).requires_grad_(False)
+    return LinearGaussianVAE.random(
+        3, 6, gain=2.0, noise=0.7, generator=torch.Generator().manual_seed(0)
+    ).requires_grad_(False)
 
 
 @pytest.fixture(scope="module")
 def images(vae) -> torch.Tensor:
-    return vae.simulate(200, seed=1)
+    return vae.simulate(200, torch.Generator().manual_seed(1))
 
 
 def log_joint(vae, images, z):
@@ -37,7 +39,9 @@ def weights(vae, images, *, spread=1.0, num_draws=2_000, seed=2):
     with torch.no_grad():
         exact = vae.posterior(images).base_dist
         proposal = Independent(Normal(exact.loc, spread * exact.scale), 1)
-    return log_importance_weights(partial(log_joint, vae, images), proposal, num_draws, seed=seed)
+    return log_importance_weights(
+        partial(log_joint, vae, images), proposal, num_draws, torch.Generator().manual_seed(seed)
+    )
 
 
 def test_exact_guide_has_weights_without_variance(vae, images):
@@ -152,4 +156,6 @@ def test_what_is_refused(vae, images):
     with pytest.raises(ValueError, match="expected one of the sizes"):
         few.estimate(7)
     with pytest.raises(ValueError, match="float64"):
-        log_importance_weights(lambda z: z.sum(-1).float(), vae.posterior(images[:2]), 4, seed=0)
+        log_importance_weights(
+            lambda z: z.sum(-1).float(), vae.posterior(images[:2]), 4, torch.Generator().manual_seed(0)
+        )

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from analysis.randomness import stream
 from models import noise
 from models.pure import pure_pyro
 from study.design.cell import Cell, Train
@@ -153,7 +154,7 @@ def test_held_out_loss_is_the_negative_elbo_whatever_beta():
     cell = Cell.from_config({"latent_dim": 3, "network": {"name": "mlp", "hidden": [32]}})
     vae, objective = new_vae(cell, (1, 8, 8)), new_objective(cell)
     (loss,) = HeldOut([vae], HELD_OUT, patience=None).evaluate()
-    draws = [torch.randn(30, 3, generator=torch.Generator().manual_seed(0))]
+    draws = [torch.randn(30, 3, generator=stream(0, "held-out loss"))]
     with torch.no_grad(), noise.replay(draws), pure_pyro():
         terms = objective(vae.model, vae.guide, HELD_OUT)
     assert loss == pytest.approx(float((terms.rate + terms.distortion).mean()), rel=1e-6)
