@@ -22,6 +22,7 @@ from pyro.distributions import TorchDistribution
 from torch import Tensor, nn
 
 from models.distributions import Normal
+from models.store_name import StoreName
 
 
 class Exact(NamedTuple):
@@ -52,6 +53,7 @@ class LinearGaussianVAE(nn.Module):
         self.weight = nn.Parameter(directions * gains)
         self.bias = nn.Parameter(bias.clone())
         self.noise = noise
+        self._store_name = StoreName("linear")
 
     @classmethod
     def random(
@@ -98,7 +100,7 @@ class LinearGaussianVAE(nn.Module):
 
     def model(self, images: Tensor) -> Tensor:
         """Joint p(x, z) with vectors ``(B, P)`` observed."""
-        pyro.module("linear", self)
+        pyro.module(str(self._store_name), self)
         with pyro.plate("images", len(images)):
             z = pyro.sample("z", self.prior())
             pyro.sample("x", self.likelihood(z), obs=images)
@@ -106,7 +108,7 @@ class LinearGaussianVAE(nn.Module):
 
     def guide(self, images: Tensor) -> Tensor:
         """The exact posterior."""
-        pyro.module("linear", self)
+        pyro.module(str(self._store_name), self)
         with pyro.plate("images", len(images)):
             return pyro.sample("z", self.posterior(images))
 

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from models.likelihoods import Likelihood
 from models.posteriors import Posterior
 from models.priors import Prior
+from models.store_name import StoreName
 
 
 @final
@@ -37,10 +38,11 @@ class VAE(nn.Module):
         self.posterior = posterior
         self.likelihood = likelihood
         self.prior = prior
+        self._store_name = StoreName("vae")
 
     def model(self, images: Tensor, latent_scale: Tensor | float = 1.0) -> Tensor:
         """Joint p(x, z) with ``images`` ``(B, *image_shape)`` observed; returns z ``(B, *latent_shape)``."""
-        pyro.module("vae", self)
+        pyro.module(str(self._store_name), self)
         with pyro.plate("images", len(images)):
             with poutine.scale(scale=latent_scale):
                 z = pyro.sample("z", self.prior.for_training(images) if self.training else self.prior())
@@ -49,7 +51,7 @@ class VAE(nn.Module):
 
     def guide(self, images: Tensor, latent_scale: Tensor | float = 1.0) -> Tensor:
         """Approximate posterior q(z|x); returns z ``(B, *latent_shape)``."""
-        pyro.module("vae", self)
+        pyro.module(str(self._store_name), self)
         with pyro.plate("images", len(images)), poutine.scale(scale=latent_scale):
             return pyro.sample("z", self.posterior(images))
 

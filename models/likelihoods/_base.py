@@ -9,16 +9,28 @@ from pyro.distributions import TorchDistribution
 from torch import Tensor, nn
 
 from models.context import Context
+from models.networks import evaluate
 
 
 class Likelihood(nn.Module, ABC):
-    """Maps latents ``(B, *latent_shape)`` to a distribution over images: batch ``(B,)``, event ``image_shape``."""
+    """Maps latents ``(*batch, *latent_shape)`` to a distribution over images: that batch, event ``image_shape``.
+
+    To add a likelihood: one file in this folder with one final subclass whose constructor takes the context and typed
+    keyword-only options, and sets ``decoder``. The batch is one of images, under vectorised particles or posterior
+    draws with dimensions before it, which :meth:`decode` folds for the decoder.
+    """
 
     reference: ClassVar[str] = ""
+    decoder: nn.Module
 
     def __init__(self, context: Context) -> None:
         super().__init__()
         self.image_shape = context.image_shape
+        self._latent_dims = len(context.latent_shape)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """The decoder's maps at latents ``(*batch, *latent_shape)``: ``(outputs, *batch, *image_shape)``."""
+        return evaluate(self.decoder, latents, self._latent_dims)
 
     @abstractmethod
     def forward(self, latents: Tensor) -> TorchDistribution:

@@ -28,6 +28,6 @@ class Bernoulli(Likelihood):
 
     @override
     def forward(self, latents: Tensor) -> TorchDistribution:
-        logits = self.decoder(latents).squeeze(1)
+        (logits,) = self.decode(latents)
         # The support is {0, 1}; grey targets are allowed on purpose (see above), so arguments are not validated.
         return dist.Bernoulli(logits=logits, validate_args=False).to_event(len(self.image_shape))

@@ -89,4 +89,5 @@ class ContinuousBernoulli(Likelihood):
 
     @override
     def forward(self, latents: Tensor) -> TorchDistribution:
-        return ContinuousPixels(self.decoder(latents).squeeze(1)).to_event(len(self.image_shape))
+        (logits,) = self.decode(latents)
+        return ContinuousPixels(logits).to_event(len(self.image_shape))

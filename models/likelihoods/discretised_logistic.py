@@ -97,7 +97,8 @@ class DiscretisedLogistic(Likelihood):
 
     @override
     def forward(self, latents: Tensor) -> TorchDistribution:
-        logits, offset, raw = self.decoder(latents).tensor_split((self.components, 2 * self.components), 1)
+        maps = self.decode(latents).movedim(0, -1 - len(self.image_shape))
+        logits, offset, raw = maps.tensor_split((self.components, 2 * self.components), -1 - len(self.image_shape))
         start = (torch.arange(self.components, device=raw.device, dtype=raw.dtype) + 0.5) / self.components
         loc = start.reshape(-1, *[1] * len(self.image_shape)) + offset
         # Widths start near a tenth of the grey scale: softplus(−2) = 0.13.

@@ -34,5 +34,6 @@ class Gaussian(Likelihood):
 
     @override
     def forward(self, latents: Tensor) -> TorchDistribution:
-        loc = self.decoder(latents).squeeze(1).sigmoid()
+        (raw_loc,) = self.decode(latents)
+        loc = raw_loc.sigmoid()
         return dist.Normal(loc, torch.full_like(loc, self.scale)).to_event(len(self.image_shape))

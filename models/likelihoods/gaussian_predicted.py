@@ -36,7 +36,7 @@ class GaussianPredicted(Likelihood):
 
     @override
     def forward(self, latents: Tensor) -> TorchDistribution:
-        raw_loc, raw_scale = self.decoder(latents).unbind(1)
-        loc, pixels = raw_loc.sigmoid(), tuple(range(1, raw_loc.dim()))
+        raw_loc, raw_scale = self.decode(latents)
+        loc, pixels = raw_loc.sigmoid(), tuple(range(-len(self.image_shape), 0))
         scale = softplus(raw_scale.mean(pixels, keepdim=True) + self.start) + self.min_scale
         return dist.Normal(loc, scale.expand_as(loc)).to_event(len(self.image_shape))

@@ -39,6 +39,7 @@ class GaussianShared(Likelihood):
 
     @override
     def forward(self, latents: Tensor) -> TorchDistribution:
-        loc = self.decoder(latents).squeeze(1).sigmoid()
+        (raw_loc,) = self.decode(latents)
+        loc = raw_loc.sigmoid()
         scale = softplus(self.raw_scale) + self.min_scale
         return dist.Normal(loc, scale.expand_as(loc)).to_event(len(self.image_shape))

@@ -1,5 +1,5 @@
 """Networks: encoder and decoder bodies, one family member per file, tensors to distribution parameters."""
 
-from models.networks._base import Network
+from models.networks._base import Network, evaluate
 
-__all__ = ["Network"]
+__all__ = ["Network", "evaluate"]

@@ -26,8 +26,22 @@ class Layout(nn.Module):
         return laid_out.float() if laid_out.dtype in {torch.bfloat16, torch.float16} else laid_out
 
 
+def evaluate(body: nn.Module, events: Tensor, event_dim: int) -> Tensor:
+    """What ``body`` gives for ``events`` ``(*batch, *event_shape)``, its outputs first: ``(outputs, *batch, *shape)``.
+
+    A body takes one batch dimension. Any number of them, such as the particles that Pyro vectorises, is folded into it
+    here and unfolded afterwards, so that no network needs to know. ``event_dim`` is the length of ``event_shape``.
+    """
+    batch = torch.Size(events.shape[: events.dim() - event_dim])
+    outputs = body(events.reshape(batch.numel(), *events.shape[len(batch) :])).movedim(1, 0)
+    return outputs.reshape(len(outputs), *batch, *outputs.shape[2:])
+
+
 class Network(ABC):
-    """Builds the two bodies. Both map a batch to parameters laid out per element of the event that they describe."""
+    """Builds the two bodies. Both map a batch to parameters laid out per element of the event that they describe.
+
+    Posteriors and likelihoods call a body by :func:`evaluate`, which gives it one batch dimension whatever there are.
+    """
 
     reference: ClassVar[str] = ""
 

@@ -29,5 +29,5 @@ class DiagonalNormal(Posterior):
 
     @override
     def forward(self, images: Tensor) -> TorchDistribution:
-        loc, raw = self.encoder(images).unbind(1)
+        loc, raw = self.encode(images)
         return Normal(loc, softplus(raw + UNIT) + self.min_scale).to_event(len(self.latent_shape))

@@ -77,9 +77,9 @@ class FullNormal(Posterior):
 
     @override
     def forward(self, images: Tensor) -> TorchDistribution:
-        maps = self.encoder(images).flatten(2)
-        loc, packed = maps[:, 0], maps[:, 1:].flatten(1)
-        rows = torch.arange(loc.shape[1], device=loc.device)
-        raw = packed[:, rows[:, None] * (rows[:, None] + 1) // 2 + rows.minimum(rows[:, None])]
-        diagonal = softplus(raw.diagonal(dim1=1, dim2=2) + UNIT) + self.min_scale
+        loc, *rest = self.encode_flat(images)
+        packed = torch.cat(rest, -1)
+        rows = torch.arange(loc.shape[-1], device=loc.device)
+        raw = packed[..., rows[:, None] * (rows[:, None] + 1) // 2 + rows.minimum(rows[:, None])]
+        diagonal = softplus(raw.diagonal(dim1=-2, dim2=-1) + UNIT) + self.min_scale
         return FullCovarianceNormal(loc, raw.tril(-1) + torch.diag_embed(diagonal), self.latent_shape)

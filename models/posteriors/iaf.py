@@ -87,5 +87,5 @@ class IAF(Posterior):
 
     @override
     def forward(self, images: Tensor) -> TorchDistribution:
-        loc, raw, h = self.encoder(images).flatten(2).unbind(1)
+        loc, raw, h = self.encode_flat(images)
         return FlowDistribution(loc, softplus(raw + UNIT) + self.min_scale, h, self.steps, self.latent_shape)

@@ -84,6 +84,6 @@ class LowRankNormal(Posterior):
 
     @override
     def forward(self, images: Tensor) -> TorchDistribution:
-        loc, raw, *columns = self.encoder(images).flatten(2).unbind(1)
+        loc, raw, *columns = self.encode_flat(images)
         scale = softplus(raw + UNIT) + self.min_scale
         return LowRankCovarianceNormal(loc, scale, torch.stack(columns, -1), self.latent_shape)

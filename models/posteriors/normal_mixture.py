@@ -124,7 +124,7 @@ class NormalMixture(Posterior):
 
     @override
     def forward(self, images: Tensor) -> TorchDistribution:
-        maps = self.encoder(images).flatten(2)
-        loc, raw, features = maps.tensor_split((self.components, 2 * self.components), 1)
+        *maps, features = self.encode_flat(images)
+        loc, raw = torch.stack(maps, -2).chunk(2, -2)
         scale = softplus(raw + UNIT) + self.min_scale
-        return VectorNormalMixture(self.weigh(features[:, 0]).to(loc.dtype), loc, scale, self.latent_shape)
+        return VectorNormalMixture(self.weigh(features).to(loc.dtype), loc, scale, self.latent_shape)

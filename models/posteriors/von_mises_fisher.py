@@ -35,7 +35,7 @@ class VonMisesFisher(Posterior):
 
     @override
     def forward(self, images: Tensor) -> TorchDistribution:
-        raw_loc, raw_concentration = self.encoder(images).flatten(2).unbind(1)
-        loc = normalize(raw_loc, dim=-1).reshape(-1, *self.latent_shape)
+        raw_loc, raw_concentration = self.encode_flat(images)
+        loc = normalize(raw_loc, dim=-1).unflatten(-1, self.latent_shape)
         concentration = (raw_loc.shape[-1] - 1) * softplus(raw_concentration.mean(-1))
         return spherical.VonMisesFisher(loc, self.min_concentration + concentration)

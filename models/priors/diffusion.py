@@ -120,7 +120,8 @@ class _Bound(TorchDistribution):
     def log_prob(self, value: Tensor) -> Tensor:
         """One draw, for each ``value`` ``(…, *event_shape)``, of the bound in nats, ``(…,)``."""
         z = value.flatten(value.dim() - len(self.event_shape))
-        shape = z.shape[:-1]
+        # Under TraceGraph_ELBO, which tracks where values come from, the shape of one is a plain tuple.
+        shape = torch.Size(z.shape[:-1])
         offset = torch.special.ndtr(noise.standard_normal(torch.Size((1,)), z))
         strata = torch.arange(shape.numel(), device=z.device).reshape(shape) / shape.numel()
         sigma = (offset + strata).remainder(1)[..., None]
