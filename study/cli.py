@@ -84,6 +84,7 @@ def run(
     from study.design.study import Study  # noqa: PLC0415
     from study.run.building import check_all  # noqa: PLC0415
     from study.run.execution import resolve_device, resolve_workers, share  # noqa: PLC0415
+    from study.run.preflight import check_roots  # noqa: PLC0415
     from study.store.store import Store  # noqa: PLC0415
 
     words = arguments or []
@@ -95,6 +96,8 @@ def run(
     where = resolve_device(device)
     number = resolve_workers(workers, len(cells), where)
     if dry_run:
+        if data_root:
+            check_roots(cells, data_root)
         _print_cells(store, cells)
         return
     console = Console(stderr=True)

@@ -7,14 +7,22 @@ reproduced from a shell. Resizing and limiting change the tensors and not the ch
 from __future__ import annotations
 
 import hashlib
+import math
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from analysis.randomness import stream
+from study.errors import DataError
+
+CONTAINER_MEMORY = Path("/sys/fs/cgroup/memory.max")
+"""Where Linux states the limit of a container's memory in bytes, or ``max``."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,6 +34,7 @@ class ImageData:
     labels, held_out_labels: int64 ``(N,)``, indices into ``class_names``.
     checksum: SHA-256 of the raw content, hexadecimal.
     verification: against what the raw content was checked.
+    notes: sentences on what the reader of the files decided, for whoever loads them.
     """
 
     name: str
@@ -36,12 +45,10 @@ class ImageData:
     class_names: tuple[str, ...]
     checksum: str
     verification: str
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for split, images, labels in (
-            ("training", self.images, self.labels),
-            ("held-out", self.held_out_images, self.held_out_labels),
-        ):
+        for split, images, labels in self.splits():
             if images.ndim != 4 or len(images) == 0 or images.dtype != torch.float32:
                 raise ValueError(
                     f"{split} images must be float32 of shape (N, C, H, W) with N ≥ 1; "
@@ -55,6 +62,11 @@ class ImageData:
                     f"{split} labels must be int64 of shape ({len(images)},); "
                     f"got {labels.dtype} of shape {tuple(labels.shape)}"
                 )
+            if not (labels.amin() >= 0 and labels.amax() < len(self.class_names)):
+                raise ValueError(
+                    f"{split} labels must index the {len(self.class_names)} class names; "
+                    f"got {labels.amin():d} to {labels.amax():d}"
+                )
         if self.held_out_images.shape[1:] != self.images.shape[1:]:
             raise ValueError(
                 f"held-out images must have the training images' shape {self.image_shape}; "
@@ -66,6 +78,20 @@ class ImageData:
         """Channels, height and width of one image."""
         _, channels, height, width = self.images.shape
         return channels, height, width
+
+    def splits(self) -> tuple[tuple[str, Tensor, Tensor], ...]:
+        """Name, images and labels of each split."""
+        return (
+            ("training", self.images, self.labels),
+            ("held-out", self.held_out_images, self.held_out_labels),
+        )
+
+    @property
+    def alike(self) -> bool:
+        """Whether no image differs from another, in either split."""
+        first = self.images[:1]
+        chunks = (chunk for _, images, _ in self.splits() for chunk in images.split(1_024))
+        return all(bool((chunk == first).all()) for chunk in chunks)
 
     def limited(self, limit: int) -> ImageData:
         """The first ``limit`` training images of one seeded order, so that a larger limit contains a smaller one."""
@@ -103,16 +129,45 @@ def held_out_split(labels: Tensor) -> tuple[Tensor, Tensor]:
 def resized(images: Tensor, image_size: int | None) -> Tensor:
     """``(N, C, H, W)`` as squares of ``image_size``; ``None`` leaves the images as they are.
 
-    The shorter side is resampled to it (bilinear, antialiased) and the centre of the longer one kept.
+    The shorter side is resampled to it (bilinear, antialiased) and the centre of the longer one kept. DataError where
+    the result is larger than memory.
     """
     if image_size is None or images.shape[-2:] == (image_size, image_size):
         return images
     sides = images.shape[-2:]
     height, width = (round(side * image_size / min(sides)) for side in sides)
+    require_memory(len(images), (images.shape[1], height, width))
     top, left = (height - image_size) // 2, (width - image_size) // 2
     scaled = F.interpolate(images, size=(height, width), mode="bilinear", antialias=True)
     # The filter's weights sum to one only up to rounding.
     return scaled[..., top : top + image_size, left : left + image_size].clamp(0, 1)
+
+
+def require_memory(num: int, shape: tuple[int, ...], value_bytes: float = 4) -> None:
+    """DataError where ``num`` images of ``shape`` need more memory than there is, before any of it is taken.
+
+    value_bytes: bytes per value.
+    """
+    need, there = num * math.prod(shape) * value_bytes, _memory()
+    if need > there:
+        size = "×".join(map(str, shape))
+        raise DataError(
+            f"{num:,} images of {size} need {need / 1e9:,.1f} GB of memory, where {there / 1e9:,.1f} GB can be had; "
+            "choose a smaller image_size or fewer images"
+        )
+
+
+def _memory() -> float:
+    """Bytes of memory that this process may use: the computer's, its container's or its own limit."""
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")] if hasattr(os, "sysconf") else []
+    with suppress(OSError, ValueError):
+        limits.append(int(CONTAINER_MEMORY.read_text("ascii")))
+    with suppress(ImportError):
+        import resource  # noqa: PLC0415 (Unix alone has it)
+
+        soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+        limits += [soft] if soft != resource.RLIM_INFINITY else []
+    return min(limits, default=math.inf)
 
 
 def digest(content: bytes | memoryview) -> str:
@@ -121,5 +176,14 @@ def digest(content: bytes | memoryview) -> str:
 
 
 def checksum(digests: Mapping[str, str]) -> str:
-    """SHA-256 of the listing that ``sha256sum`` prints for these names and digests, in their order."""
-    return digest("".join(f"{value}  {name}\n" for name, value in digests.items()).encode())
+    """SHA-256 of the listing that ``sha256sum`` prints for these names and digests, in their order.
+
+    Names are the bytes of the file system, whatever their encoding; as in that listing, a line whose name holds a
+    backslash or an end of line begins with a backslash, and they are escaped.
+    """
+    listing = hashlib.sha256()
+    for name, value in digests.items():
+        escaped = name.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+        mark = "\\" if escaped != name else ""
+        listing.update(os.fsencode(f"{mark}{value}  {escaped}\n"))
+    return listing.hexdigest()

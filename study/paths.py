@@ -27,6 +27,19 @@ def studies(results: Path) -> list[Path]:
     return found
 
 
+def printable(name: Path | str) -> str:
+    r"""What came from a file system, on one line: control characters and undecodable bytes as ``\x1b``."""
+    return "".join(map(_printable, str(name)))
+
+
+def _printable(character: str) -> str:
+    if character.isprintable():
+        return character
+    # Python reads an undecodable byte b as the surrogate U+DC00 + b (PEP 383).
+    byte = ord(character) - 0xDC00
+    return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else character.encode("unicode_escape").decode()
+
+
 def ensure_writable(folder: Path) -> None:
     """Makes ``folder`` and tries it with a file, so that a run learns before its work whether it can store any."""
     try:

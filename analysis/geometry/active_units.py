@@ -18,7 +18,12 @@ ACTIVE_NATS = 0.01
 
 
 def active_units(loc: Tensor, threshold: float = ACTIVE_VARIANCE) -> Estimate:
-    """Number of dimensions whose posterior mean ``loc`` [N, *latent] has variance above ``threshold`` over N images."""
+    """Number of dimensions whose posterior mean ``loc`` [N, *latent] has variance above ``threshold`` over N images.
+
+    One image has no variance: refused.
+    """
+    if len(loc) < 2:
+        return Estimate.refused("a variance over images needs two of them", len(loc))
     return Estimate.exact(int((flat(loc).var(0) > threshold).sum()), len(loc))
 
 

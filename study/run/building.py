@@ -17,9 +17,6 @@ from study.design.cell import Cell
 from study.design.families import DATASETS
 from study.errors import ConfigurationError
 
-UNKNOWN_SHAPE = (1, 32, 32)
-"""Stands for the shape of images that are known only once they are read."""
-
 
 def new_vae(cell: Cell, image_shape: tuple[int, ...], examples: Tensor | None = None) -> VAE:
     """A freshly initialised VAE for images ``(B, *image_shape)``.
@@ -42,10 +39,12 @@ def check(cell: Cell, image_shape: tuple[int, ...] | None = None) -> None:
     """Raises ConfigurationError where a part refuses its options or another part.
 
     cell: the configuration.
-    image_shape: event shape of x; the data set's own where none is given.
+    image_shape: event shape of x; the data set's own where none is given. Where that is known only once the images are
+        read, what depends on it is not checked.
     """
+    network = _Weightless(cell.network.create())
     shape = image_shape or _nominal_shape(cell)
-    context = Context(cell.latent_shape, shape, _Weightless(cell.network.create()))
+    context = Context(cell.latent_shape, shape, network) if shape else Context(cell.latent_shape, (1, 1, 1), _Absent())
     try:
         with seeded(stream(0, "check")):
             vae, objective = _parts(cell, context), new_objective(cell)
@@ -83,10 +82,12 @@ def _parts(cell: Cell, context: Context) -> VAE:
     return VAE(prior, posterior, cell.likelihood.create(context))
 
 
-def _nominal_shape(cell: Cell) -> tuple[int, int, int]:
-    channels, *sides = DATASETS[cell.dataset.name].image_shape or UNKNOWN_SHAPE
-    height, width = [cell.image_size or side for side in sides]
-    return channels, height, width
+def _nominal_shape(cell: Cell) -> tuple[int, int, int] | None:
+    """Channels, height and width of the images as far as the configuration tells; of unknown channels, one."""
+    stored = DATASETS[cell.dataset.name].image_shape
+    if cell.image_size:
+        return stored[0] if stored else 1, cell.image_size, cell.image_size
+    return stored
 
 
 @final
@@ -103,3 +104,14 @@ class _Weightless(Network):
     def decoder(self, context: Context, outputs: int) -> nn.Module:
         with torch.device("meta"):
             return self._network.decoder(context, outputs)
+
+
+@final
+class _Absent(Network):
+    """Stands for the bodies of a network while the shape of the images is not known."""
+
+    def encoder(self, context: Context, outputs: int) -> nn.Module:
+        return nn.Identity()
+
+    def decoder(self, context: Context, outputs: int) -> nn.Module:
+        return nn.Identity()

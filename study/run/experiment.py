@@ -96,7 +96,7 @@ def load_images(cell: Cell, data_root: Path | None) -> ImageData:
 
 @lru_cache(maxsize=1)
 def _load(dataset: Part, root: Path | None, image_size: int | None, limit: int | None) -> ImageData:
-    return load(dataset.name, root=root, image_size=image_size, limit=limit, **dataset.options)
+    return load(dataset.name, root=root, image_size=image_size, limit=limit, quiet=True, **dataset.options)
 
 
 def _details(run: Fit, data: ImageData, vae: VAE, image: Tensor) -> dict[str, Any]:

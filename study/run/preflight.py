@@ -9,8 +9,14 @@ from pathlib import Path
 from study.design.cell import Cell
 from study.errors import DataError
 from study.run.building import check
-from study.run.data.loading import load
+from study.run.data.loading import load, look
 from study.store.store import Corrupt, Store
+
+
+def check_roots(cells: Sequence[Cell], data_root: Path | None) -> None:
+    """Raises DataError where a glance at ``data_root`` shows that the images of a cell cannot be had."""
+    for dataset in dict.fromkeys(cell.dataset for cell in cells):
+        look(dataset.name, root=data_root, **dataset.options)
 
 
 def check_images(cells: Sequence[Cell], store: Store, data_root: Path | None) -> dict[str, str]:

@@ -20,12 +20,21 @@ class Dataset(ABC):
     reference: ClassVar[str] = ""
     image_shape: ClassVar[tuple[int, int, int] | None] = None
     """Channels, height and width as stored, where they are known before the files are read."""
+    bundled: ClassVar[bool] = False
+    """Whether the images come with a library, so that there is no folder to look for: ``root`` is then empty."""
 
     @property
     def name(self) -> str:
         """The file stem, as everywhere."""
         return type(self).__module__.rpartition(".")[2]
 
+    def look(self, root: Path) -> None:  # noqa: B027 (most data sets can be fetched, and have nothing to say yet)
+        """Raises DataError where a glance at ``root`` shows that :meth:`read` would."""
+
     @abstractmethod
     def read(self, root: Path, *, image_size: int | None, download: bool) -> ImageData:
-        """The images found under ``root``, verified; ``DataError`` where they are absent or corrupt."""
+        """The images found under ``root``, verified; ``DataError`` where they are absent or corrupt.
+
+        image_size: side of the square images in pixels; ``None`` as stored.
+        download: fetch absent files.
+        """

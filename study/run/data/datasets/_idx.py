@@ -1,19 +1,17 @@
 """Idx: data sets in MNIST's file format, read by torchvision's own classes from ``ROOT/<class>/raw``.
 
-An idx file is a big-endian header (two zero bytes, the type 0x08 = uint8, the number of dimensions; then each size)
-followed by the values (LeCun, Cortes & Burges). A file is verified by its structure and, where one is known, by a
-checksum: the SHA-256 of the raw file, or torchvision's MD5 of the ``.gz`` archive beside it, which torchvision keeps.
+A file is verified by its structure (:mod:`study.run.data.idx_files`) and, where one is known, by a checksum: the
+SHA-256 of the raw file, or torchvision's MD5 of the ``.gz`` archive beside it, which torchvision keeps.
 """
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
-import math
 import os
 import shutil
 import socket
-import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPException
@@ -27,16 +25,9 @@ from torch.nn import functional as F
 from study.errors import DataError
 from study.images import ImageData, checksum, digest, resized
 from study.run.data.datasets._base import Dataset
+from study.run.data.idx_files import FILES, SIDE, advice, read_all, read_idx
 
-SIDE = 28
 TIMEOUT_SECONDS = 30.0
-FILES = {
-    "train-images-idx3-ubyte": 3,
-    "train-labels-idx1-ubyte": 1,
-    "t10k-images-idx3-ubyte": 3,
-    "t10k-labels-idx1-ubyte": 1,
-}
-"""Number of dimensions of each raw file, in the order of the checksum."""
 
 
 class Idx(Dataset):
@@ -60,9 +51,11 @@ class Idx(Dataset):
         raw = root / self.source / "raw"
         missing = [name for name in FILES if not (raw / name).is_file()]
         if missing and not download:
-            raise DataError(f"{self.name}: expected {', '.join(missing)} in {raw}, not found; {self._remedy}")
+            raise DataError(
+                f"{self.name}: expected {', '.join(missing)} in {raw}, not found; {self._remedy(root, missing)}"
+            )
         if missing:
-            self._download(reader, root)
+            self._download(reader, root, missing)
         legacy = root / self.source / "processed"
         if legacy.exists():
             raise DataError(
@@ -89,8 +82,8 @@ class Idx(Dataset):
         digests, checks, counts = {}, set(), []
         for name, dims in FILES.items():
             path = raw / name
-            content = _content(path)
-            counts.append(_count(path, content, dims))
+            count, content = read_idx(path)
+            counts.append(count)
             if dims == 1 and counts[-1] != counts[-2]:
                 raise DataError(f"{path} has {counts[-1]:,} labels for {counts[-2]:,} images; replace both files")
             if dims == 1 and max(content[8:]) >= len(reader.classes):
@@ -102,32 +95,38 @@ class Idx(Dataset):
             checks.add(self._check(path, content, digests[name], md5[name]))
         return digests, checks
 
-    @property
-    def _remedy(self) -> str:
+    def _remedy(self, root: Path, missing: list[str]) -> str:
+        near = advice(root, self.source, missing)
         return (
-            f"give the folder that holds {self.source}/raw as --data-root or LATENT_STUDY_DATA, "
-            "or use dataset=digits, which needs no files"
+            f"{near}{'; or ' if near else ''}give the folder that holds {self.source}/raw as --data-root or "
+            "LATENT_STUDY_DATA, or use dataset=digits, which needs no files"
         )
 
-    def _download(self, reader: Any, root: Path) -> None:
-        """Fetches by torchvision into a folder aside; only complete, verified files move to their place."""
+    def _download(self, reader: Any, root: Path, missing: list[str]) -> None:
+        """Fetches by torchvision into a folder aside; only complete, verified files move to their place.
+
+        Aside is among the computer's temporary files, so that neither a failure nor a kill leaves anything in ``root``,
+        which is made once there is something to put into it.
+        """
         raw = root / self.source / "raw"
         try:
-            root.mkdir(parents=True, exist_ok=True)
-            with TemporaryDirectory(dir=root, prefix=".download-") as aside, _timeout():
+            _require_writable(raw)
+            with TemporaryDirectory(prefix="latent-study-") as aside, _timeout():
                 fetched = Path(aside) / self.source / "raw"
                 fetched.mkdir(parents=True)
                 for archive in raw.glob("*.gz"):
-                    shutil.copy(archive, fetched)
+                    if archive.is_file():
+                        shutil.copy(archive, fetched)
                 reader(aside, download=True)
                 raw.mkdir(parents=True, exist_ok=True)
                 for file in fetched.iterdir():
                     if not (raw / file.name).exists():
-                        os.replace(file, raw / file.name)
+                        _move(file, raw)
         except (OSError, RuntimeError, HTTPException) as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[-1].strip("<>")
             raise DataError(
-                f"{self.name}: expected its files in {raw}, and fetching them failed ({reason}); {self._remedy}"
+                f"{self.name}: expected its files in {raw} ({', '.join(missing)}), and fetching them failed ({reason})"
+                f"; {self._remedy(root, missing)}"
             ) from error
 
     def _check(self, path: Path, content: bytes, sha256: str, archive_md5: str) -> str:
@@ -142,7 +141,7 @@ class Idx(Dataset):
         archive = path.with_name(f"{path.name}.gz")
         if not archive.is_file():
             return "structure only"
-        packed = _content(archive)
+        packed = read_all(archive)
         if hashlib.md5(packed, usedforsecurity=False).hexdigest() != archive_md5:
             raise DataError(f"{archive} does not have torchvision's MD5 {archive_md5}; delete it and fetch it again")
         if gzip.decompress(packed) != content:
@@ -150,37 +149,24 @@ class Idx(Dataset):
         return "MD5"
 
 
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}); make it readable") from error
-
-
-def _count(path: Path, content: bytes, dims: int) -> int:
-    """Number of items of an idx file whose structure is right."""
-    header = 4 * (1 + dims)
-    if len(content) < header:
-        fault = f"is {len(content):,} bytes long, shorter than the header of an idx file"
-    else:
-        magic, count, *sides = struct.unpack_from(f">{1 + dims}I", content)
-        expected = header + count * math.prod(sides)
-        if magic != 0x0800 + dims:
-            fault = f"begins with 0x{magic:08x}, where 0x{0x0800 + dims:08x} is expected"
-        elif any(side != SIDE for side in sides):
-            fault = f"has images of {'×'.join(map(str, sides))} pixels, where {SIDE}×{SIDE} are expected"
-        elif len(content) != expected:
-            fault = f"is {len(content):,} bytes long, where its header promises {expected:,}"
-        elif count == 0:
-            fault = "holds no items"
-        else:
-            return int(count)
-    raise DataError(f"{path} is corrupt: it {fault}; delete it and fetch it again")
-
-
 def _pixels(levels: Tensor, image_size: int | None) -> Tensor:
     images = levels.unsqueeze(1).float().div_(255)
     return F.pad(images, (2, 2, 2, 2)) if image_size == SIDE + 4 else resized(images, image_size)
+
+
+def _require_writable(folder: Path) -> None:
+    """OSError where ``folder`` cannot be written or made, before anything is fetched for it."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(there))
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(there))
+
+
+def _move(file: Path, folder: Path) -> None:
+    """Moves ``file`` into ``folder``, perhaps of another file system, where it appears whole."""
+    with TemporaryDirectory(dir=folder, prefix=".arriving-") as aside:
+        os.replace(shutil.copyfile(file, Path(aside) / file.name), folder / file.name)
 
 
 @contextmanager

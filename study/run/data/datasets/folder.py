@@ -1,103 +1,122 @@
-"""Folder: any directory of images, one sub-folder per class (torchvision's ``ImageFolder``) or none at all."""
+"""Folder: any directory of images, one sub-folder per class (as torchvision's ``ImageFolder``) or none at all."""
 
 from __future__ import annotations
 
-import os
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, final
+from typing import final
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from study.errors import DataError
-from study.images import ImageData, checksum, digest, held_out_split, resized
+from study.images import ImageData, checksum, digest, held_out_split, require_memory, resized
+from study.paths import printable
+from study.run.data.collection import Collection, collect
 from study.run.data.datasets._base import Dataset
-
-if TYPE_CHECKING:
-    from torchvision.datasets import ImageFolder
+from study.run.data.decoded import Decoded, decoded
+from study.run.data.decoding import Background, content_of, decode
 
 
 @final
 class Folder(Dataset):
-    """The images of the directory given as data root; sub-folders are classes; 80/20 split.
+    """The images of the directory given as data root; sub-folders are classes; 80/20 split, or train and test folders.
 
-    colour: keep red, green and blue; otherwise luma (ITU-R 601). Transparency is dropped. Images of different sizes
-    need an ``image_size``: the shorter side is resampled to it and the centre of the longer one kept.
+    colour: keep red, green and blue; otherwise luma (ITU-R 601).
+    background: what transparent images lie on, ``white`` or ``black``.
+
+    Images of different sizes need an ``image_size``: the shorter side is resampled to it and the centre of the longer
+    one kept. Which files are read: :mod:`study.run.data.collection`; how: :mod:`study.run.data.decoding`.
     """
 
     reference = "torchvision.datasets.ImageFolder"
 
-    def __init__(self, *, colour: bool = False) -> None:
+    def __init__(self, *, colour: bool = False, background: Background = "white") -> None:
         self.colour = colour
+        self.background = background
+
+    def look(self, root: Path) -> None:
+        """DataError where ``root`` is no directory."""
+        if not root.is_dir():
+            raise DataError(
+                f"{self.name}: {printable(root)} is not a directory; give the directory of images as --data-root"
+            )
 
     def read(self, root: Path, *, image_size: int | None, download: bool) -> ImageData:
         """Decoded images of ``root``; there is nothing to download."""
-        folder = _collection(root)
-        digests = {}
-        images = torch.empty(0)
-        for index, (name, _) in enumerate(folder.samples):
-            path = Path(name)
-            image = resized(self._decode(path).unsqueeze(0), image_size).squeeze(0)
-            if index == 0:
-                images = image.new_empty(len(folder), *image.shape)
-            elif image.shape != images.shape[1:]:
-                first, other = ("×".join(map(str, reversed(shape[-2:]))) for shape in (images.shape, image.shape))
-                raise DataError(f"{path} has {other} pixels and the images before it {first}; set image_size")
-            images[index] = image
-            digests[path.relative_to(root).as_posix()] = digest(path.read_bytes())
-        labels = torch.tensor(folder.targets, dtype=torch.int64)
-        if len(labels) < 2:
-            raise DataError(f"{root} holds one image; training and held-out images need at least two")
-        training, held_out = held_out_split(labels)
+        self.look(root)
+        files = collect(root)
+        if len(files.paths) < 2:
+            raise DataError(
+                f"{self.name}: {printable(root)} holds one image; training and held-out images need at least two"
+            )
+        digests = [digest(content_of(path)) for path in files.paths]
+        content = checksum(
+            {path.relative_to(root).as_posix(): value for path, value in zip(files.paths, digests, strict=True)}
+        )
+        key = f"{content} {self.colour} {self.background} {image_size}"
+        images = decoded(key, partial(self._decoded, files, digests, image_size))
+        labels = torch.tensor(files.labels)
+        training, held_out = held_out_split(labels) if files.held_out is None else _published(files.held_out)
         return ImageData(
             name=self.name,
-            images=images[training],
+            images=images.images(training),
             labels=labels[training],
-            held_out_images=images[held_out],
+            held_out_images=images.images(held_out),
             held_out_labels=labels[held_out],
-            class_names=tuple(folder.classes),
-            checksum=checksum(digests),
+            class_names=tuple(map(printable, files.classes)),
+            checksum=content,
             verification="decoded",
+            notes=(*files.notes, *self._notes(images), *_leakage(digests, training, held_out)),
         )
 
-    def _decode(self, path: Path) -> Tensor:
-        """One image as float32 ``(C, H, W)`` in [0, 1]."""
-        from PIL import Image  # noqa: PLC0415
+    def _decoded(self, files: Collection, digests: list[str], image_size: int | None) -> Decoded:
+        pixels = torch.empty(0)
+        counts = {"transparent": 0, "animated": 0}
+        for index, (path, expected) in enumerate(zip(files.paths, digests, strict=True)):
+            content = content_of(path)
+            if digest(content) != expected:
+                raise DataError(f"{printable(path)} changed while it was read; run again once the images rest")
+            picture = decode(content, path, colour=self.colour, background=self.background)
+            image = picture.pixels
+            if image_size is not None:
+                image = resized(image.float().div_(255).unsqueeze(0), image_size).squeeze(0)
+            if index == 0:
+                # Bytes here, and four times as many as floats later.
+                require_memory(len(files.paths), tuple(image.shape), value_bytes=4 + image.element_size())
+                pixels = image.new_empty(len(files.paths), *image.shape)
+            elif image.shape != pixels.shape[1:]:
+                first, other = ("×".join(map(str, reversed(shape[-2:]))) for shape in (pixels.shape, image.shape))
+                raise DataError(
+                    f"{printable(path)} has {other} pixels and the images before it {first}; set image_size"
+                )
+            pixels[index] = image
+            counts["transparent"] += picture.transparent
+            counts["animated"] += picture.animated
+        return Decoded(pixels, counts)
 
-        try:
-            with Image.open(path) as image:
-                # Pillow would clip deeper pixels to 8 bits.
-                if image.mode.startswith(("I", "F")):
-                    raise DataError(f"{path} has pixels of more than 8 bits; convert it to 8 bits")
-                pixels = np.array(image.convert("RGB" if self.colour else "L"))
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise DataError(f"{path} cannot be decoded ({error}); replace or remove it") from error
-        return torch.from_numpy(np.atleast_3d(pixels)).permute(2, 0, 1).float() / 255
-
-
-def _collection(root: Path) -> ImageFolder:
-    """The files and classes of ``root``; hidden folders are no classes."""
-    from torchvision.datasets import ImageFolder  # noqa: PLC0415
-    from torchvision.datasets.folder import IMG_EXTENSIONS  # noqa: PLC0415
-
-    class Collection(ImageFolder):
-        def find_classes(self, directory: str | Path) -> tuple[list[str], dict[str, int]]:
-            names = sorted(
-                entry.name for entry in os.scandir(directory) if entry.is_dir() and not entry.name.startswith(".")
+    def _notes(self, images: Decoded) -> list[str]:
+        transparent, animated = images.counts["transparent"], images.counts["animated"]
+        notes = []
+        if transparent:
+            notes.append(
+                f"{self.name}: {transparent:,} images are transparent in places and lie on {self.background} "
+                "(dataset.background)"
             )
-            return (names, {name: label for label, name in enumerate(names)}) if names else ([root.name], {".": 0})
+        if animated:
+            notes.append(f"{self.name}: {animated:,} files hold several frames, of which the first is read")
+        return notes
 
-    if not root.is_dir():
-        raise DataError(f"folder: {root} is not a directory; give the directory of images as --data-root")
-    try:
-        folder = Collection(root)
-    except OSError as error:
-        raise DataError(f"folder: {root}: {str(error).rstrip('.')}; add images or remove the empty folder") from error
-    stray = [path.name for path in root.iterdir() if path.name.lower().endswith(IMG_EXTENSIONS)]
-    if stray and folder.class_to_idx.keys() != {"."}:
-        raise DataError(
-            f"folder: {root} holds both class folders ({folder.classes[0]}, …) and images ({min(stray)}, …); "
-            "move the images into a class folder, or the folders away"
-        )
-    return folder
+
+def _published(held_out: list[bool]) -> tuple[Tensor, Tensor]:
+    """Indices of the training and held-out images of a published split."""
+    mask = torch.tensor(held_out)
+    return torch.nonzero(~mask).squeeze(1), torch.nonzero(mask).squeeze(1)
+
+
+def _leakage(digests: list[str], training: Tensor, held_out: Tensor) -> list[str]:
+    """A sentence on held-out files that are among the training files too, byte for byte."""
+    known = {digests[index] for index in training.tolist()}
+    if copies := sum(digests[index] in known for index in held_out.tolist()):
+        return [f"folder: {copies:,} of {len(held_out):,} held-out images are byte for byte training images too"]
+    return []
