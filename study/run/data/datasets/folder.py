@@ -46,16 +46,16 @@ class Folder(Dataset):
         """Decoded images of ``root``; there is nothing to download."""
         self.look(root)
         files = collect(root)
-        if len(files.paths) < 2:
-            raise DataError(
-                f"{self.name}: {printable(root)} holds one image; training and held-out images need at least two"
-            )
         digests = [digest(content_of(path)) for path in files.paths]
         content = checksum(
             {path.relative_to(root).as_posix(): value for path, value in zip(files.paths, digests, strict=True)}
         )
         key = f"{content} {self.colour} {self.background} {image_size}"
         images = decoded(key, partial(self._decoded, files, digests, image_size))
+        if len(files.paths) < 2:
+            raise DataError(
+                f"{self.name}: {printable(root)} holds one image; training and held-out images need at least two"
+            )
         labels = torch.tensor(files.labels)
         training, held_out = held_out_split(labels) if files.held_out is None else _published(files.held_out)
         return ImageData(
