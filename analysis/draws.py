@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from analysis.component_aggregate import Aggregate
+from analysis.aggregate import Aggregate
 from analysis.precision import log_prob_float64
 
 

@@ -24,7 +24,6 @@ from torch import Tensor
 
 from analysis.draws import ComponentDraws, HeldOutDraws
 from analysis.estimate import Bound, Estimate
-from analysis.precision import ELEMENTS_PER_BLOCK
 
 SATURATION_NATS = 0.1
 SATURATED = "saturated"
@@ -38,28 +37,12 @@ class Interval:
     upper: Estimate
 
 
-@dataclass(frozen=True, slots=True)
-class Surgery:
-    """Rate = information + marginal KL of the finite mixture q_N, in nats, from the same draws."""
-
-    rate: Estimate
-    information: Estimate
-    marginal_kl: Estimate
-
-
 def kl_standard_normal(loc: Tensor, scale: Tensor) -> Tensor:
     """KL(N(μ, diag σ²) ‖ N(0, I)) in nats, per image and dimension: ½(μ² + σ² − 1 − ln σ²), float64, same shape."""
     loc, scale = loc.detach().to(torch.float64), scale.detach().to(torch.float64)
     # (σ² − 1) − ln σ² cancels where σ ≈ 1; log1p of the excess keeps its digits there.
     excess = (scale - 1) * (scale + 1)
     return (loc.square() + excess - torch.log1p(excess)) / 2
-
-
-def rate_standard_normal(loc: Tensor, scale: Tensor) -> Estimate:
-    """Rate (nats) of posteriors N(μ, diag σ²) [N, *latent] against N(0, I), in closed form per image; n = N."""
-    images = max(ELEMENTS_PER_BLOCK // max(loc[:1].numel(), 1), 1)
-    blocks = zip(loc.split(images), scale.split(images), strict=True)
-    return Estimate.mean(torch.cat([kl_standard_normal(*block).flatten(1).sum(-1) for block in blocks]))
 
 
 def rate(draws: ComponentDraws | HeldOutDraws) -> Estimate:
@@ -80,11 +63,6 @@ def mutual_information_upper(draws: ComponentDraws | HeldOutDraws) -> Estimate:
     return _refuse_single(draws) or _mean(draws, "information_upper", "upper")
 
 
-def information_interval(draws: ComponentDraws) -> Interval:
-    """Mutual information under q_∞ in nats between I_N and its leave-one-out bound."""
-    return Interval(mutual_information(draws), mutual_information_upper(draws))
-
-
 def marginal_kl_lower(draws: ComponentDraws | HeldOutDraws) -> Estimate:
     """E[log r(z) − log p(z)] ≤ KL(q_∞ ‖ p) in nats, with r the mixture of the *other* images (paired R − I_upper)."""
     return _refuse_single(draws) or _mean(draws, "kl_lower", "lower")
@@ -94,11 +72,6 @@ def marginal_kl_interval(draws: ComponentDraws) -> Interval:
     """KL(q_∞ ‖ p) in nats between R − I_loo and R − I_N, each the mean of a paired difference."""
     upper = _flag_saturation(_mean(draws, "kl", "upper"), draws)
     return Interval(marginal_kl_lower(draws), upper)
-
-
-def surgery(draws: ComponentDraws) -> Surgery:
-    """Rate, information and marginal KL of the finite mixture q_N: rate = information + marginal KL exactly."""
-    return Surgery(rate(draws), _mean(draws, "information"), _mean(draws, "kl"))
 
 
 def _mean(draws: ComponentDraws | HeldOutDraws, name: str, bound: Bound = "unbiased") -> Estimate:

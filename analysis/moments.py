@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, LowRankMultivariateNormal, MultivariateNormal, Normal
 
-from analysis.aggregate import MAX_COVARIANCE_DIM, AggregatePosterior
+from analysis.aggregate import MAX_COVARIANCE_DIM, Aggregate
 from analysis.draws import ComponentDraws
 from analysis.estimate import Estimate
 from analysis.precision import log_prob_float64, to_float64
@@ -54,7 +54,7 @@ class MomentSplit:
 
 
 def moment_split(
-    aggregate: AggregatePosterior, prior: Distribution, z: Tensor, draws: ComponentDraws, diagonal: bool = False
+    aggregate: Aggregate, prior: Distribution, z: Tensor, draws: ComponentDraws, diagonal: bool = False
 ) -> MomentSplit:
     """Split of KL(q_N ‖ p) at draws ``z`` [M, *latent] of the aggregate, whose densities are ``draws``.
 
@@ -76,7 +76,7 @@ def moment_split(
     )
 
 
-def moment_matched(aggregate: AggregatePosterior, diagonal: bool = False) -> Distribution | None:
+def moment_matched(aggregate: Aggregate, diagonal: bool = False) -> Distribution | None:
     """Gaussian over the flattened latent [D] (float64) with the exact moments of q_N, or None where too large.
 
     With fewer components than dimensions the covariance is kept as diagonal plus rank N.
@@ -87,9 +87,9 @@ def moment_matched(aggregate: AggregatePosterior, diagonal: bool = False) -> Dis
     if dim <= min(num, MAX_COVARIANCE_DIM):
         return MultivariateNormal(aggregate.mean, aggregate.covariance())
     if num <= MAX_COVARIANCE_DIM and num * dim <= MAX_FACTOR_ELEMENTS:
-        held = aggregate.subset(torch.arange(num))
-        centred = held.loc.flatten(1).to(torch.float64) - aggregate.mean
-        within = held.scale.flatten(1).to(torch.float64).square().mean(0)
+        codes = aggregate.bubbles()
+        centred = codes.loc.flatten(1).to(torch.float64) - aggregate.mean
+        within = codes.scale.flatten(1).to(torch.float64).square().mean(0)
         return FactorNormal(aggregate.mean, centred.T / math.sqrt(num), within)
     return None
 

@@ -8,14 +8,14 @@ measures real dimensions, in double precision: in single precision the rounding 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
 from torch.distributions import Independent, Normal
 
-from analysis.aggregate import AggregatePosterior
+from analysis.aggregate import Aggregate, DiagonalAggregate, HeldCodes, StreamedCodes
 from analysis.divergence import total_variation
 from analysis.draws import evaluate_component_draws, evaluate_prior_draws
 from analysis.estimate import Estimate
@@ -35,12 +35,13 @@ class Padded:
 
 
 def inert_padding(
-    aggregate: AggregatePosterior, padded_dims: Sequence[int], *, num_draws: int, generator: Generator
+    aggregate: Aggregate, padded_dims: Sequence[int], *, num_draws: int, generator: Generator
 ) -> list[Padded]:
     """The control at each of ``padded_dims`` ≥ D, on the same ``num_draws`` draws of the D dimensions under N(0, I).
 
-    ``aggregate`` holds its codes, [N, *latent_shape].
+    ``aggregate`` is one of diagonal normals, small enough for its codes to be held.
     """
+    codes = aggregate.bubbles()
     indices = torch.randperm(aggregate.num_components, generator=generator, device=generator.device)[:num_draws]
     z, component = aggregate.sample_per_image(1, generator, indices.to(aggregate.device))
     z = z.double()
@@ -50,7 +51,7 @@ def inert_padding(
         extra = dim - aggregate.latent_dim
         if extra < 0:
             raise ValueError(f"padded_dim must be at least D = {aggregate.latent_dim}; got {dim}")
-        padded = _padded(aggregate, extra)
+        padded = _padded(codes, extra)
         zeros = torch.zeros(dim, dtype=torch.float64, device=z.device)
         prior = Independent(Normal(zeros, torch.ones_like(zeros)), 1)
         long_z, long_prior_z = _extended(z, extra, generator), _extended(prior_z, extra, generator)
@@ -69,17 +70,16 @@ def inert_padding(
     return results
 
 
-def _padded(aggregate: AggregatePosterior, extra: int) -> AggregatePosterior:
-    """The aggregate with ``extra`` dimensions of mean 0 and scale 1, streamed."""
-    loc, scale = aggregate.loc.flatten(1).double(), aggregate.scale.flatten(1).double()
+def _padded(codes: HeldCodes, extra: int) -> DiagonalAggregate:
+    """The aggregate of ``codes`` with ``extra`` dimensions of mean 0 and scale 1, which are never all held."""
+    loc, scale = codes.loc.flatten(1).double(), codes.scale.flatten(1).double()
+
+    def encode(images: Tensor) -> tuple[Tensor, Tensor]:
+        inert = loc.new_zeros(len(images), extra)
+        return torch.cat([loc[images], inert], 1), torch.cat([scale[images], inert + 1], 1)
+
     rows = max(1, BLOCK_ELEMENTS // (loc.shape[1] + extra))
-
-    def blocks() -> Iterator[tuple[Tensor, Tensor]]:
-        for centres, spreads in zip(loc.split(rows), scale.split(rows), strict=True):
-            inert = centres.new_zeros(len(centres), extra)
-            yield torch.cat([centres, inert], 1), torch.cat([spreads, inert + 1], 1)
-
-    return AggregatePosterior.from_blocks(blocks, len(loc))
+    return DiagonalAggregate(StreamedCodes(encode, len(loc), loc.device, rows))
 
 
 def _extended(z: Tensor, extra: int, generator: Generator) -> Tensor:

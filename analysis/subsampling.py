@@ -20,7 +20,7 @@ import torch
 from torch import Generator, Tensor
 from torch.distributions import Distribution
 
-from analysis.component_aggregate import Aggregate
+from analysis.aggregate import Aggregate
 from analysis.estimate import Estimate
 from analysis.precision import log_prob_float64
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent
 
-from analysis.aggregate import AggregatePosterior
+from analysis.aggregate import Aggregate
 from analysis.draws import ComponentDraws
 from analysis.estimate import Estimate
 from analysis.precision import to_float64
@@ -38,14 +38,14 @@ class DimensionwiseSplit:
 
 
 def dimensionwise_split(
-    aggregate: AggregatePosterior, prior: Distribution, z: Tensor, draws: ComponentDraws
+    aggregate: Aggregate, prior: Distribution, z: Tensor, draws: ComponentDraws
 ) -> DimensionwiseSplit:
     """Split of KL(q_N ‖ p) at draws ``z`` [M, *latent] of the aggregate, whose densities are ``draws``.
 
     The prior must be factorised: ``Independent`` over a univariate distribution. Takes M·N·D kernel evaluations.
     """
-    held = aggregate.subset(torch.arange(aggregate.num_components))
-    log_marginal = marginal_log_prob(held.loc, held.scale, z)
+    codes = aggregate.bubbles()
+    log_marginal = marginal_log_prob(codes.loc, codes.scale, z)
     log_prior = _factor_log_prob(prior, z)
     return DimensionwiseSplit(
         total_correlation=Estimate.mean(draws.log_aggregate - log_marginal.sum(-1), groups=draws.unit),

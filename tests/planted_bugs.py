@@ -34,7 +34,7 @@ class Bug:
 
 
 DIVERGENCE, INFORMATION, AGGREGATE = (
-    f"tests/analysis/test_{name}.py" for name in ("divergence", "information", "aggregate")
+    f"tests/analysis/{name}" for name in ("test_divergence.py", "test_information.py", "aggregate")
 )
 GEOMETRY, MIXTURES, MOMENTS = (f"tests/analysis/test_{name}.py" for name in ("geometry", "mixtures", "moments"))
 PAIRWISE, ESTIMATE = "tests/analysis/test_pairwise.py", "tests/analysis/test_estimate.py"
@@ -64,12 +64,12 @@ BUGS = [
         "wins = Estimate.mean(_fraction_below(positive, negative)", "wins = Estimate.mean(_fraction_below(negative, positive)", DIVERGENCE),
     Bug("certified gap against nothing", "analysis/divergence.py",
         "Estimate.mean(log_candidate - log_prior, \"lower\"", "Estimate.mean(log_candidate, \"lower\"", DIVERGENCE),
-    Bug("missing log N", "analysis/aggregate.py",
-        "return total - math.log(self.num_components)\n\n    def log_prob_leave_one_out", "return total\n\n    def log_prob_leave_one_out", AGGREGATE),
-    Bug("covariance with σ for σ²", "analysis/aggregate.py",
-        "diagonal += scale.square().sum(0)", "diagonal += scale.sum(0)", AGGREGATE),
-    Bug("covariance of the means alone", "analysis/aggregate.py",
-        "diagonal += scale.square().sum(0)", "diagonal += 0 * scale.square().sum(0)", AGGREGATE),
+    Bug("missing log N", "analysis/aggregate/base.py",
+        "return self._log_sums(self._points(z), None)[0] - math.log(self.num_components)", "return self._log_sums(self._points(z), None)[0]", AGGREGATE),
+    Bug("covariance with σ for σ²", "analysis/aggregate/diagonal.py",
+        "yield loc.double(), scale.double().square()", "yield loc.double(), scale.double()", AGGREGATE),
+    Bug("covariance of the means alone", "analysis/aggregate/base.py",
+        "covariance = self.num_components * self._mean_covariance()", "covariance = 0 * self._mean_covariance()", AGGREGATE),
     Bug("leave-one-out that keeps itself", "analysis/pairwise.py",
         "return torch.logaddexp(without, own_log), without",
         "return torch.logaddexp(without, own_log), torch.logaddexp(without, own_log)", AGGREGATE),

@@ -14,7 +14,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from analysis.aggregate import AggregatePosterior
+from analysis.aggregate import Aggregate, DiagonalAggregate, HeldCodes
 from analysis.density_fits._base import Codes, Density, DensityFit, flag_at_end
 
 
@@ -22,7 +22,7 @@ from analysis.density_fits._base import Codes, Density, DensityFit, flag_at_end
 class WidenedAggregate(Density):
     """r_h as an aggregate posterior of widened scales."""
 
-    aggregate: AggregatePosterior
+    aggregate: Aggregate
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Log r_h(z), exact."""
@@ -47,8 +47,8 @@ class AggregateKernel(DensityFit):
     def fit_vectors(self, codes: Codes, choice: Codes, generator: torch.Generator) -> WidenedAggregate:
         """r_h with h of the highest mean log-density on ``choice``."""
 
-        def widened(bandwidth: float) -> AggregatePosterior:
-            return AggregatePosterior(codes.loc, bandwidth * codes.scale)
+        def widened(bandwidth: float) -> Aggregate:
+            return DiagonalAggregate(HeldCodes(codes.loc, bandwidth * codes.scale))
 
         scores = {bandwidth: float(widened(bandwidth).log_prob(choice.z).mean()) for bandwidth in self.bandwidths}
         best = max(scores, key=scores.__getitem__)

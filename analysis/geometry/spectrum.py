@@ -14,8 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from analysis.aggregate import MAX_COVARIANCE_DIM
-from analysis.component_aggregate import Aggregate
+from analysis.aggregate import MAX_COVARIANCE_DIM, Aggregate
 from analysis.estimate import Estimate
 from analysis.geometry.distances import flat
 

@@ -8,7 +8,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from torch.distributions import Independent, Normal
 
 from analysis import divergence, information
-from analysis.aggregate import AggregatePosterior
+from analysis.aggregate import NOT_DIAGONAL
 from analysis.estimate import Estimate
 from analysis.moments import moment_split
 from analysis.randomness import integer_seed
@@ -68,8 +68,8 @@ def _factorised(replicate: Replicate, split: Split) -> dict[str, Estimate]:
     if not (isinstance(prior, Independent) and isinstance(prior.base_dist, Normal)):
         refusal = Estimate.refused("defined for a factorised normal prior", len(split.images))
         return dict.fromkeys(names, refusal)
-    if not isinstance(split.aggregate, AggregatePosterior):
-        refusal = Estimate.refused("defined for diagonal normal posteriors", len(split.images))
+    if not split.aggregate.is_diagonal:
+        refusal = Estimate.refused(NOT_DIAGONAL, len(split.images))
         return dict.fromkeys(names, refusal)
     full = moment_split(split.aggregate, prior, split.z, split.draws)
     diagonal = moment_split(split.aggregate, prior, split.z, split.draws, diagonal=True)
@@ -115,7 +115,7 @@ def subsampled(replicate: Replicate, split: Split) -> SubsamplingCurve | None:
         return None
     ratio = (num / smallest) ** (1 / (SLOPE_SIZES - 1))
     return subsampling_curve(
-        split.held_aggregate,
+        split.held,
         replicate.prior,
         (*(round(smallest * ratio**step) for step in range(SLOPE_SIZES - 1)), num),
         num_repeats=SLOPE_REPEATS,

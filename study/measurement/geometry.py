@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from analysis.aggregate import AggregatePosterior
+from analysis.aggregate import NOT_DIAGONAL
 from analysis.estimate import Estimate
 from analysis.geometry.active_units import active_units, active_units_by_kl
 from analysis.geometry.coverage import ball_coverage, nearest_centre_distance, ratio_coverage
@@ -57,8 +57,8 @@ def _bubbles(split: Split, prior_z: Tensor) -> dict[str, Estimate]:
     """What has a formula for bubbles N(μ, diag σ²) alone."""
     loc, scale = split.codes.loc, split.codes.scale
     few, few_scale = loc[:NEIGHBOURS], scale[:NEIGHBOURS]
-    if not isinstance(split.aggregate, AggregatePosterior):
-        refusal = Estimate.refused("defined for diagonal normal posteriors", len(loc))
+    if not split.aggregate.is_diagonal:
+        refusal = Estimate.refused(NOT_DIAGONAL, len(loc))
         return dict.fromkeys(("active_units_by_kl", "bubble_bhattacharyya", "ball_coverage", "ratio_coverage"), refusal)
     return {
         "active_units_by_kl": active_units_by_kl(loc, scale),

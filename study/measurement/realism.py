@@ -19,7 +19,7 @@ from analysis.realism.manifold import manifold
 from analysis.realism.novelty import novelty
 from study.images import ImageData
 from study.measurement.classifier import Classifier
-from study.measurement.replicate import Replicate, codes_of
+from study.measurement.replicate import Replicate, aggregate_of, codes_of
 from study.measurement.sources import decode, local_sample, reference_split, sample_sources
 
 NOISE_SCALES = (0.5, 1.0, 2.0, 4.0)
@@ -58,8 +58,10 @@ def judged(
     order = torch.randperm(
         len(grey.images), generator=replicate.stream("realism", "training images"), device=grey.images.device
     )
-    train = codes_of(vae, replicate.train.images[order[:num]], replicate.stream("realism", "training codes")).z
-    codes = codes_of(vae, replicate.held_out.images[starts], replicate.stream("realism", "held-out codes"))
+    seen = aggregate_of(vae, replicate.train.images[order[:num]])
+    unseen = aggregate_of(vae, replicate.held_out.images[starts])
+    train, _ = seen.sample_per_image(1, replicate.stream("realism", "training codes"))
+    codes = codes_of(unseen, replicate.stream("realism", "held-out codes"))
     images = sample_sources(vae, train, codes, grey.held_out_images[starts], densities, seed=replicate.seed)
     real = grey.held_out_images[reference]
     real_features = classifier.features(real)

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from analysis.aggregate import AggregatePosterior
 from analysis.estimate import Estimate
 from analysis.geometry.overlap import log_bhattacharyya, unit_total_variation
+from analysis.information import kl_standard_normal
 from analysis.padding import inert_padding
 from analysis.subsampling import SubsamplingCurve
 from analysis.tree import Records
@@ -67,13 +67,12 @@ def _shells(replicate: Replicate) -> Records:
 
 
 def _codes(split: Split) -> Records | None:
-    if not isinstance(split.aggregate, AggregatePosterior):
+    if not split.aggregate.is_diagonal:
         return None
     loc, scale = split.codes.loc[:CODES], split.codes.scale[:CODES]
-    centres, variance = loc.flatten(1).double(), scale.flatten(1).double().square()
     values = {
-        "mean_norm": centres.norm(dim=1),
-        "kl_standard": (centres.square() + variance - 1 - variance.log()).sum(1) / 2,
+        "mean_norm": loc.flatten(1).double().norm(dim=1),
+        "kl_standard": kl_standard_normal(loc, scale).flatten(1).sum(1),
         "log_bhattacharyya": log_bhattacharyya(loc, scale),
         "unit_total_variation": unit_total_variation(loc),
     }
@@ -100,10 +99,10 @@ def _subsampling(curves: Mapping[str, SubsamplingCurve | None]) -> Records | Non
 
 
 def _padding(replicate: Replicate, padded_dims: Sequence[int]) -> Records | None:
-    aggregate = replicate.train.held_aggregate
-    if not padded_dims or not isinstance(aggregate, AggregatePosterior):
+    aggregate = replicate.train.held
+    if not padded_dims or not aggregate.is_diagonal:
         return None
-    few = AggregatePosterior(aggregate.loc[:PADDING_IMAGES], aggregate.scale[:PADDING_IMAGES])
+    few = aggregate.subset(torch.arange(min(PADDING_IMAGES, aggregate.num_components)))
     dims = [aggregate.latent_dim, *(dim for dim in padded_dims if dim > aggregate.latent_dim)]
     padded = inert_padding(few, dims, num_draws=PADDING_DRAWS, generator=replicate.stream("padding"))
     values = {

@@ -12,8 +12,7 @@ from pyro.distributions import TorchDistribution
 from torch import Tensor
 from torch.distributions import Independent, Normal
 
-from analysis.aggregate import AggregatePosterior
-from analysis.component_aggregate import Aggregate, ComponentAggregate
+from analysis.aggregate import Aggregate, DiagonalAggregate, GeneralAggregate, HeldCodes, StreamedCodes
 from analysis.density_fits import Codes
 from analysis.draws import (
     ComponentDraws,
@@ -35,37 +34,27 @@ HELD_ELEMENTS = 2**26
 """Latent numbers of a split that are held at once, 256 MiB for each of loc, scale and z. Beyond it the aggregate
 encodes its images anew at every pass, and codes are those of as many images as fit in a quarter of it."""
 
-MOMENT_DRAWS = 64
-"""Draws behind the mean and scale of a posterior that has neither in closed form."""
-
 
 @dataclass(frozen=True, slots=True)
 class Split:
     """Training or held-out images ``(N, *image_shape)``, codes of some of them, and M draws of the codes.
 
-    codes are those of the images ``rows``, all N where they can be held, with one draw per image; ``z`` are the M
-    evaluation draws ``(M, *latent_shape)`` of the images ``component``, with their densities in ``draws`` and those of
-    the prior's draws in ``from_prior``; ``distortion`` is −log p(x|z), ``(M,)``.
+    codes are those of the images ``rows``, all N where they can be held, with one draw per image; ``held`` is the
+    aggregate of these images and ``aggregate`` that of all N. ``z`` are the M evaluation draws ``(M, *latent_shape)``
+    of the images ``component``, with their densities in ``draws`` and those of the prior's draws in ``from_prior``;
+    ``distortion`` is −log p(x|z), ``(M,)``.
     """
 
     images: Tensor
     rows: Tensor
     codes: Codes
     aggregate: Aggregate
+    held: Aggregate
     z: Tensor
     component: Tensor
     draws: ComponentDraws
     from_prior: DrawDensities
     distortion: Tensor
-
-    @property
-    def held_aggregate(self) -> Aggregate:
-        """The aggregate of the images whose codes are held."""
-        if len(self.rows) == len(self.images):
-            return self.aggregate
-        if isinstance(self.aggregate, AggregatePosterior):
-            return AggregatePosterior(self.codes.loc, self.codes.scale)
-        return self.aggregate.subset(self.rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,40 +107,31 @@ def posterior(vae: VAE, images: Tensor) -> TorchDistribution:
 def encode(vae: VAE, images: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and marginal standard deviations ``(N, *latent_shape)`` of q(z|x) of ``images`` ``(N, *image_shape)``.
 
-    Where a posterior has neither in closed form they are those of ``MOMENT_DRAWS`` draws.
+    Where a posterior has neither in closed form they are those of a few draws.
     """
-    with seeded(stream(0, "posterior moments"), images.device):
-        moments = [_moments(posterior(vae, chunk)) for chunk in images.split(CHUNK)]
-    return torch.cat([loc for loc, _ in moments]), torch.cat([scale for _, scale in moments])
-
-
-def aggregate_of(vae: VAE, images: Tensor) -> Aggregate:
-    """The aggregate posterior of ``images`` ``(N, *image_shape)``, exact for every kind of posterior."""
-    first = posterior(vae, images[:1])
-    if not is_diagonal(first):
-        return ComponentAggregate(lambda rows: posterior(vae, images[rows]), len(images), images.device)
-    if len(images) * first.event_shape.numel() <= HELD_ELEMENTS:
-        return AggregatePosterior(*encode(vae, images))
-    return AggregatePosterior.from_blocks(
-        lambda: (encode(vae, chunk) for chunk in images.split(CHUNK)),
-        len(images),
-        lambda rows: encode(vae, images[rows]),
-    )
-
-
-def is_diagonal(q: TorchDistribution) -> bool:
-    """Whether q is a normal with diagonal covariance."""
-    return isinstance(q, Independent) and isinstance(q.base_dist, Normal)
+    codes = aggregate_of(vae, images).component_moments()
+    return codes.loc, codes.scale
 
 
 @torch.no_grad()
-def codes_of(vae: VAE, images: Tensor, generator: torch.Generator) -> Codes:
-    """Codes of ``images`` ``(n, *image_shape)`` with one draw of q(z|x) each."""
-    loc, scale = encode(vae, images)
-    if is_diagonal(posterior(vae, images[:1])):
-        return Codes.draw(loc, scale, generator)
-    z, _ = aggregate_of(vae, images).sample_per_image(1, generator)
-    return Codes(loc, scale, z)
+def aggregate_of(vae: VAE, images: Tensor) -> Aggregate:
+    """The aggregate posterior of ``images`` ``(N, *image_shape)``, exact for every kind of posterior."""
+    first = posterior(vae, images[:1])
+    if not (isinstance(first, Independent) and isinstance(first.base_dist, Normal)):
+        return GeneralAggregate(lambda rows: posterior(vae, images[rows]), len(images), images.device)
+    if len(images) * first.event_shape.numel() <= HELD_ELEMENTS:
+        return DiagonalAggregate(HeldCodes(*_normals(vae, images)))
+    return DiagonalAggregate(
+        StreamedCodes(lambda rows: _normals(vae, images[rows]), len(images), images.device, block=CHUNK)
+    )
+
+
+@torch.no_grad()
+def codes_of(aggregate: Aggregate, generator: torch.Generator) -> Codes:
+    """Codes of all images of ``aggregate`` with one draw of q(z|x) each."""
+    moments = aggregate.component_moments()
+    z, _ = aggregate.sample_per_image(1, generator)
+    return Codes(moments.loc, moments.scale, z)
 
 
 @torch.no_grad()
@@ -166,30 +146,28 @@ def log_likelihood(vae: VAE, images: Tensor, z: Tensor) -> Tensor:
     return torch.cat(list(chunks()))
 
 
-def _moments(q: TorchDistribution) -> tuple[Tensor, Tensor]:
-    if is_diagonal(q):
-        return q.base_dist.loc, q.base_dist.scale
-    try:
-        return q.mean, q.variance.sqrt()
-    except NotImplementedError:
-        draws = q.sample((MOMENT_DRAWS,))
-        return draws.mean(0), draws.std(0)
+def _normals(vae: VAE, images: Tensor) -> tuple[Tensor, Tensor]:
+    """μ and σ ``(n, *latent_shape)`` of posteriors that are diagonal normals, of ``images`` ``(n, *image_shape)``."""
+    bases = [posterior(vae, chunk).base_dist for chunk in images.split(CHUNK)]
+    return torch.cat([base.loc for base in bases]), torch.cat([base.scale for base in bases])
 
 
 def _split(
     vae: VAE, prior: TorchDistribution, images: Tensor, prior_z: Tensor, num_draws: int, generator: torch.Generator
 ) -> Split:
-    aggregate = aggregate_of(vae, images)
+    aggregate = held = aggregate_of(vae, images)
     rows = torch.arange(len(images), device=images.device)
     if len(images) * aggregate.latent_dim > HELD_ELEMENTS:
         order = torch.randperm(len(images), generator=generator, device=generator.device)
         rows = order[: max(HELD_ELEMENTS // 4 // aggregate.latent_dim, 2)].to(images.device)
+        held = aggregate.subset(rows)
     z, component = aggregate.sample_per_image(1, generator, _images_for(num_draws, len(images), generator))
     return Split(
         images,
         rows,
-        codes_of(vae, images[rows], generator),
+        codes_of(held, generator),
         aggregate,
+        held,
         z,
         component,
         evaluate_component_draws(aggregate, prior, z, component),

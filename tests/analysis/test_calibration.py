@@ -13,7 +13,7 @@ import torch
 from scipy import stats
 from torch.distributions import Independent, Normal
 
-from analysis.aggregate import AggregatePosterior
+from analysis.aggregate import DiagonalAggregate, HeldCodes
 from analysis.divergence import (
     bhattacharyya_coefficient,
     jensen_shannon,
@@ -60,15 +60,15 @@ def prior(dim: int) -> Independent:
     return Independent(Normal(torch.zeros(dim, dtype=torch.float64), torch.ones(dim, dtype=torch.float64)), 1)
 
 
-def encoded(generator: torch.Generator, num: int, dim: int = 1) -> AggregatePosterior:
+def encoded(generator: torch.Generator, num: int, dim: int = 1) -> DiagonalAggregate:
     """Images of two classes: means near +1 or −1 in every dimension, shifted by 0.3, with posterior scale 0.6."""
     classes = normal(generator, num, 1).sign()
     loc = SHIFT * classes + SPREAD * normal(generator, num, dim) + OFFSET
-    return AggregatePosterior(loc, torch.full_like(loc, NOISE))
+    return DiagonalAggregate(HeldCodes(loc, torch.full_like(loc, NOISE)))
 
 
 def images(
-    estimator: Callable[[AggregatePosterior, torch.Tensor, ComponentDraws], Estimate], dim: int = 1
+    estimator: Callable[[DiagonalAggregate, torch.Tensor, ComponentDraws], Estimate], dim: int = 1
 ) -> Replication:
     """100 new images, three draws of each."""
 

@@ -13,7 +13,7 @@ from torch.distributions import (
     kl_divergence,
 )
 
-from analysis.aggregate import AggregatePosterior
+from analysis.aggregate import DiagonalAggregate, HeldCodes
 from analysis.draws import evaluate_component_draws
 from analysis.moments import moment_matched, moment_split
 
@@ -22,22 +22,22 @@ def prior(dim: int) -> Independent:
     return Independent(Normal(torch.full((dim,), 0.3, dtype=torch.float64), torch.full((dim,), 1.4).double()), 1)
 
 
-def aggregate_of(num: int, dim: int) -> AggregatePosterior:
+def aggregate_of(num: int, dim: int) -> DiagonalAggregate:
     generator = torch.Generator().manual_seed(0)
     loc = torch.randn(num, dim, generator=generator, dtype=torch.float64)
     loc[:, 0] += loc[:, -1]
-    return AggregatePosterior(loc, 0.3 + torch.rand(num, dim, generator=generator, dtype=torch.float64))
+    return DiagonalAggregate(HeldCodes(loc, 0.3 + torch.rand(num, dim, generator=generator, dtype=torch.float64)))
 
 
-def evaluate(aggregate: AggregatePosterior, num_draws: int):
+def evaluate(aggregate: DiagonalAggregate, num_draws: int):
     z, component = aggregate.sample(num_draws, torch.Generator().manual_seed(1))
     return z, evaluate_component_draws(aggregate, prior(aggregate.latent_dim), z, component)
 
 
-def dense_moments(aggregate: AggregatePosterior) -> MultivariateNormal:
-    centred = aggregate.loc - aggregate.loc.mean(0)
-    covariance = centred.T @ centred / len(centred) + aggregate.scale.square().mean(0).diag()
-    return MultivariateNormal(aggregate.loc.mean(0), covariance)
+def dense_moments(aggregate: DiagonalAggregate) -> MultivariateNormal:
+    centred = aggregate.codes.loc - aggregate.codes.loc.mean(0)
+    covariance = centred.T @ centred / len(centred) + aggregate.codes.scale.square().mean(0).diag()
+    return MultivariateNormal(aggregate.codes.loc.mean(0), covariance)
 
 
 @pytest.mark.parametrize(("num", "dim"), [(40, 3), (5, 9)], ids=["D<N", "D>N"])

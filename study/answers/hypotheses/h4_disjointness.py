@@ -20,7 +20,7 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from analysis.aggregate import AggregatePosterior
+from analysis.aggregate import DiagonalAggregate, HeldCodes
 from analysis.divergence import total_variation
 from analysis.draws import evaluate_component_draws, evaluate_prior_draws
 from analysis.plots import ROLES
@@ -57,7 +57,7 @@ def trial(seed: int) -> Trial:
     vae = LinearGaussianVAE.random(LATENT_DIM, PIXELS, gain=GAIN, noise=NOISE, generator=stream(seed, "H4", "model"))
     generator = stream(seed, "H4", "draws")
     posterior = vae.posterior(vae.simulate(IMAGES, stream(seed, "H4", "images"))).base_dist
-    aggregate = AggregatePosterior(posterior.loc, posterior.scale)
+    aggregate = DiagonalAggregate(HeldCodes(posterior.loc, posterior.scale))
     z, component = aggregate.sample_per_image(2, generator)
     prior_z = torch.randn(SAMPLES, LATENT_DIM, generator=generator, dtype=z.dtype)
     distance = total_variation(

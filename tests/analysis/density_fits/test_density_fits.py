@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.distributions import Categorical, Independent, MixtureSameFamily, MultivariateNormal, Normal
 
-from analysis.aggregate import AggregatePosterior
+from analysis.aggregate import DiagonalAggregate, HeldCodes
 from analysis.density_fits import Codes, DensityFit, DensityRefused, FittedDensity
 from analysis.density_fits.aggregate_kernel import AggregateKernel
 from analysis.density_fits.flow import FlowFit
@@ -154,7 +154,7 @@ def test_latents_of_any_shape(name):
 def test_kernel_of_bandwidth_one_is_the_aggregate(held_out):
     training = codes(500, 1)
     fitted = AggregateKernel(bandwidths=(1.0,)).fit(training, held_out, seeded(0))
-    aggregate = AggregatePosterior(training.loc, training.scale)
+    aggregate = DiagonalAggregate(HeldCodes(training.loc, training.scale))
     torch.testing.assert_close(fitted.log_prob(held_out.z), aggregate.log_prob(held_out.z), rtol=0, atol=1e-12)
     assert fitted.held_out_score.flags == ()
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from analysis.aggregate import AggregatePosterior
+from analysis.aggregate import DiagonalAggregate, HeldCodes
 from models.vae import VAE
 from study.design.cell import Cell, Evaluate
 from study.images import ImageData
@@ -112,7 +112,7 @@ def test_codes_are_encoded_in_order_and_any_latent_shape():
     assert loc.shape == scale.shape == (10, 2, 4, 4)
     assert torch.allclose(loc[3:4], spatial.posterior(IMAGES[3:4]).base_dist.loc, atol=1e-6)
     result = measure(spatial, IMAGES, IMAGES, EVALUATE, seed=0)
-    assert AggregatePosterior(loc, scale).latent_dim == 32
+    assert DiagonalAggregate(HeldCodes(loc, scale)).latent_dim == 32
     assert result.estimates["train"]["rate"].value > 0
 
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical, Independent, MixtureSameFamily, MultivariateNormal, Normal
 
-from analysis import aggregate as aggregate_module
-from analysis.aggregate import AggregatePosterior
+from analysis.aggregate import DiagonalAggregate, HeldCodes, StreamedCodes
+from analysis.aggregate import diagonal as diagonal_module
 
 SHAPE = (2, 3, 2)
 # Largest difference, in nats, between float32 and float64 for the 12-dimensional codes below.
@@ -25,16 +25,16 @@ def codes(num: int = 40, shape: tuple[int, ...] = SHAPE, dtype: torch.dtype = to
     return loc.to(dtype), scale.to(dtype)
 
 
-def tensors(loc: Tensor, scale: Tensor) -> AggregatePosterior:
-    return AggregatePosterior(loc, scale)
+def tensors(loc: Tensor, scale: Tensor) -> DiagonalAggregate:
+    return DiagonalAggregate(HeldCodes(loc, scale))
 
 
-def blocks_of_seven(loc: Tensor, scale: Tensor) -> AggregatePosterior:
-    return AggregatePosterior.from_blocks(lambda: zip(loc.split(7), scale.split(7), strict=True), len(loc))
+def blocks_of_seven(loc: Tensor, scale: Tensor) -> DiagonalAggregate:
+    return DiagonalAggregate(StreamedCodes(lambda rows: (loc[rows], scale[rows]), len(loc), loc.device, block=7))
 
 
 @pytest.fixture(params=[tensors, blocks_of_seven], ids=["tensors", "blocks"])
-def build(request) -> Callable[[Tensor, Tensor], AggregatePosterior]:
+def build(request) -> Callable[[Tensor, Tensor], DiagonalAggregate]:
     return request.param
 
 
@@ -57,7 +57,6 @@ def test_densities_match_the_float64_mixture(build, shape, dtype):
     expected = oracle(loc, scale).log_prob(z.double().flatten(1))
     tolerance = {"rtol": 0, "atol": TOLERANCE[dtype]}
     torch.testing.assert_close(aggregate.log_prob(z), expected, **tolerance)
-    torch.testing.assert_close(aggregate.log_prob_leave_one_out(z, own), torch.stack(without), **tolerance)
     torch.testing.assert_close(aggregate.log_prob_both(z, own), (expected, torch.stack(without)), **tolerance)
     torch.testing.assert_close(aggregate.component_log_prob(z, own), posterior.log_prob(z.double()), **tolerance)
     assert (aggregate.num_components, aggregate.latent_shape, aggregate.latent_dim) == (40, shape, math.prod(shape))
@@ -79,17 +78,17 @@ def test_blocks_and_tensors_are_the_same_aggregate(dtype):
 
 def test_one_pass_serves_all_points():
     loc, scale = codes()
-    passes = []
+    encoded = []
 
-    def stream():
-        passes.append(1)
-        return zip(loc.split(9), scale.split(9), strict=True)
+    def encode(rows: Tensor) -> tuple[Tensor, Tensor]:
+        encoded.extend(rows.tolist())
+        return loc[rows], scale[rows]
 
-    aggregate = AggregatePosterior.from_blocks(stream, len(loc))
+    aggregate = DiagonalAggregate(StreamedCodes(encode, len(loc), loc.device, block=9))
     z, own = aggregate.sample(200, seeded())
-    passes.clear()
+    encoded.clear()
     aggregate.log_prob_both(z, own)
-    assert len(passes) == 1
+    assert encoded == list(range(40))
 
 
 def test_a_single_component(build):
@@ -99,8 +98,6 @@ def test_a_single_component(build):
     assert bool((own == 0).all())
     torch.testing.assert_close(aggregate.log_prob(z), aggregate.component_log_prob(z, own), rtol=0, atol=1e-12)
     assert bool((aggregate.log_prob_both(z, own)[1] == -math.inf).all())
-    with pytest.raises(ValueError, match="needs N ≥ 2"):
-        aggregate.log_prob_leave_one_out(z, own)
 
 
 def test_duplicating_the_data(build):
@@ -111,7 +108,7 @@ def test_duplicating_the_data(build):
     torch.testing.assert_close(twice.covariance(), once.covariance(), rtol=0, atol=1e-12)
     # The twin keeps q(z|x_own) among the others: q_{−own} = (2N q_N − q(z|x_own)) / (2N − 1).
     expected = (80 * once.log_prob(z).exp() - once.component_log_prob(z, own).exp()).log() - math.log(79)
-    torch.testing.assert_close(twice.log_prob_leave_one_out(z, own), expected, rtol=0, atol=1e-10)
+    torch.testing.assert_close(twice.log_prob_both(z, own)[1], expected, rtol=0, atol=1e-10)
 
 
 def test_adding_a_far_copy_costs_ln_2(build):
@@ -135,19 +132,19 @@ def test_order_of_images_and_dimensions_does_not_matter(build, dtype):
 @pytest.mark.parametrize(("dtype", "dims", "tolerance"), [(torch.float64, 500, 1e-9), (torch.float32, 65_524, 1e-2)])
 def test_inert_dimensions_do_not_change_the_ratio_to_the_prior(dtype, dims, tolerance):
     loc, scale = (code.flatten(1) for code in codes(dtype=dtype))
-    z, own = AggregatePosterior(loc, scale).sample(10, seeded())
+    z, own = DiagonalAggregate(HeldCodes(loc, scale)).sample(10, seeded())
     inert = torch.zeros(40, dims, dtype=dtype)
     noise = torch.randn(10, dims, generator=seeded(), dtype=dtype)
-    padded = AggregatePosterior(torch.cat([loc, inert], 1), torch.cat([scale, inert + 1], 1))
+    padded = DiagonalAggregate(HeldCodes(torch.cat([loc, inert], 1), torch.cat([scale, inert + 1], 1)))
     log_prior = Normal(0.0, 1.0).log_prob(noise.double()).sum(1)
     both = padded.log_prob_both(torch.cat([z, noise], 1), own)
-    expected = AggregatePosterior(loc, scale).log_prob_both(z, own)
+    expected = DiagonalAggregate(HeldCodes(loc, scale)).log_prob_both(z, own)
     for one, other in zip(both, expected, strict=True):
         torch.testing.assert_close(one - log_prior, other, rtol=0, atol=tolerance)
 
 
 def test_moments_are_exact(build, monkeypatch):
-    monkeypatch.setattr(aggregate_module, "ROW_ELEMENTS", 60)
+    monkeypatch.setattr(diagonal_module, "ROW_ELEMENTS", 60)
     loc, scale = codes()
     loc += 1e6
     aggregate = build(loc, scale)
@@ -159,14 +156,14 @@ def test_moments_are_exact(build, monkeypatch):
 
 
 def test_moments_of_float32_codes_are_float64():
-    aggregate = AggregatePosterior(*codes(dtype=torch.float32))
+    aggregate = DiagonalAggregate(HeldCodes(*codes(dtype=torch.float32)))
     moments = aggregate.mean, aggregate.marginal_variance, aggregate.covariance()
     assert {moment.dtype for moment in moments} == {torch.float64}
 
 
 def test_draws_have_the_moments_of_the_mixture():
     """5 standard errors of 40,000 draws: finds a mean off by 0.03 and a variance off by 4 %."""
-    aggregate = AggregatePosterior(*codes())
+    aggregate = DiagonalAggregate(HeldCodes(*codes()))
     num = 40_000
     for z, _ in (aggregate.sample(num, seeded()), aggregate.sample_per_image(num // 40, seeded())):
         deviation = z.flatten(1) - aggregate.mean
@@ -179,7 +176,7 @@ def test_draws_have_the_moments_of_the_mixture():
 def test_draws_come_from_the_component_they_name():
     """5 standard errors of 4,000 standardised residuals per dimension: finds any bias above 0.08."""
     loc, scale = codes()
-    aggregate = AggregatePosterior(loc, scale)
+    aggregate = DiagonalAggregate(HeldCodes(loc, scale))
     z, component = aggregate.sample(4_000, seeded())
     residual = ((z - loc[component]) / scale[component]).flatten(1)
     assert bool((residual.mean(0).abs() < 5 / 4_000**0.5).all())
@@ -191,7 +188,7 @@ def test_draws_come_from_the_component_they_name():
 
 def test_normalisation_under_the_moment_matched_gaussian():
     """E_G[q_N/G] = 1 within 5 standard errors of 20,000 draws (about 0.03): finds a normaliser off by ln 1.05."""
-    aggregate = AggregatePosterior(*codes(shape=(2,)))
+    aggregate = DiagonalAggregate(HeldCodes(*codes(shape=(2,))))
     gaussian = MultivariateNormal(aggregate.mean, 1.5 * aggregate.covariance())
     torch.manual_seed(0)
     z = gaussian.sample((20_000,))
@@ -222,31 +219,42 @@ def test_subset(build):
     loc, scale = codes()
     chosen = torch.tensor([31, 2, 2, 16])
     subset = build(loc, scale).subset(chosen)
-    assert torch.equal(subset.loc, loc[chosen])
-    assert torch.equal(subset.scale, scale[chosen])
+    assert torch.equal(subset.bubbles().loc, loc[chosen])
+    assert torch.equal(subset.bubbles().scale, scale[chosen])
 
 
-@pytest.mark.parametrize(("last", "blocks"), [(9, 1), (10, 2), (12, 2), (39, 4)])
-def test_selecting_stops_at_the_last_code_needed(last, blocks):
+@pytest.mark.parametrize("last", [9, 10, 12, 39])
+def test_only_the_codes_that_are_asked_for_are_encoded(last):
     loc, scale = codes()
-    served = []
+    encoded = []
 
-    def stream():
-        for pair in zip(loc.split(10), scale.split(10), strict=True):
-            served.append(1)
-            yield pair
+    def encode(rows: Tensor) -> tuple[Tensor, Tensor]:
+        encoded.extend(rows.tolist())
+        return loc[rows], scale[rows]
 
-    aggregate = AggregatePosterior.from_blocks(stream, 40)
+    aggregate = DiagonalAggregate(StreamedCodes(encode, 40, loc.device, block=10))
     indices = torch.tensor([last, 0])
-    served.clear()
+    encoded.clear()
     z, _ = aggregate.sample_per_image(1, seeded(), indices)
-    assert len(served) == blocks
-    assert torch.equal(z, AggregatePosterior(loc, scale).sample_per_image(1, seeded(), indices)[0])
+    assert encoded == [last, 0]
+    assert torch.equal(z, tensors(loc, scale).sample_per_image(1, seeded(), indices)[0])
+
+
+def test_few_codes_are_selected_at_a_time(build, monkeypatch):
+    loc, scale = codes()
+    aggregate = build(loc, scale)
+    z, own = aggregate.sample(50, seeded())
+    expected = aggregate.component_log_prob(z, own)
+    monkeypatch.setattr("analysis.aggregate.codes.ROW_ELEMENTS", 3 * aggregate.latent_dim)
+    assert torch.equal(aggregate.sample(50, seeded())[0], z)
+    assert torch.equal(aggregate.component_log_prob(z, own), expected)
+    assert torch.equal(aggregate.bubbles().scale, scale)
+    assert torch.equal(aggregate.component_moments().loc, loc)
 
 
 def test_codes_that_require_grad_are_read_without_gradient():
     loc, scale = codes(dtype=torch.float32)
-    aggregate = AggregatePosterior(loc.requires_grad_(), scale.requires_grad_())
+    aggregate = DiagonalAggregate(HeldCodes(loc.requires_grad_(), scale.requires_grad_()))
     z, own = aggregate.sample(5, seeded())
     for value in (z, *aggregate.log_prob_both(z, own), aggregate.component_log_prob(z, own), aggregate.mean):
         assert not value.requires_grad
@@ -254,7 +262,7 @@ def test_codes_that_require_grad_are_read_without_gradient():
 
 def test_refuses_a_covariance_that_cannot_be_held():
     loc = torch.zeros(2, 8, 8, 1024)
-    aggregate = AggregatePosterior(loc, loc + 1)
+    aggregate = DiagonalAggregate(HeldCodes(loc, loc + 1))
     with pytest.raises(ValueError, match=r"D ≤ 8192; got D = 65536, or 34 GB: use marginal_variance"):
         aggregate.covariance()
     torch.testing.assert_close(aggregate.marginal_variance, torch.ones(65_536, dtype=torch.float64), rtol=0, atol=0)
@@ -262,26 +270,29 @@ def test_refuses_a_covariance_that_cannot_be_held():
 
 def test_refuses_streams_that_change():
     loc, scale = codes()
-    pairs = list(zip(loc.split(10), scale.split(10), strict=True))
-    z = loc[:2]
-    with pytest.raises(ValueError, match=r"must yield 41 components at every call; got 40"):
-        AggregatePosterior.from_blocks(lambda: pairs, 41).log_prob(z)
-    exhausted = iter(pairs)
-    with pytest.raises(ValueError, match=r"must yield 40 components at every call; got 30"):
-        AggregatePosterior.from_blocks(lambda: exhausted, 40).log_prob(z)
+
+    def thirty(rows: Tensor) -> tuple[Tensor, Tensor]:
+        few = rows[rows < 30]
+        return loc[few], scale[few]
+
+    aggregate = DiagonalAggregate(StreamedCodes(thirty, 40, loc.device, block=20))
+    with pytest.raises(ValueError, match=r"\[20, 2, 3, 2\] of 20 images at every call; got \[10, 2, 3, 2\]"):
+        aggregate.log_prob(loc[:2])
+    with pytest.raises(ValueError, match=r"\[1, 2, 3, 2\] of 1 images at every call; got \[0, 2, 3, 2\]"):
+        aggregate.subset(torch.tensor([31]))
     with pytest.raises(ValueError, match="at least one component"):
-        AggregatePosterior.from_blocks(lambda: iter(()), 3)
+        StreamedCodes(thirty, 0, loc.device, block=20)
 
 
 def test_refuses_codes_and_points_that_do_not_fit():
     loc, scale = codes()
     with pytest.raises(ValueError, match="share one shape"):
-        AggregatePosterior(loc, scale[:3])
+        DiagonalAggregate(HeldCodes(loc, scale[:3]))
     with pytest.raises(ValueError, match="share one shape"):
-        AggregatePosterior(loc[:, 0, 0, 0], scale[:, 0, 0, 0])
+        DiagonalAggregate(HeldCodes(loc[:, 0, 0, 0], scale[:, 0, 0, 0]))
     with pytest.raises(ValueError, match="at least one component"):
-        AggregatePosterior(loc[:0], scale[:0])
-    aggregate = AggregatePosterior(loc, scale)
+        DiagonalAggregate(HeldCodes(loc[:0], scale[:0]))
+    aggregate = DiagonalAggregate(HeldCodes(loc, scale))
     for z in (loc[0], loc.flatten(1), loc.float()):
         with pytest.raises(ValueError, match=r"z must be \[M, 2, 3, 2\] in torch.float64 on cpu"):
             aggregate.log_prob(z)
@@ -296,7 +307,7 @@ def test_refuses_codes_and_points_that_do_not_fit():
 def test_refuses_scales_that_are_not_positive():
     loc, scale = codes()
     with pytest.raises(ValueError, match="scale must be positive"):
-        AggregatePosterior(loc, -scale).log_prob(loc[:2])
+        DiagonalAggregate(HeldCodes(loc, -scale)).log_prob(loc[:2])
 
 
 @pytest.mark.gpu

@@ -1,4 +1,4 @@
-"""ComponentAggregate: the same aggregate as AggregatePosterior's where both apply, and exact where only it does."""
+"""General aggregate: the same as the diagonal one where both apply, and exact where only it does."""
 
 import math
 
@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch.distributions import Independent, MultivariateNormal, Normal
 
-from analysis.aggregate import AggregatePosterior
-from analysis.component_aggregate import ComponentAggregate
+from analysis.aggregate import DiagonalAggregate, GeneralAggregate, HeldCodes
 
 NUM, SHAPE = 700, (2, 3)  # more than two blocks of components
 
@@ -23,10 +22,10 @@ def codes() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @pytest.fixture
-def pair(codes) -> tuple[AggregatePosterior, ComponentAggregate]:
+def pair(codes) -> tuple[DiagonalAggregate, GeneralAggregate]:
     loc, scale = codes
-    general = ComponentAggregate(lambda rows: Independent(Normal(loc[rows], scale[rows]), 2), NUM, torch.device("cpu"))
-    return AggregatePosterior(loc, scale), general
+    general = GeneralAggregate(lambda rows: Independent(Normal(loc[rows], scale[rows]), 2), NUM, torch.device("cpu"))
+    return DiagonalAggregate(HeldCodes(loc, scale)), general
 
 
 def test_agrees_with_the_diagonal_aggregate(pair):
@@ -52,7 +51,7 @@ def test_subsets_and_draws_know_their_components(pair):
     draws, component = general.sample_per_image(4, generator(4), rows)
     assert component.tolist() == [650] * 4 + [3] * 4 + [300] * 4
     # Each draw lies within six scales of its own centre.
-    assert (((draws - diagonal.loc[component]) / diagonal.scale[component]).abs() < 6).all()
+    assert (((draws - diagonal.codes.loc[component]) / diagonal.codes.scale[component]).abs() < 6).all()
     again, _ = general.sample_per_image(4, generator(4), rows)
     assert torch.equal(draws, again)
     assert not torch.equal(draws, general.sample_per_image(4, generator(5), rows)[0])
@@ -70,7 +69,7 @@ def test_full_covariances_are_exact():
     """Two correlated components by hand: the density at a point and the moments of the mixture."""
     loc = torch.tensor([[0.0, 0.0], [1.0, 2.0]], dtype=torch.float64)
     covariance = torch.tensor([[[1.0, 0.8], [0.8, 1.0]], [[2.0, -0.5], [-0.5, 0.5]]], dtype=torch.float64)
-    general = ComponentAggregate(lambda rows: MultivariateNormal(loc[rows], covariance[rows]), 2, torch.device("cpu"))
+    general = GeneralAggregate(lambda rows: MultivariateNormal(loc[rows], covariance[rows]), 2, torch.device("cpu"))
     z = torch.tensor([[0.3, -0.2]], dtype=torch.float64)
     logs = MultivariateNormal(loc, covariance).log_prob(z)
     assert float(general.log_prob(z)) == pytest.approx(float(logs.logsumexp(0)) - math.log(2), abs=1e-12)
@@ -82,7 +81,7 @@ def test_full_covariances_are_exact():
 
 
 def test_one_component_has_no_others():
-    general = ComponentAggregate(
+    general = GeneralAggregate(
         lambda rows: Independent(Normal(torch.zeros(len(rows), 2), 1.0), 1), 1, torch.device("cpu")
     )
     total, others = general.log_prob_both(torch.zeros(1, 2), torch.zeros(1, dtype=torch.int64))
@@ -92,8 +91,10 @@ def test_one_component_has_no_others():
 
 def test_what_it_refuses(pair):
     with pytest.raises(ValueError, match="at least one component"):
-        ComponentAggregate(lambda rows: None, 0, torch.device("cpu"))
+        GeneralAggregate(lambda rows: None, 0, torch.device("cpu"))
     with pytest.raises(ValueError, match=r"z must be \[M, 2, 3\]"):
         pair[1].log_prob(torch.zeros(4, 6))
     with pytest.raises(ValueError, match="no closed form"):
         pair[1].covariance()
+    with pytest.raises(ValueError, match="defined for diagonal normal posteriors"):
+        pair[1].bubbles()
