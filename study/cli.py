@@ -1,6 +1,7 @@
-"""Command line: `latent-study run | status | summary | compare | verdict | report | list`.
+"""Command line: `latent-study run | status | summary | compare | effects | verdict | report | list`.
 
-Verbs import what they need when they are called, so that help does not wait for torch.
+This file has the words: verbs, options and their help. What a verb does lies in a wing of the package, which it imports
+when it is called: help, `status` and `list` answer without waiting seconds for torch, pandas or xarray.
 """
 
 from __future__ import annotations
@@ -8,23 +9,19 @@ from __future__ import annotations
 import shlex
 import sys
 import traceback
-from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import Annotated
 
 import typer
 
-from study.answers.tables import Comparison, Format, compared, summarised, written
+from study.answers.formats import Comparison, Format
+from study.design.cell import Cell
+from study.design.labels import titles
+from study.design.study import Study
 from study.errors import PartialResults, StudyError
-from study.paths import RESULTS, ensure_writable, studies
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from study.design.cell import Cell
-    from study.run.job import Event
-    from study.store.store import Store
+from study.paths import RESULTS, studies
+from study.store import Store
+from study.store.status import status_lines, tally
 
 DEFAULT_PRESET = "digits"
 
@@ -35,14 +32,14 @@ WIDTH = 160
 
 app = typer.Typer(
     help="Why does a VAE reconstruct well and sample badly, and what fixes it? Studies across the latent dimension.",
-    epilog="Exit codes: 2 configuration, 3 data, 4 environment, 5 partial results, 130 and 143 stopped by a signal.",
+    epilog="Exit codes: 2 configuration, 3 data, 4 environment, 5 partial results, 130 and 143 stopped by a signal. "
+    "With `--debug`, an error shows its traceback.",
     add_completion=False,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 ResultsFolder = Annotated[Path, typer.Argument(metavar="[RESULTS]", help="Results folder, or one study's in it.")]
 
 
@@ -67,7 +64,6 @@ def run(
     tensorboard: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Log training curves and samples there for TensorBoard.")
     ] = None,
-    debug: Debug = False,
 ) -> None:
     """Compute the cells of a study, or what is missing of them, print its summary and write the answer page.
 
@@ -81,11 +77,10 @@ def run(
     """
     from rich.console import Console  # noqa: PLC0415
 
-    from study.design.study import Study  # noqa: PLC0415
+    from study.answers.tables import summary_text  # noqa: PLC0415
     from study.run.building import check_all  # noqa: PLC0415
-    from study.run.execution import resolve_device, resolve_workers, share  # noqa: PLC0415
-    from study.run.preflight import check_roots  # noqa: PLC0415
-    from study.store.store import Store  # noqa: PLC0415
+    from study.run.execution import share  # noqa: PLC0415
+    from study.run.launch import Launch  # noqa: PLC0415
 
     words = arguments or []
     source, assignments = (words[0], words[1:]) if words and "=" not in words[0] else (DEFAULT_PRESET, words)
@@ -93,17 +88,15 @@ def run(
     cells = share(study.cells(), shard)
     check_all(cells)
     store = Store(results / study.name)
-    where = resolve_device(device)
-    number = resolve_workers(workers, len(cells), where)
+    launch = Launch(store, workers, device, data_root, tensorboard, shlex.join(["latent-study", *sys.argv[1:]]))
+    launch.check(cells)
     if dry_run:
-        if data_root:
-            check_roots(cells, data_root)
         _print_cells(store, cells)
         return
-    console = Console(stderr=True)
-    failed = _compute(cells, store, number, where, data_root, console, tensorboard)
+    outcomes = launch.compute(cells, Console(stderr=True))
+    failed = sum(outcome.status == "failed" for outcome in outcomes)
     if failed < len(cells):
-        typer.echo(summarised([store.root], Format.TABLE))
+        typer.echo(summary_text([store.root], Format.TABLE))
     typer.echo(f"\nresults: {store.root}")
     if report and failed < len(cells):
         try:
@@ -115,56 +108,12 @@ def run(
         raise PartialResults(f"{failed} of {len(cells)} cells failed; `latent-study status {results}` tells why")
 
 
-def _compute(
-    cells: list[Cell],
-    store: Store,
-    workers: int,
-    device: str,
-    data_root: Path | None,
-    console: Console,
-    tensorboard: Path | None,
-) -> int:
-    """Number of cells that failed."""
-    from study.design.labels import titles  # noqa: PLC0415
-    from study.run.display import display  # noqa: PLC0415
-    from study.run.execution import execute  # noqa: PLC0415
-    from study.run.experiment import run_cell  # noqa: PLC0415
-    from study.run.job import Job  # noqa: PLC0415
-    from study.run.preflight import check_images  # noqa: PLC0415
-    from study.run.tracking import tracking  # noqa: PLC0415
-
-    images = check_images(cells, store, data_root)
-    ensure_writable(store.cells)
-    command = shlex.join(["latent-study", *sys.argv[1:]])
-    jobs = [Job(cell, store, run_cell, device, data_root, images[cell.key], command) for cell in cells]
-    names = titles({cell.key: cell.config() for cell in cells})
-    with tracking(tensorboard, store, names) as track, display(names, console) as show:
-
-        def watch(event: Event) -> None:
-            track(event)
-            show(event)
-
-        outcomes = execute(jobs, workers, watch)
-    return sum(outcome.status == "failed" for outcome in outcomes)
-
-
 @app.command()
-def status(results: ResultsFolder = RESULTS, debug: Debug = False) -> None:
+def status(results: ResultsFolder = RESULTS) -> None:
     """Say where each cell stands: done, corrupt, failed (and why), unfinished."""
-    from study.design.labels import titles  # noqa: PLC0415
-    from study.store.store import Store  # noqa: PLC0415
-
     for folder in studies(results):
-        store = Store(folder)
-        conditions = {key: store.condition(key) for key in store.known_keys()}
-        names = titles({key: config for key in conditions if (config := store.config(key))})
-        typer.echo(f"{folder}: {_counted(conditions.values())}")
-        for key in [*names, *(conditions.keys() - names.keys())]:
-            typer.echo(f"  {key}  {conditions[key]:<10}  {names.get(key, '')}")
-            if conditions[key] == "failed":
-                record = store.failure(key)
-                typer.echo(f"{'':16}{record.get('message', 'for an unknown reason')}")
-                typer.echo(f"{'':16}the same command tries again: {record.get('command', 'latent-study run')}")
+        for line in status_lines(folder):
+            typer.echo(line)
 
 
 @app.command()
@@ -177,7 +126,6 @@ def summary(
     by: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="One column per value of it: latent_dim, prior, row, …")
     ] = None,
-    debug: Debug = False,
 ) -> None:
     """Tabulate what was found, across latent dimensions and priors.
 
@@ -186,7 +134,9 @@ def summary(
     - `latent-study summary --var kl --var rate --by latent_dim`
     - `latent-study summary --format csv`: every estimate with its error, n, draws, bound and flags
     """
-    typer.echo(summarised(studies(results), format, var or [], by))
+    from study.answers.tables import summary_text  # noqa: PLC0415
+
+    typer.echo(summary_text(studies(results), format, var or [], by))
 
 
 @app.command()
@@ -194,14 +144,15 @@ def compare(
     results: Annotated[list[Path] | None, typer.Argument(metavar="[RESULTS…]", help="Results folders.")] = None,
     by: Annotated[Comparison | None, typer.Option(help="One of the two; csv, json and latex write the first.")] = None,
     format: Annotated[Format, typer.Option(help="How to write it.")] = Format.TABLE,
-    debug: Debug = False,
 ) -> None:
     """Rank remedies by the share of the quality gap that they close, and models by held-out log p(x).
 
     Cells of several folders are compared together where nothing but the remedy differs, paired by seed.
     """
-    places = [folder for place in results or [RESULTS] for folder in studies(place)]
-    typer.echo(compared(places, format, by))
+    from study.answers.tables import comparison_text  # noqa: PLC0415
+
+    folders = [folder for place in results or [RESULTS] for folder in studies(place)]
+    typer.echo(comparison_text(folders, format, by))
 
 
 @app.command("effects")
@@ -209,24 +160,23 @@ def effects_(
     results: ResultsFolder = RESULTS,
     outcome: Annotated[str, typer.Option(metavar="kl|quality_gap|log_px", help="What is regressed.")] = "kl",
     format: Annotated[Format, typer.Option(help="How to write it.")] = Format.TABLE,
-    debug: Debug = False,
 ) -> None:
     """Regress an outcome on log D, rate and prior over trained replicates (NUTS, about half a minute)."""
     from study.answers.effects import effects, keep  # noqa: PLC0415
     from study.answers.results import Results  # noqa: PLC0415
+    from study.answers.tables import text_of  # noqa: PLC0415
 
     folders = studies(results)
     for dataset, own in Results.load(folders).by("dataset").items():
         table = effects(own, outcome)
         keep(table, folders[0], dataset, outcome)
-        typer.echo(written(table, format))
+        typer.echo(text_of(table, format))
 
 
 @app.command()
 def verdict(
     results: Annotated[list[Path] | None, typer.Argument(metavar="[RESULTS…]", help="Results folders.")] = None,
     format: Annotated[Format, typer.Option(help="How to write it.")] = Format.TABLE,
-    debug: Debug = False,
 ) -> None:
     """Decide every hypothesis: supported, refuted or undecided; `--format csv` has the effects, and what is missing."""
     from study.answers.verdicts import told  # noqa: PLC0415
@@ -243,7 +193,6 @@ def report_(
         Path | None, typer.Option(metavar="DIR", help="Figures (SVG, PDF, PNG, captions) and tables (CSV) as files.")
     ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
-    debug: Debug = False,
 ) -> None:
     """Write the answer page: one HTML file to look, compare and trust, without network."""
     path = _write_report(studies(results), output or results / PAGE, figures)
@@ -260,7 +209,6 @@ def list_(
             help="One kind; all where none is named.",
         ),
     ] = None,
-    debug: Debug = False,
 ) -> None:
     """Describe what a study can be made of, with options, defaults and references."""
     from rich.console import Console  # noqa: PLC0415
@@ -271,20 +219,11 @@ def list_(
 
 
 def _print_cells(store: Store, cells: list[Cell]) -> None:
-    from study.design.labels import titles  # noqa: PLC0415
-
     names = titles({cell.key: cell.config() for cell in cells})
     conditions = {cell.key: store.condition(cell.key) for cell in cells}
     for key, condition in conditions.items():
         typer.echo(f"{key}  {condition:<10}  {names[key]}")
-    typer.echo(f"{len(cells)} cells: {_counted(conditions.values())}")
-
-
-def _counted(conditions: Iterable[str]) -> str:
-    from study.store.store import Condition  # noqa: PLC0415
-
-    counts = Counter(conditions)
-    return ", ".join(f"{counts[name]} {name}" for name in get_args(Condition) if counts[name]) or "no cells"
+    typer.echo(f"{len(cells)} cells: {tally(conditions.values())}")
 
 
 def _write_report(folders: list[Path], path: Path, figures: Path | None = None) -> Path:
@@ -306,10 +245,11 @@ def _write_report(folders: list[Path], path: Path, figures: Path | None = None) 
 def main(arguments: list[str] | None = None) -> int:
     """Exit code of the command line; an error that a user can act on is one sentence on stderr."""
     words = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    debug = "--debug" in words
     try:
-        return app(words, prog_name="latent-study", standalone_mode=False) or 0
+        return app([word for word in words if word != "--debug"], prog_name="latent-study", standalone_mode=False) or 0
     except (StudyError, typer.TyperException) as error:
-        if "--debug" in words:
+        if debug:
             traceback.print_exception(error)
         message = error.format_message() if isinstance(error, typer.TyperException) else str(error)
         typer.echo(f"error: {' '.join(message.split())}", err=True)

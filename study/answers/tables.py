@@ -3,43 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import pandas as pd
+
+from analysis.summaries import latex, overview, select, spread, summary
+from study.answers.comparison import held_out
+from study.answers.formats import Comparison, Format
+from study.answers.remedies import POOLED, remedies
+from study.answers.results import Results
 from study.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    import pandas as pd
+from study.store import Store
 
 
-class Format(StrEnum):
-    """How a table is written."""
+def summary_text(folders: Sequence[Path], format: Format, patterns: Sequence[str] = (), by: str | None = None) -> str:
+    """The summary of studies; as a table to read and with neither patterns nor ``by``, the overview.
 
-    TABLE = "table"
-    CSV = "csv"
-    JSON = "json"
-    LATEX = "latex"
-
-
-def summarised(folders: Sequence[Path], format: Format, patterns: Sequence[str] = (), by: str | None = None) -> str:
-    """The summary of studies: quantities that match ``patterns``, all if there are none, with one column per value of
-    ``by``; as a table to read and with neither, the overview.
+    folders: those of the studies.
+    format: how it is written.
+    patterns: names of quantities, ``*`` standing for anything; all where there are none.
+    by: a column that gets one column for each of its values.
 
     Raises:
         ConfigurationError: if no cell is finished, a pattern matches nothing, or ``by`` is no column.
     """
-    import pandas as pd  # noqa: PLC0415
-
-    from analysis.summaries import overview, select, spread, summary  # noqa: PLC0415
-    from study.store.store import Store  # noqa: PLC0415
-
-    glance = format is Format.TABLE and not (patterns or by)
+    at_a_glance = format is Format.TABLE and not (patterns or by)
     tables = []
     for folder in folders:
         trees = Store(folder).load()
         if trees:
-            table = overview(trees) if glance else summary(trees)
+            table = overview(trees) if at_a_glance else summary(trees)
             table.insert(0, "study", folder.name)
             tables.append(table)
     if not tables:
@@ -47,31 +40,21 @@ def summarised(folders: Sequence[Path], format: Format, patterns: Sequence[str] 
     joined = pd.concat(tables, ignore_index=True)
     try:
         chosen = select(joined, patterns) if patterns else joined
-        return written(spread(chosen, by) if by else chosen, format)
+        return text_of(spread(chosen, by) if by else chosen, format)
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
 
 
-class Comparison(StrEnum):
-    """What cells are compared by."""
+def comparison_text(folders: Sequence[Path], format: Format, by: Comparison | None = None) -> str:
+    """Remedies ranked by the share of the quality gap that they close, and cells by held-out log p(x).
 
-    QUALITY = "quality"
-    LOG_PX = "log_px"
-
-
-def compared(folders: Sequence[Path], format: Format, by: Comparison | None = None) -> str:
-    """Remedies ranked by the share of the quality gap that they close, and cells by held-out log p(x): both, under
-    their titles, in a table to read; one, by default the first, in a format to go on with.
+    folders: those of the studies.
+    format: a table to read has both under their titles; another format has one, by default the first.
+    by: one of the two.
 
     Raises:
         ConfigurationError: if no cell is finished.
     """
-    import pandas as pd  # noqa: PLC0415
-
-    from study.answers.comparison import held_out  # noqa: PLC0415
-    from study.answers.remedies import POOLED, remedies  # noqa: PLC0415
-    from study.answers.results import Results  # noqa: PLC0415
-
     groups = Results.load(folders).by("dataset")
     if not groups:
         raise ConfigurationError(f"no finished cell in {folders[0]}; `latent-study status` tells where each stands")
@@ -83,13 +66,14 @@ def compared(folders: Sequence[Path], format: Format, by: Comparison | None = No
     texts = []
     for name in wanted:
         title, make = makers[name]
-        table = pd.concat([make(own).assign(dataset=dataset) for dataset, own in groups.items()], ignore_index=True)
+        table = pd.concat([make(part).assign(dataset=dataset) for dataset, part in groups.items()], ignore_index=True)
         table["latent_dim"] = ["all" if dim == POOLED else dim for dim in table["latent_dim"]]
-        texts.append(f"{title}\n{written(table, format)}" if format is Format.TABLE else written(table, format))
+        text = text_of(table, format)
+        texts.append(f"{title}\n{text}" if format is Format.TABLE else text)
     return "\n\n".join(texts)
 
 
-def written(table: pd.DataFrame, format: Format) -> str:
+def text_of(table: pd.DataFrame, format: Format) -> str:
     """The table as text, without the last line's end."""
     match format:
         case Format.TABLE:
@@ -99,7 +83,5 @@ def written(table: pd.DataFrame, format: Format) -> str:
         case Format.JSON:
             text = table.to_json(orient="records", indent=2, force_ascii=False)
         case Format.LATEX:
-            from analysis.summaries import latex  # noqa: PLC0415
-
             text = latex(table)
     return text.rstrip("\n")

@@ -12,9 +12,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from study.answers.formats import Format
 from study.answers.hypotheses import HYPOTHESES, Hypothesis
 from study.answers.results import Results
-from study.answers.tables import Format, written
+from study.answers.tables import text_of
 from study.errors import ConfigurationError
 
 COLUMNS = (
@@ -66,7 +67,7 @@ def told(folders: Sequence[Path], format: Format, width: int | None) -> str:
     if not tables:
         raise ConfigurationError(f"no finished cell in {folders[0]}; `latent-study status` tells where each stands")
     if format is not Format.TABLE:
-        return written(pd.concat(tables, ignore_index=True), format)
+        return text_of(pd.concat(tables, ignore_index=True), format)
     console = Console(width=width, file=io.StringIO())
     with console.capture() as text:
         for table in tables:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from inspect import Parameter
@@ -15,9 +14,10 @@ from rich.text import Text
 from study.design.cell import Cell
 from study.design.families import DENSITIES, FAMILIES
 from study.design.parts import Part
-from study.design.registry import UnknownName
+from study.design.registry import Registry, UnknownName
 from study.design.settings import Settings
-from study.design.study import SECTIONS, Study, presets
+from study.design.signature import allowed
+from study.design.study import SECTIONS, SEVERAL, Study, presets
 from study.errors import ConfigurationError
 
 
@@ -25,8 +25,7 @@ def catalogue(what: str | None) -> RenderableType:
     """Tables of one kind of thing (``priors``), or of every kind."""
     tables: Mapping[str, Callable[[], Table]] = {
         "presets": _presets,
-        **{f"{kind}s": partial(_family, kind) for kind in FAMILIES},
-        "densities": _densities,
+        **{family.plural: partial(_family, family) for family in FAMILIES.values()},
         "settings": _settings,
     }
     if what is None:
@@ -62,26 +61,21 @@ def _product(factors: Mapping[str, Iterable[Any]]) -> str:
     return " ".join(f"{key}={','.join(map(str, values))}" for key, values in factors.items())
 
 
-def _family(kind: str) -> Table:
-    registry = FAMILIES[kind]
-    table = _table(f"{kind}s", "name", "options", "description", "reference")
-    for name in registry:
+def _family(family: Registry[Any]) -> Table:
+    table = _table(family.plural, "name", "options, default and range", "description", "reference")
+    for name in family:
+        signature = family.signature(name)
+        prefix = f"{SEVERAL}.{name}" if family is DENSITIES else family.kind
         options = "\n".join(
-            f"{kind}.{option.name}={_written(option.default)}" for option in registry.options(name).values()
+            f"{prefix}.{option.name}={_default(option.default)}" + (f"  ({option.allowed})" if option.allowed else "")
+            for option in signature.options.values()
         )
-        _add(table, name, options, _first_line(registry[name]), registry.reference(name))
-    return table
-
-
-def _densities() -> Table:
-    table = _table("densities fitted to codes (evaluate.densities)", "name", "description", "reference")
-    for name, fit in DENSITIES.items():
-        _add(table, name, _first_line(fit), fit.reference)
+        _add(table, name, options, signature.summary, signature.reference)
     return table
 
 
 def _settings() -> Table:
-    table = _table("settings", "name", "default", "description")
+    table = _table("settings", "name", "default", "range", "description")
     _add_fields(table, "", Cell)
     for prefix, section in SECTIONS.items():
         _add_fields(table, f"{prefix}.", section)
@@ -92,18 +86,20 @@ def _add_fields(table: Table, prefix: str, schema: type[Settings]) -> None:
     for name, field in schema.model_fields.items():
         if name not in SECTIONS:
             default = field.get_default(call_default_factory=True)
-            _add(table, prefix + (field.alias or name), _written(default), field.description or "")
+            _add(
+                table,
+                prefix + (field.alias or name),
+                _default(default),
+                allowed(field.annotation, field.metadata),
+                field.description or "",
+            )
 
 
-def _written(default: Any) -> str:
+def _default(default: Any) -> str:
     if default is Parameter.empty:
         return "(required)"
     if isinstance(default, Part):
-        return default.name
+        return default.label
     if isinstance(default, tuple):
-        return f"[{','.join(map(str, default))}]" if len(default) != 1 else str(default[0])
+        return f"[{','.join(map(_default, default))}]" if len(default) != 1 else _default(default[0])
     return "none" if default is None else str(default)
-
-
-def _first_line(part: type) -> str:
-    return (inspect.getdoc(part) or "").partition("\n\n")[0].replace("``", "").replace("\n", " ")

@@ -16,10 +16,8 @@ from typing import Annotated, Any, ClassVar, Literal, final
 
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationInfo, field_validator
 
-from study.design.families import DENSITIES
 from study.design.notation import frozen
 from study.design.parts import Member, Part, resolve
-from study.design.registry import UnknownName
 from study.design.settings import Settings, validated
 
 Binarisation = Literal["none", "threshold", "dynamic", "fixed"]
@@ -68,6 +66,9 @@ class Train(Settings):
         return cycles
 
 
+DENSITIES_FITTED = ("aggregate_kernel", "gaussian_mixture", "moment_normal")
+
+
 @final
 class Evaluate(Settings):
     """How a fitted cell is measured."""
@@ -79,9 +80,9 @@ class Evaluate(Settings):
     covariances: Annotated[tuple[Literal["diagonal", "full"], ...], Field(min_length=1)] = Field(
         default=("diagonal", "full"), description="covariances of the fitted mixtures"
     )
-    densities: tuple[str, ...] = Field(
-        default=("aggregate_kernel", "gaussian_mixture", "moment_normal"),
-        description="densities fitted to codes, to sample from",
+    densities: tuple[Annotated[Part, Member("density")], ...] = Field(
+        default_factory=lambda: tuple(resolve("density", name) for name in DENSITIES_FITTED),
+        description="densities fitted to codes, to sample from: names, or {name: flow, num_transforms: 5}",
     )
     importance: tuple[Count, ...] = Field(
         default=(1, 10, 100), description="draws K of importance-weighted bounds on held-out log p(x); []: none"
@@ -96,11 +97,12 @@ class Evaluate(Settings):
 
     @field_validator("densities")
     @classmethod
-    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        for name in names:
-            if name not in DENSITIES:
-                raise ValueError(str(UnknownName("density fit", name, DENSITIES)))
-        return names
+    def _each_once(cls, densities: tuple[Part, ...]) -> tuple[Part, ...]:
+        labels = [density.label for density in densities]
+        repeated = [label for label in labels if labels.count(label) > 1]
+        if repeated:
+            raise ValueError(f"{repeated[0]} is named twice; name each density once")
+        return densities
 
 
 def _shape(value: Any) -> tuple[int, ...]:

@@ -26,6 +26,6 @@ DATASETS: Registry[Any] = Registry("dataset", "study.run.data.datasets", "Datase
 DENSITIES: Registry[DensityFit] = Registry("density", "analysis.density_fits", "DensityFit")
 
 FAMILIES: dict[str, Registry[Any]] = {
-    family.kind: family for family in (PRIORS, POSTERIORS, LIKELIHOODS, NETWORKS, OBJECTIVES, DATASETS)
+    family.kind: family for family in (PRIORS, POSTERIORS, LIKELIHOODS, NETWORKS, OBJECTIVES, DATASETS, DENSITIES)
 }
-"""The families of which a cell chooses one part each."""
+"""Every family by its kind."""

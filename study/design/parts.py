@@ -34,6 +34,14 @@ class Part:
         """Keyword arguments of the part's constructor."""
         return dict(self.items)
 
+    @property
+    def label(self) -> str:
+        """The name, with those options that differ from their defaults: ``gaussian_mixture[covariance=full]``."""
+        options = FAMILIES[self.kind].options(self.name)
+        changed = [(name, value) for name, value in self.items if value != options[name].default]
+        texts = [f"{name}={value if isinstance(value, str) else shown(value)}" for name, value in changed]
+        return f"{self.name}[{','.join(texts)}]" if texts else self.name
+
     def create(self, *context: Any) -> Any:
         """The part itself; a value that its constructor refuses is a configuration error."""
         try:

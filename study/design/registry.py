@@ -20,11 +20,11 @@ import pkgutil
 import sys
 import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from importlib.util import find_spec
+
+from study.design.signature import NotStatic, Option, Signature, folder_of, read_signature, signature_of
 
 
 class UnknownName(ValueError):
@@ -41,15 +41,6 @@ class PartRefused(ValueError):
     """A part that an installed package offers and that cannot be taken: its name is taken, or it is no such part."""
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One typed keyword option of a part; ``default`` is ``inspect.Parameter.empty`` where the option is required."""
-
-    name: str
-    annotation: typing.Any
-    default: typing.Any
-
-
 class Registry[Part](Mapping[str, type[Part]]):
     """Mapping from part name to class: subclasses of the class ``base`` of ``package``, from that
     package's modules and from entry points; names are known without importing any of them.
@@ -64,14 +55,18 @@ class Registry[Part](Mapping[str, type[Part]]):
         self._base_name = base
 
     @property
+    def plural(self) -> str:
+        """What several of its parts are called: ``priors``."""
+        return f"{self.kind.removesuffix('y')}ies" if self.kind.endswith("ty") else f"{self.kind}s"
+
+    @property
     def base(self) -> type[Part]:
         """The family's base class, imported with its package when a part is first wanted, and not before."""
         return getattr(importlib.import_module(self._package), self._base_name)
 
     def _built_in(self) -> list[str]:
-        spec = find_spec(self._package)
-        path = spec.submodule_search_locations if spec else None
-        return [module.name for module in pkgutil.iter_modules(path) if not module.name.startswith("_")]
+        modules = pkgutil.iter_modules([str(folder_of(self._package))])
+        return [module.name for module in modules if not module.name.startswith("_")]
 
     def _installed(self) -> dict[str, EntryPoint]:
         built_in, found = set(self._built_in()), dict[str, EntryPoint]()
@@ -132,19 +127,23 @@ class Registry[Part](Mapping[str, type[Part]]):
     def __contains__(self, name: object) -> bool:
         return name in self._names()
 
+    def signature(self, name: str) -> Signature:
+        """Options, summary and reference of a part; one of these packages is not imported for it if its source tells.
+
+        Raises UnknownName and PartRefused as ``registry[name]`` does.
+        """
+        if name in self._installed():
+            return signature_of(self[name])
+        if name not in self._built_in():
+            raise UnknownName(self.kind, name, self._names())
+        try:
+            return read_signature(f"{self._package}.{name}", self._package, self._base_name)
+        except NotStatic:
+            return signature_of(self[name])
+
     def options(self, name: str) -> dict[str, Option]:
         """Typed keyword options of the part's constructor, by name."""
-        constructor = self[name].__init__
-        hints = typing.get_type_hints(constructor, include_extras=True)
-        return {
-            parameter.name: Option(parameter.name, hints.get(parameter.name, typing.Any), parameter.default)
-            for parameter in inspect.signature(constructor).parameters.values()
-            if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-        }
-
-    def reference(self, name: str) -> str:
-        """The part's paper, as its class states it (``reference = "Authors, year, arXiv id"``)."""
-        return getattr(self[name], "reference", "")
+        return self.signature(name).options
 
 
 @cache

@@ -1,7 +1,8 @@
 """Design: a study is the product of named factors over fixed settings (Fisher 1935); each point is a cell.
 
 A setting has a dotted name: ``beta``, ``train.epochs``, ``prior``, ``prior.components``. The last kind, an option of a
-part, applies to those parts of the product that have such an option.
+part, applies to those parts of the product that have such an option; one of a density fitted to codes, of which a cell
+has several, names it: ``evaluate.densities.flow.patience``.
 
 Controls vary one factor at a time about a common centre, which no product does without waste: a study may have *arms*,
 each with settings and factors of its own over the common ones. Its cells are the union of the arms' products, and an
@@ -10,27 +11,29 @@ override changes the common settings and every arm.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from importlib import resources
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 from pydantic import Field
 
 from study.design.cell import Cell, Evaluate, Train
 from study.design.families import FAMILIES
 from study.design.notation import frozen, parse_document, parse_override
-from study.design.parts import resolve
+from study.design.parts import Part, resolve
 from study.design.registry import UnknownName
 from study.design.settings import Settings, validated
 from study.errors import ConfigurationError
 
 __all__ = ["Cell", "Study", "presets"]
 
-PRESETS = resources.files("study.design") / "presets"
+PRESETS = Path(__file__).parent / "presets"
 
 SECTIONS: dict[str, type[Settings]] = {"train": Train, "evaluate": Evaluate}
+
+SEVERAL = "evaluate.densities"
+"""The setting that chooses several parts; an option of one of them is ``evaluate.densities.<part>.<option>``."""
 
 
 def presets() -> list[str]:
@@ -117,7 +120,7 @@ class Study(Settings):
                     raise ConfigurationError(
                         f"{key} does not change a result, so it cannot be a factor; give one value"
                     )
-            unused = {key for key in (*arm.settings, *arm.factors) if key.partition(".")[0] in FAMILIES and "." in key}
+            unused = {key for key in (*arm.settings, *arm.factors) if _option(key)}
             for values in product(*arm.factors.values()):
                 config, applied = _configuration({**arm.settings, **dict(zip(arm.factors, values, strict=True))})
                 unused -= applied
@@ -126,9 +129,12 @@ class Study(Settings):
             # A common option may apply in one arm and not in another.
             idle = unused if idle is None else idle & unused
         for key in sorted(idle or ()):
-            kind = key.partition(".")[0]
-            names = sorted({getattr(cell, kind).name for cell in cells.values()})
-            raise ConfigurationError(f"{key} applies to no {kind} of this study ({', '.join(names)}); leave it out")
+            option = _option(key)
+            assert option is not None, "only options can be idle"
+            names = sorted({part.name for cell in cells.values() for part in _chosen(cell, option.kind)})
+            raise ConfigurationError(
+                f"{key} applies to no {option.kind} of this study ({', '.join(names) or 'none'}); leave it out"
+            )
         return list(cells.values())
 
 
@@ -174,10 +180,14 @@ def _without(arm: Arm, assignments: Assignments) -> Arm:
     """The arm without what is assigned; choosing parts anew drops the part options that none of the chosen has."""
 
     def kept(key: str) -> bool:
-        head, dot, _ = key.partition(".")
-        if dot and head in FAMILIES and head in assignments:
-            return any(key in _options(head, resolve(head, value).name) for value in assignments[head])
-        return True
+        option = _option(key)
+        if option is None or option.setting not in assignments:
+            return True
+        return any(
+            part.name == (option.part or part.name) and option.name in part.options
+            for value in assignments[option.setting]
+            for part in _parts(option, value)
+        )
 
     def rest(table: Mapping[str, Any]) -> dict[str, Any]:
         return {key: value for key, value in table.items() if key not in assignments and kept(key)}
@@ -189,20 +199,63 @@ def _configuration(chosen: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]
     """Nested configuration of dotted settings, and which part options found a part that has them."""
     config: dict[str, Any] = {}
     applied: set[str] = set()
-    for key in sorted(chosen, key=lambda name: "." in name):
-        head, dot, leaf = key.partition(".")
-        if head in FAMILIES:
-            default = config.get(head, Cell.model_fields[head].get_default(call_default_factory=True))
-            part = resolve(head, chosen[key] if not dot else default)
-            if dot and leaf in part.options:
-                part = resolve(head, {"name": part.name, **part.options, leaf: chosen[key]})
+    options = {key: option for key in chosen if (option := _option(key))}
+    for key in chosen:
+        if key in options:
+            continue
+        section, _, name = key.rpartition(".")
+        (config.setdefault(section, {}) if section else config)[name] = chosen[key]
+    for key in sorted(options):
+        option = options[key]
+        section, _, name = option.setting.rpartition(".")
+        settings = config.setdefault(section, {}) if section else config
+        default = (SECTIONS[section] if section else Cell).model_fields[name].get_default(call_default_factory=True)
+        parts = _parts(option, settings.get(name, default))
+        for index, part in enumerate(parts):
+            if part.name == (option.part or part.name) and option.name in part.options:
+                value = {"name": part.name, **part.options, option.name: chosen[key]}
+                parts[index] = resolve(option.kind, value)
                 applied.add(key)
-            config[head] = part
-        elif dot:
-            config.setdefault(head, {})[leaf] = chosen[key]
-        else:
-            config[head] = chosen[key]
+        settings[name] = tuple(parts) if option.part else parts[0]
     return config, applied
+
+
+class _Option(NamedTuple):
+    """An option of a part under its dotted key: ``prior.components``, ``evaluate.densities.flow.patience``.
+
+    kind: the part's family.
+    setting: the setting that chooses the part, or several parts.
+    part: which of several it belongs to; empty where the setting chooses one.
+    name: the option's own name.
+    """
+
+    kind: str
+    setting: str
+    part: str
+    name: str
+
+
+def _option(key: str) -> _Option | None:
+    """The option that a key names; None for a setting."""
+    head, _, name = key.partition(".")
+    if key.startswith(f"{SEVERAL}."):
+        part, _, name = key.removeprefix(f"{SEVERAL}.").partition(".")
+        return _Option("density", SEVERAL, part, name)
+    return _Option(head, head, "", name) if name and head in FAMILIES and head in Cell.model_fields else None
+
+
+def _parts(option: _Option, value: Any) -> list[Part]:
+    """The parts that the value of a setting denotes."""
+    if not option.part:
+        return [resolve(option.kind, value)]
+    if isinstance(value, str | Mapping):
+        raise ConfigurationError(f"{option.setting}: expected a list in brackets, such as [flow]; got {value!r}")
+    return [resolve(option.kind, item) for item in value]
+
+
+def _chosen(cell: Cell, kind: str) -> Sequence[Part]:
+    """The parts of one family that a cell uses."""
+    return cell.evaluate.densities if kind == "density" else (getattr(cell, kind),)
 
 
 def _dotted(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -215,20 +268,21 @@ def _dotted(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def _check_name(key: str) -> None:
     """Raises ConfigurationError unless ``key`` is the dotted name of a setting."""
+    option = _option(key)
     head, dot, _ = key.partition(".")
-    if head in SECTIONS:
+    if option:
+        family = FAMILIES[option.kind]
+        if option.part and option.part not in family:
+            raise ConfigurationError(str(UnknownName(option.kind, option.part, family)))
+        names = [option.part] if option.part else list(family)
+        prefix = f"{option.setting}.{option.part}." if option.part else f"{option.setting}."
+        known = sorted({prefix + name for part in names for name in family.options(part)})
+    elif head in SECTIONS:
         known = [f"{head}.{field}" for field in SECTIONS[head].model_fields]
         if not dot:
             raise ConfigurationError(f"{head} is a group of settings; set one of them, such as {known[0]}")
-    elif head in FAMILIES and dot:
-        known = sorted({option for name in FAMILIES[head] for option in _options(head, name)})
     else:
         known = [field.alias or name for name, field in Cell.model_fields.items()]
         key = key if head in known else head
     if key not in known:
         raise ConfigurationError(str(UnknownName("setting", key, known)))
-
-
-def _options(kind: str, name: str) -> set[str]:
-    """Dotted names of the options of one part."""
-    return {f"{kind}.{option}" for option in FAMILIES[kind].options(name)}

@@ -8,12 +8,12 @@ from analysis.density_fits import DensityRefused, FittedDensity
 from analysis.divergence import certified_gap
 from analysis.estimate import Estimate
 from analysis.precision import log_prob_float64
-from study.design.families import DENSITIES
+from study.design.parts import Part
 from study.measurement.replicate import Replicate
 
 
 def fitted(
-    replicate: Replicate, names: Sequence[str]
+    replicate: Replicate, parts: Sequence[Part]
 ) -> tuple[dict[str, FittedDensity], dict[str, dict[str, Estimate]]]:
     """The densities that could be fitted, and of each name its held-out score and the nats it certifies.
 
@@ -21,9 +21,10 @@ def fitted(
     """
     densities: dict[str, FittedDensity] = {}
     estimates: dict[str, dict[str, Estimate]] = {}
-    for name in names:
+    for part in parts:
+        name = part.label
         try:
-            fit = DENSITIES[name]().fit(replicate.train.codes, replicate.held_out.codes, replicate.stream("densities"))
+            fit = part.create().fit(replicate.train.codes, replicate.held_out.codes, replicate.stream("densities"))
         except DensityRefused as reason:
             refusal = Estimate.refused(str(reason), len(replicate.train.codes))
             estimates[name] = {"held_out_score": refusal, "certified_gap": refusal}

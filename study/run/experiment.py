@@ -68,7 +68,7 @@ def run_cell(cell: Cell, workspace: Path, *, device: str, data_root: Path | None
         },
     )
     weights = {
-        f"{replicate}/{name}": tensor.detach().cpu().numpy()
+        f"{replicate}/{name}": tensor.detach().cpu().contiguous().numpy()
         for replicate, vae in enumerate(vaes)
         for name, tensor in vae.state_dict().items()
     }

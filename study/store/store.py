@@ -24,17 +24,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import filelock
-import numpy as np
-import xarray as xr
 from pydantic import ValidationError
-from safetensors.numpy import save_file
 
 from study.design.cell import Cell, key_of
 from study.errors import EnvironmentFault, TrainingFailed
 from study.store.manifest import SCHEMA_VERSION, Manifest, sha256, versions
-from study.store.merge import merge
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from study.store.result import CellResult
 
 Condition = Literal["done", "corrupt", "failed", "unfinished", "missing"]
@@ -157,6 +155,10 @@ class Store:
         self, cell: Cell, result: CellResult, *, images: str, device: str, seconds: float, command: str
     ) -> None:
         """Stores a finished cell, and clears its workspace and earlier failure."""
+        # Both take a while to import, and reading a status does without them.
+        import numpy as np  # noqa: PLC0415
+        from safetensors.numpy import save_file  # noqa: PLC0415
+
         key = cell.key
         aside = self.cells / f"{key}.writing"
         with _writing(aside):
@@ -201,6 +203,8 @@ class Store:
 
     def read(self, key: str) -> xr.DataTree:
         """The result of one stored cell, in memory."""
+        import xarray as xr  # noqa: PLC0415  (2 s, and only reading needs it)
+
         with xr.open_datatree(self.folder(key) / RESULT, engine="netcdf4") as tree:
             return tree.load()
 
@@ -214,6 +218,8 @@ class Store:
 
     def load(self) -> dict[str, xr.DataTree]:
         """Every whole cell, merged along ``latent_dim``: one tree per prior, and per other setting that varies."""
+        from study.store.merge import merge  # noqa: PLC0415  (imports xarray)
+
         return merge({key: (manifest.config, self.read(key)) for key, manifest in self.manifests().items()})
 
     def _failure(self, key: str) -> Path:

@@ -124,7 +124,7 @@ def test_state_round_trips_through_safetensors(name):
 
 
 def test_every_likelihood_names_its_paper(name):
-    assert LIKELIHOODS.reference(name)
+    assert LIKELIHOODS.signature(name).reference
 
 
 def test_continuous_bernoulli_is_torchs_and_safe_where_that_is_not():

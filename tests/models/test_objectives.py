@@ -81,7 +81,7 @@ def test_gradient_reaches_every_parameter(name):
 
 
 def test_every_objective_names_its_paper(name):
-    assert OBJECTIVES.reference(name)
+    assert OBJECTIVES.signature(name).reference
 
 
 @pytest.mark.parametrize("shape", [(LATENT,), (2, 2, 2)], ids=["flat", "spatial"])

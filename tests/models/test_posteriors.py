@@ -205,7 +205,7 @@ def test_only_independent_dimensions_are_declared_factorised(name):
 
 
 def test_every_posterior_names_its_paper(name):
-    assert POSTERIORS.reference(name)
+    assert POSTERIORS.signature(name).reference
 
 
 @pytest.mark.parametrize("name", NORMALS)

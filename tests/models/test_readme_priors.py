@@ -22,7 +22,7 @@ def test_table_of_priors_is_the_registry():
     assert all(len(row) == 3 and row[1] for row in rows)
     references = {name.strip("`"): reference for name, _, reference in rows[2:]}
     assert len(references) == len(rows) - 2
-    assert references == {name: PRIORS.reference(name) for name in PRIORS}
+    assert references == {name: PRIORS.signature(name).reference for name in PRIORS}
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def _laplace(tmp_path, monkeypatch):
 def test_the_readmes_prior_obeys_the_laws(shape):
     part = resolve("prior", {"name": "laplace", "scale": 0.5})
     assert part.options == {"scale": 0.5}
-    assert PRIORS.reference("laplace")
+    assert PRIORS.signature("laplace").reference
     prior = part.create(Context(shape, (1, 8, 8), NETWORKS["mlp"](hidden=(8,))))
     p = prior()
     assert p.event_shape == shape

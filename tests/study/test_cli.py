@@ -13,10 +13,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
 import xarray as xr
 
-import study.run.experiment
+import study.run.launch
 from study.cli import main
 from study.design.families import DATASETS, PRIORS
 from study.design.study import presets
@@ -46,9 +45,9 @@ def computed(tmp_path, monkeypatch):
             coords={"chain": np.arange(cell.seeds), "split": ["train", "held_out"], "quantity": ["rate"]},
         )  # fmt: skip
         tree = xr.DataTree.from_dict({"aggregate": aggregate})
-        return SimpleNamespace(tree=tree, weights={"w": torch.ones(2)}, details={"engine": "none"})
+        return SimpleNamespace(tree=tree, weights={"w": np.ones(2, np.float32)}, details={"engine": "none"})
 
-    monkeypatch.setattr(study.run.experiment, "run_cell", run_cell)
+    monkeypatch.setattr(study.run.launch, "run_cell", run_cell)
     monkeypatch.chdir(tmp_path)
     return cells
 

@@ -13,6 +13,7 @@ from study.design.families import FAMILIES
 from study.design.labels import labels, titles
 from study.design.notation import parse_document, parse_override
 from study.design.parts import resolve
+from study.design.signature import read_signature, signature_of
 from study.design.study import Study, presets
 from study.errors import ConfigurationError
 from study.run.building import check, new_vae
@@ -87,7 +88,8 @@ COMPANIONS = {"hypersphere": {"posterior": "von_mises_fisher"}, "von_mises_fishe
 @pytest.mark.parametrize("kind", sorted(FAMILIES))
 def test_every_registered_part_makes_a_cell_that_survives_json_and_pickle(kind):
     for name in FAMILIES[kind]:
-        cell = Cell.from_config({kind: name, "latent_dim": "4x2x2", **COMPANIONS.get(name, {})})
+        chosen = {"evaluate": {"densities": [name]}} if kind == "density" else {kind: name}
+        cell = Cell.from_config({**chosen, "latent_dim": "4x2x2", **COMPANIONS.get(name, {})})
         assert Cell.from_config(json.loads(json.dumps(cell.config()))) == cell
         assert pickle.loads(pickle.dumps(cell)) == cell
         check(cell)
@@ -365,3 +367,64 @@ def test_maps_are_labelled_apart_from_vectors():
         "standard_normal, D=8x2x2",
         "standard_normal, latent=vector, D=16",
     ]
+
+
+DENSITY_OPTIONS = [{"name": "gaussian_mixture", "covariance": "low_rank", "rank": 8}, "moment_normal"]
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["evaluate.densities=[{name: gaussian_mixture, covariance: low_rank, rank: 8}, moment_normal]"],
+        [
+            "evaluate.densities=[gaussian_mixture,moment_normal]",
+            "evaluate.densities.gaussian_mixture.covariance=low_rank",
+            "evaluate.densities.gaussian_mixture.rank=8",
+        ],
+    ],
+    ids=["mapping", "dotted"],
+)
+def test_densities_are_parts_with_options(overrides):
+    (cell,) = Study.load("smoke").override(["prior=standard_normal", "latent_dim=2", *overrides]).cells()
+    assert Cell.from_config(json.loads(json.dumps(cell.config()))) == cell
+    mixture, normal = cell.evaluate.densities
+    assert mixture.options["rank"] == 8
+    assert mixture.options["covariance"] == "low_rank"
+    assert mixture.label == "gaussian_mixture[covariance=low_rank,rank=8]"
+    assert normal.label == "moment_normal"
+
+
+def test_one_density_may_be_fitted_with_several_options_and_once_with_each():
+    both = ["gaussian_mixture", {"name": "gaussian_mixture", "covariance": "full"}]
+    cell = Cell.from_config({"evaluate": {"densities": both}})
+    assert [part.label for part in cell.evaluate.densities] == ["gaussian_mixture", "gaussian_mixture[covariance=full]"]
+    with pytest.raises(ConfigurationError, match="gaussian_mixture is named twice"):
+        Cell.from_config({"evaluate": {"densities": ["gaussian_mixture", "gaussian_mixture"]}})
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("evaluate.densities.gausian_mixture.rank=8", "did you mean 'gaussian_mixture'"),
+        ("evaluate.densities.gaussian_mixture.ranks=8", "did you mean 'evaluate.densities.gaussian_mixture.rank'"),
+        ("evaluate.densities.flow.patience=3", "applies to no density of this study"),
+        ("evaluate.densities=[{name: flow, kind: cubic}]", "kind"),
+        ("evaluate.densities.flow=3", "flow"),
+    ],
+)
+def test_a_wrong_option_of_a_density_is_one_sentence(override, message):
+    with pytest.raises(ConfigurationError, match=re.escape(message)):
+        Study.load("smoke").override([override]).cells()
+
+
+@pytest.mark.parametrize("kind", sorted(FAMILIES))
+def test_a_signature_read_from_source_is_that_of_the_class(kind):
+    family = FAMILIES[kind]
+    for name in family:
+        assert family.signature(name) == signature_of(family[name]), name
+        assert read_signature(f"{family.base.__module__.removesuffix('._base')}.{name}", *place(family)) is not None
+
+
+def place(family):
+    """A family's package and the name of its base class."""
+    return family.base.__module__.removesuffix("._base"), family.base.__name__

@@ -52,7 +52,7 @@ def test_an_installed_package_adds_a_part(install):
     assert len(PRIORS) == len(before) + 1
     assert issubclass(PRIORS["wide"], Prior)
     assert PRIORS.options("wide")["scale"].default == 2.0
-    assert PRIORS.reference("wide") == "Nobody 2020"
+    assert PRIORS.signature("wide").reference == "Nobody 2020"
     assert "wide" not in POSTERIORS
 
 

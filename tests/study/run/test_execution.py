@@ -58,7 +58,7 @@ RUNNERS = """
                 raise
             time.sleep(pause)
         tree = xr.DataTree.from_dict({"posterior": xr.Dataset({"rate": (("chain", "draw"), np.ones((2, 4)))})})
-        return SimpleNamespace(tree=tree, weights={"w": torch.ones(2)}, details={"started_at_step": first})
+        return SimpleNamespace(tree=tree, weights={"w": np.ones(2, np.float32)}, details={"started_at_step": first})
 
 
     def slow(*args, **kwargs):

@@ -22,7 +22,7 @@ from study.store.store import CELL, MANIFEST, RESULT, WEIGHTS, Corrupt, Store
 @dataclass
 class Result:
     tree: xr.DataTree
-    weights: dict = field(default_factory=lambda: {"0/w": torch.arange(6.0).reshape(2, 3).T})
+    weights: dict = field(default_factory=lambda: {"0/w": np.arange(6.0, dtype=np.float32).reshape(2, 3).T})
     details: dict = field(default_factory=lambda: {"engine": "eager", "epochs": 3})
 
 

@@ -3,11 +3,11 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
-import torch
 
 import study.answers.report
-import study.run.experiment
+import study.run.launch
 from study.cli import main
 
 PAGE = Path("results/smoke/report.html")
@@ -18,9 +18,9 @@ def run(tmp_path, monkeypatch, content):
     """Runs two cells in an empty folder with a stand-in for the experiment."""
 
     def run_cell(cell, workspace, **_):
-        return SimpleNamespace(tree=content(cell), weights={"w": torch.ones(2)}, details={"engine": "none"})
+        return SimpleNamespace(tree=content(cell), weights={"w": np.ones(2, np.float32)}, details={"engine": "none"})
 
-    monkeypatch.setattr(study.run.experiment, "run_cell", run_cell)
+    monkeypatch.setattr(study.run.launch, "run_cell", run_cell)
     monkeypatch.chdir(tmp_path)
     return lambda *words: main(["run", "smoke", "prior=standard_normal", "seeds=3", "--workers", "1", *words])
 

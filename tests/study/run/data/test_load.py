@@ -16,7 +16,7 @@ def test_the_data_sets_are_described():
     assert {"digits", "fashion_mnist", "folder", "kmnist", "mnist"} <= set(DATASETS)
     for name in DATASETS:
         assert DATASETS[name].__doc__
-        assert DATASETS.reference(name)
+        assert DATASETS.signature(name).reference
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,67 @@
+"""Launch: a study's cells from what must hold before any of them to the outcome of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from study.design.cell import Cell
+from study.design.labels import titles
+from study.paths import ensure_writable
+from study.run.display import display
+from study.run.execution import execute, resolve_device, resolve_workers
+from study.run.experiment import run_cell
+from study.run.job import Event, Job, Outcome
+from study.run.preflight import check_images, check_roots
+from study.run.tracking import tracking
+from study.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How the cells of a study are computed.
+
+    store: where results are kept.
+    workers: a number of processes, or ``auto``.
+    device: ``cpu``, ``cuda`` or ``auto``.
+    data_root: where data sets are kept; None for the usual place.
+    tensorboard: folder for TensorBoard's logs; None for none.
+    command: what a user typed, kept with each cell.
+    """
+
+    store: Store
+    workers: str
+    device: str
+    data_root: Path | None
+    tensorboard: Path | None
+    command: str
+
+    def check(self, cells: Sequence[Cell]) -> None:
+        """Raises a StudyError where the cells cannot be computed as asked, as far as is known without reading images."""
+        resolve_workers(self.workers, len(cells), resolve_device(self.device))
+        if self.data_root:
+            check_roots(cells, self.data_root)
+
+    def compute(self, cells: Sequence[Cell], console: Console) -> list[Outcome]:
+        """The outcome of every cell, its progress shown on ``console``.
+
+        Raises a StudyError that is not one cell's own: an absent device or data set, an unwritable folder, a signal.
+        """
+        device = resolve_device(self.device)
+        workers = resolve_workers(self.workers, len(cells), device)
+        images = check_images(cells, self.store, self.data_root)
+        ensure_writable(self.store.cells)
+        jobs = [
+            Job(cell, self.store, run_cell, device, self.data_root, images[cell.key], self.command) for cell in cells
+        ]
+        names = titles({cell.key: cell.config() for cell in cells})
+        with tracking(self.tensorboard, self.store, names) as track, display(names, console) as show:
+
+            def watch(event: Event) -> None:
+                track(event)
+                show(event)
+
+            return execute(jobs, workers, watch)
