@@ -267,3 +267,25 @@ def test_a_signal_to_a_real_run_loses_nothing(tmp_path):
     assert process.returncode == 0, err
     whole, broken = (next((tmp_path / name).rglob("weights.safetensors")).read_bytes() for name in ("whole", "broken"))
     assert whole == broken
+
+
+LIGHT = {"status": ["status"], "list": ["list"], "help": ["--help"], "help of run": ["run", "--help"]}
+HEAVY = {"torch", "pyro", "pandas", "xarray", "matplotlib", "sklearn", "scipy", "numba"}
+
+
+@pytest.mark.parametrize("words", LIGHT.values(), ids=LIGHT)
+def test_what_only_looks_imports_nothing_heavy(computed, words):
+    run("smoke", "prior=vamp")
+    code = f"import sys; from study.cli import main; main({words}); print(*sorted({HEAVY} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == ""
+
+
+READING = "import study.answers.results, study.answers.remedies, study.answers.verdicts, study.store.merge"
+NOT_FOR_READING = {"torch._dynamo", "torch._inductor", "pyro.infer", "sklearn", "numba"}
+
+
+def test_reading_results_imports_no_training_stack():
+    code = f"import sys; {READING}; print(*sorted({NOT_FOR_READING} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.splitlines()[-1] == ""
