@@ -1,1 +1,38 @@
-"""Study: experiments over latent dimensions and priors: grids, training, measurement, storage, answer."""
+"""Study: experiments across the latent dimension, from their design to their answers."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+_SITE = Path(__file__).resolve().parents[1]
+"""The folder that holds this package, and must hold those that it imports."""
+
+
+def _check_neighbours() -> None:
+    """Raises ImportError where ``models`` or ``analysis`` on the path is somebody else's.
+
+    Both names are common: a program beside a user's own folder ``models`` finds that folder first. The console command
+    and ``python -m study`` run no program of a user's, so that they put this package's own folder first instead.
+    """
+    for name in ("models", "analysis"):
+        spec = find_spec(name)
+        places = [*(spec.submodule_search_locations or []), spec.origin or ""] if spec else []
+        if any(place and Path(place).resolve().is_relative_to(_SITE / name) for place in places):
+            continue
+        if Path(sys.argv[0]).stem in _COMMANDS:
+            sys.path.insert(0, str(_SITE))
+            sys.modules.pop(name, None)
+            continue
+        here = places[-1] or places[0] if places else "nowhere"
+        raise ImportError(
+            f"latent-study needs its own package {name!r}, {_SITE / name}, and Python finds {here} first; rename that "
+            "one, or run the program from another folder"
+        )
+
+
+_COMMANDS = {"-m", "latent-study", "__main__"}
+"""What ``sys.argv[0]`` is, without its ending, where this package was started as a command."""
+
+_check_neighbours()

@@ -40,7 +40,7 @@ class Launch:
     command: str
 
     def check(self, cells: Sequence[Cell]) -> None:
-        """Raises a StudyError where the cells cannot be computed as asked, as far as is known without reading images."""
+        """Raises a StudyError where the cells cannot be computed as asked, so far as a glance at the data tells."""
         resolve_workers(self.workers, len(cells), resolve_device(self.device))
         if self.data_root:
             check_roots(cells, self.data_root)
