@@ -20,7 +20,8 @@
                    total_variation, and shell_thickness sd‖z‖/E‖z‖
     decoded        of single decoded draws, (chain, source, draw): log_ratio log q_N − log p of the latent (nats) and
                    distance of the image to the nearest real one in feature space
-    samples        pixels, uint8 0…255, (chain, source, image, channel, height, width): the first of each source
+    samples        pixels, uint8 0…255, (chain, source, image, channel, height, width): the first of each source, with
+                   ``title`` and ``formula`` of each (source)
 
 ``chain`` is the training seed: replicates are independent trainings and not Markov chains, so ArviZ's ``r_hat``
 measures how far seeds disagree. ``draw`` is an independent evaluation draw.
@@ -46,77 +47,54 @@ ROWS = {"aggregate": "split", "realism": "source", "densities": "density"}
 UNDEFINED = "not defined here"
 SCHEMA_VERSION = 2
 
-CHAIN_MEANS = "training seed: an independent training of the same configuration, not a Markov chain"
-DRAW_MEANS = "evaluation draw: independent given the trained replicate"
+MEANING = {
+    "chain": "training seed: an independent training of the same configuration, not a Markov chain",
+    "draw": "evaluation draw: independent given the trained replicate",
+    "r_hat": "seed disagreement",
+}
+"""Attributes of groups of draws."""
 
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """Arrays of one group of one replicate: dimensions and values by name, and the labels of some dimensions."""
+    """Arrays of one group of one replicate.
+
+    variables: dimensions and values, by name.
+    coords: labels of dimensions, by dimension.
+    notes: further texts along a dimension, by name, such as what each source is called.
+    """
 
     variables: Mapping[str, tuple[tuple[str, ...], Tensor]]
     coords: Mapping[str, Sequence[object]] = field(default_factory=dict)
+    notes: Mapping[str, tuple[str, Sequence[str]]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+Rows = Mapping[str, Mapping[str, Estimate]]
+"""Estimates by row (a split, a source of samples, a fitted density), then by quantity."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """One replicate. Integrands, densities and image indices are keyed by split, then by name; arrays are ``(M,)``.
+    """One replicate: tables of estimates by group, Gaussian mixtures fitted to codes, and arrays by group."""
 
-    overall: integrands that belong to no split, ``(M,)`` each.
-    tables: further estimates, keyed by group, then by row (a source of samples, a fitted density), then by quantity.
-    per_image: log-densities of held-out images, ``(images,)`` each, by name.
-    records: further groups of arrays, by name.
-    """
-
-    integrands: Mapping[str, Mapping[str, Tensor]]
-    densities: Mapping[str, Mapping[str, Tensor]]
-    images: Mapping[str, Tensor]
-    overall: Mapping[str, Tensor]
-    estimates: Mapping[str, Mapping[str, Estimate]]
+    tables: Mapping[str, Rows]
     mixtures: Sequence[Candidate]
-    tables: Mapping[str, Mapping[str, Mapping[str, Estimate]]] = field(default_factory=dict)
-    per_image: Mapping[str, Tensor] = field(default_factory=dict)
-    records: Mapping[str, Records] = field(default_factory=dict)
+    records: Mapping[str, Records]
 
 
 def build_tree(
     replicates: Sequence[Measured], curves: Mapping[str, Sequence[Sequence[float]]], attrs: Mapping[str, Any]
 ) -> xr.DataTree:
     """The tree of one cell; ``curves`` are per epoch and replicate, ``(E, S)``; ``attrs`` go to the root."""
-    meaning = {"chain": CHAIN_MEANS, "draw": DRAW_MEANS, "r_hat": "seed disagreement"}
+    first = replicates[0]
     groups = {
-        "posterior": _by_draw([m.integrands for m in replicates])
-        .merge(_without_split(replicates))
-        .assign_attrs(meaning),
-        "sample_stats": _by_draw([m.densities for m in replicates]).assign_attrs(meaning),
-        "aggregate": _estimates([m.estimates for m in replicates], "split"),
-        **{
-            name: _estimates([m.tables[name] for m in replicates], ROWS[name])
-            for name in replicates[0].tables
-            if replicates[0].tables[name]
-        },
+        **{name: _records([m.records[name] for m in replicates]) for name in first.records},
+        **{name: _estimates([m.tables[name] for m in replicates], ROWS[name]) for name in first.tables},
         "mixtures": _mixtures(replicates),
         "training": _curves(curves),
-        "log_likelihood": _per_image(replicates),
-        "constant_data": _by_draw([{split: {"image": index} for split, index in m.images.items()} for m in replicates]),
-        **{name: _records([m.records[name] for m in replicates]) for name in replicates[0].records},
     }
     root = xr.Dataset(attrs={"schema_version": SCHEMA_VERSION, **attrs})
     return xr.DataTree.from_dict({"/": root} | {f"/{name}": dataset for name, dataset in groups.items()})
-
-
-def _by_draw(replicates: Sequence[Mapping[str, Mapping[str, Tensor]]]) -> xr.Dataset:
-    names = replicates[0][SPLITS[0]]
-    stacked = {
-        name: np.stack([np.stack([m[split][name].cpu().numpy() for split in SPLITS], -1) for m in replicates])
-        for name in names
-    }
-    return _indexed({name: (("chain", "draw", "split"), values) for name, values in stacked.items()}, split=SPLITS)
-
-
-def _without_split(replicates: Sequence[Measured]) -> xr.Dataset:
-    names = replicates[0].overall
-    return _indexed({n: (("chain", "draw"), np.stack([m.overall[n].cpu().numpy() for m in replicates])) for n in names})
 
 
 def _estimates(replicates: Sequence[Mapping[str, Mapping[str, Estimate]]], rows: str) -> xr.Dataset:
@@ -140,19 +118,15 @@ def _estimates(replicates: Sequence[Mapping[str, Mapping[str, Estimate]]], rows:
     return _indexed(variables, **{rows: labels, "quantity": quantities})
 
 
-def _per_image(replicates: Sequence[Measured]) -> xr.Dataset:
-    names = replicates[0].per_image
-    stacked = {n: np.stack([m.per_image[n].cpu().numpy() for m in replicates]) for n in names}
-    return _indexed({name: (("chain", "image"), values) for name, values in stacked.items()})
-
-
 def _records(replicates: Sequence[Records]) -> xr.Dataset:
     first = replicates[0]
     variables = {
         name: (("chain", *dims), np.stack([r.variables[name][1].cpu().numpy() for r in replicates]))
         for name, (dims, _) in first.variables.items()
     }
-    return _indexed(variables, **first.coords)
+    notes = {name: (dim, list(texts)) for name, (dim, texts) in first.notes.items()}
+    dataset = _indexed(variables, **first.coords).assign_coords(notes)
+    return dataset.assign_attrs(MEANING) if "draw" in dataset.dims else dataset
 
 
 def _mixtures(replicates: Sequence[Measured]) -> xr.Dataset:

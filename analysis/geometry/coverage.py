@@ -14,6 +14,7 @@ The soft-covering heuristic min(1, N e^{−R}) follows from the second: it is R 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from scipy import stats
@@ -51,9 +52,17 @@ def ratio_coverage(prior_z: Tensor, loc: Tensor, scale: Tensor) -> Estimate:
     return Estimate.mean(covered)
 
 
-def soft_covering(rate: Estimate, num_components: int) -> float:
-    """Heuristic min(1, N e^{−R}) for a rate in nats."""
-    return math.exp(min(0.0, math.log(num_components) - rate.value))
+def soft_covering(rate: Estimate, num_components: int) -> Estimate:
+    """Heuristic min(1, N e^{−R}), its standard error by the delta method.
+
+    Args:
+        rate: R in nats.
+        num_components: N.
+    """
+    excess = math.log(num_components) - rate.value
+    value = math.exp(min(0.0, excess))
+    error = value * rate.standard_error if excess < 0 else 0.0
+    return replace(rate, value=value, standard_error=error, bound="consistent")
 
 
 def nearest_centre_distance(z: Tensor, loc: Tensor) -> Tensor:

@@ -1,39 +1,40 @@
-"""Ex-post densities of the codes: nats certified against the prior, and the densities themselves for sampling."""
+"""Densities fitted to codes after training, to sample from in the place of the prior."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 from analysis.density_fits import DensityRefused, FittedDensity
-from analysis.divergence import certified_gap
-from analysis.estimate import Estimate
-from analysis.precision import log_prob_float64
-from study.design.parts import Part
 from study.measurement.replicate import Replicate
 
 
-def fitted(
-    replicate: Replicate, parts: Sequence[Part]
-) -> tuple[dict[str, FittedDensity], dict[str, dict[str, Estimate]]]:
-    """The densities that could be fitted, and of each name its held-out score and the nats it certifies.
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """The density ``name`` fitted to the training codes of a replicate, or the reason why there is none."""
 
-    The certified gap E_q[log r − log p] ≤ KL(q ‖ p) is paired by image, over images that nothing was chosen by.
-    """
-    densities: dict[str, FittedDensity] = {}
-    estimates: dict[str, dict[str, Estimate]] = {}
-    for part in parts:
+    name: str
+    replicate: Replicate
+    fit: FittedDensity | DensityRefused
+    results: dict[Callable[..., Any], Any]
+
+    def __len__(self) -> int:
+        return len(self.replicate.train.codes)
+
+
+def fitted(replicate: Replicate) -> dict[str, Fitted]:
+    """Every density that is asked for, by name."""
+    found = {}
+    for part in replicate.evaluate.densities:
         name = part.label
+        replicate.heartbeat()
+        fit: FittedDensity | DensityRefused
         try:
-            fit = part.create().fit(replicate.train.codes, replicate.held_out.codes, replicate.stream("densities"))
+            # One seed for all: every density is scored on the same images.
+            generator = replicate.stream("densities")
+            fit = part.create().fit(replicate.train.codes, replicate.held_out.codes, generator)
         except DensityRefused as reason:
-            refusal = Estimate.refused(str(reason), len(replicate.train.codes))
-            estimates[name] = {"held_out_score": refusal, "certified_gap": refusal}
-            continue
-        densities[name] = fit
-        log_prior = log_prob_float64(replicate.prior, replicate.held_out.codes.z[fit.held_out_images])
-        gap = certified_gap(fit.log_held_out, log_prior)
-        estimates[name] = {"held_out_score": fit.held_out_score, "certified_gap": gap.flagged(*fit.density.flags)} | {
-            f"chosen_{option}": Estimate.exact(float(chosen), len(replicate.train.codes))
-            for option, chosen in fit.choices.items()
-        }
-    return densities, estimates
+            fit = reason
+        found[name] = Fitted(name, replicate, fit, {})
+    return found

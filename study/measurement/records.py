@@ -5,18 +5,21 @@ Each is a group of the result's tree (see :mod:`analysis.tree`): variables by na
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from analysis.estimate import Estimate
 from analysis.geometry.overlap import log_bhattacharyya, unit_total_variation
 from analysis.information import kl_standard_normal
 from analysis.padding import inert_padding
-from analysis.subsampling import SubsamplingCurve
 from analysis.tree import Records
+from study.measurement.estimators import Refused
+from study.measurement.estimators.growth import curve
+from study.measurement.estimators.likelihood import bounds
+from study.measurement.estimators.spectrum import eigenvalues
 from study.measurement.replicate import Replicate, Split
+from study.measurement.samples import Samples, decoded_draws
 
 CODES = 1_000
 """Training images whose bubbles are kept one by one."""
@@ -24,40 +27,77 @@ RANKS = 512
 PADDING_IMAGES, PADDING_DRAWS = 200, 100
 
 
-def records(
-    replicate: Replicate,
-    curves: Mapping[str, SubsamplingCurve | None],
-    eigenvalues: Tensor | Estimate,
-    pictures: Mapping[str, Tensor],
-    judged: Mapping[str, Mapping[str, Tensor]],
-    padded_dims: Sequence[int],
-) -> dict[str, Records]:
+def records(replicate: Replicate, sources: Mapping[str, Samples]) -> dict[str, Records]:
     """Groups by name; those that this replicate has nothing for are absent.
 
-    eigenvalues: those of the training aggregate, or why there are none. pictures: decoded images ``(n, C, H, W)`` in
-    [0, 1] by source. judged: per-draw values by name, then by source.
+    Args:
+        replicate: what its estimates were made of.
+        sources: the samples of every source, by name; empty where none were asked for.
     """
     groups = {
+        "posterior": _posterior(replicate),
+        "sample_stats": _sample_stats(replicate),
+        "constant_data": _images(replicate),
+        "log_likelihood": _log_likelihood(replicate),
         "prior_draws": _prior_draws(replicate),
         "shells": _shells(replicate),
         "codes": _codes(replicate.train),
-        "spectrum": _spectrum(eigenvalues),
-        "subsampling": _subsampling(curves),
-        "padding": _padding(replicate, padded_dims),
-        "decoded": _by_source(judged, ("source", "draw")),
-        "samples": _pictures(pictures),
+        "spectrum": _spectrum(replicate.train),
+        "subsampling": _subsampling(replicate),
+        "padding": _padding(replicate, replicate.evaluate.padding),
+        "decoded": _decoded(sources),
+        "samples": _pictures(sources, replicate.evaluate.pictures),
     }
     return {name: group for name, group in groups.items() if group is not None}
 
 
-def _prior_draws(replicate: Replicate) -> Records:
-    splits = {"train": replicate.train.from_prior, "held_out": replicate.held_out.from_prior}
+def _by_split(replicate: Replicate, values: Callable[[Split], Mapping[str, Tensor]]) -> Records:
+    """Arrays ``(M,)`` of both splits by name, side by side."""
+    columns = {name: values(split) for name, split in replicate.splits.items()}
+    names = columns[replicate.train.name]
     return Records(
-        {
-            "log_q": (("draw", "split"), torch.stack([d.log_aggregate for d in splits.values()], -1)),
-            "log_p": (("draw", "split"), torch.stack([d.log_prior for d in splits.values()], -1)),
+        {name: (("draw", "split"), torch.stack([column[name] for column in columns.values()], -1)) for name in names},
+        {"split": list(columns)},
+    )
+
+
+def _posterior(replicate: Replicate) -> Records:
+    """Integrands of each draw, in nats; those of held-out draws under the training aggregate belong to no split."""
+    both = _by_split(
+        replicate,
+        lambda split: (
+            split.draws.integrands() | {"kl_reverse": -split.from_prior.log_ratio, "distortion": split.distortion}
+        ),
+    )
+    unseen = {f"certified_{name}": (("draw",), values) for name, values in replicate.unseen.integrands().items()}
+    return Records({**both.variables, **unseen}, both.coords)
+
+
+def _sample_stats(replicate: Replicate) -> Records:
+    return _by_split(
+        replicate,
+        lambda split: {
+            "log_q": split.draws.log_aggregate,
+            "log_p": split.draws.log_prior,
+            "log_q_given_x": split.draws.log_conditional,
         },
-        {"split": list(splits)},
+    )
+
+
+def _images(replicate: Replicate) -> Records:
+    return _by_split(replicate, lambda split: {"image": split.component})
+
+
+def _log_likelihood(replicate: Replicate) -> Records | None:
+    if not replicate.evaluate.importance:
+        return None
+    found = bounds(replicate.held_out)
+    return Records({f"log_px_{size}": (("image",), found.per_image(size)) for size in found.sizes})
+
+
+def _prior_draws(replicate: Replicate) -> Records:
+    return _by_split(
+        replicate, lambda split: {"log_q": split.from_prior.log_aggregate, "log_p": split.from_prior.log_prior}
     )
 
 
@@ -79,12 +119,15 @@ def _codes(split: Split) -> Records | None:
     return Records({name: (("code",), value) for name, value in values.items()})
 
 
-def _spectrum(eigenvalues: Tensor | Estimate) -> Records | None:
-    return Records({"eigenvalue": (("rank",), eigenvalues[:RANKS])}) if isinstance(eigenvalues, Tensor) else None
+def _spectrum(split: Split) -> Records | None:
+    try:
+        return Records({"eigenvalue": (("rank",), eigenvalues(split)[:RANKS])})
+    except Refused:
+        return None
 
 
-def _subsampling(curves: Mapping[str, SubsamplingCurve | None]) -> Records | None:
-    found = {split: curve for split, curve in curves.items() if curve is not None}
+def _subsampling(replicate: Replicate) -> Records | None:
+    found = {name: own for name, split in replicate.splits.items() if (own := curve(split)) is not None}
     if not found:
         return None
     kl = [curve.kl() for curve in found.values()]
@@ -115,15 +158,26 @@ def _padding(replicate: Replicate, padded_dims: Sequence[int]) -> Records | None
     return Records(variables, {"padded_dim": dims})
 
 
-def _by_source(values: Mapping[str, Mapping[str, Tensor]], dims: tuple[str, ...]) -> Records | None:
-    if not values:
+def _decoded(sources: Mapping[str, Samples]) -> Records | None:
+    if not sources:
         return None
-    sources = list(next(iter(values.values())))
-    variables = {name: (dims, torch.stack([rows[source] for source in sources])) for name, rows in values.items()}
-    return Records(variables, {"source": sources})
+    values = decoded_draws(next(iter(sources.values())).reference)
+    return Records(
+        {name: (("source", "draw"), torch.stack(list(rows.values()))) for name, rows in values.items()},
+        {"source": list(values["distance"])},
+    )
 
 
-def _pictures(pictures: Mapping[str, Tensor]) -> Records | None:
-    dims = ("source", "image", "channel", "height", "width")
-    scaled = {name: (images.clamp(0, 1) * 255).round().to(torch.uint8) for name, images in pictures.items()}
-    return _by_source({"pixels": scaled} if scaled else {}, dims)
+def _pictures(sources: Mapping[str, Samples], num: int) -> Records | None:
+    """The first ``num`` images of each source, and what the source is called."""
+    if not sources or not num:
+        return None
+    pixels = torch.stack([(own.images[:num].clamp(0, 1) * 255).round().to(torch.uint8) for own in sources.values()])
+    return Records(
+        {"pixels": (("source", "image", "channel", "height", "width"), pixels)},
+        {"source": list(sources)},
+        {
+            "title": ("source", [own.title for own in sources.values()]),
+            "formula": ("source", [own.formula for own in sources.values()]),
+        },
+    )

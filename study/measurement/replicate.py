@@ -1,18 +1,21 @@
-"""Replicate: one trained VAE with its images, codes and draws, evaluated once for every estimate."""
+"""Replicate: one trained VAE with its images, codes and draws, each evaluated when it is first asked for, and once.
+
+Estimates ask a :class:`Split` for what they need: all of them read one pass of the images through the encoder, one set
+of evaluation draws, and one evaluation of their densities, so that differences of estimates are paired.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Self
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
 
 import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor
-from torch.distributions import Independent, Normal
 
-from analysis.aggregate import Aggregate, DiagonalAggregate, GeneralAggregate, HeldCodes, StreamedCodes
+from analysis.aggregate import Aggregate
 from analysis.density_fits import Codes
 from analysis.draws import (
     ComponentDraws,
@@ -22,67 +25,159 @@ from analysis.draws import (
     evaluate_held_out_draws,
     evaluate_prior_draws,
 )
-from analysis.precision import to_float64
 from analysis.randomness import seeded, stream
 from models.pure import pure_pyro
 from models.vae import VAE
-
-CHUNK = 500
-"""Images or latents that go through a network at a time."""
-
-HELD_ELEMENTS = 2**26
-"""Latent numbers of a split that are held at once, 256 MiB for each of loc, scale and z. Beyond it the aggregate
-encodes its images anew at every pass, and codes are those of as many images as fit in a quarter of it."""
+from study.design.cell import Evaluate
+from study.images import ImageData
+from study.measurement import encoding
+from study.measurement.classifier import Classifier, Unclassifiable
+from study.measurement.encoding import aggregate_of, codes_of, log_likelihood
 
 
-@dataclass(frozen=True, slots=True)
 class Split:
-    """Training or held-out images ``(N, *image_shape)``, codes of some of them, and M draws of the codes.
+    """Training or held-out images ``(N, *image_shape)`` of a replicate, with codes, draws and densities.
 
-    codes are those of the images ``rows``, all N where they can be held, with one draw per image; ``held`` is the
-    aggregate of these images and ``aggregate`` that of all N. ``z`` are the M evaluation draws ``(M, *latent_shape)``
-    of the images ``component``, with their densities in ``draws`` and those of the prior's draws in ``from_prior``;
-    ``distortion`` is −log p(x|z), ``(M,)``.
+    Args:
+        replicate: the trained model and the other split.
+        name: ``train`` or ``held_out``.
+        images: as the model sees them, binarised.
+        grey: the same images on the scale of likelihood means.
+        labels: classes, int64 ``(N,)``.
     """
 
-    images: Tensor
-    rows: Tensor
-    codes: Codes
-    aggregate: Aggregate
-    held: Aggregate
-    z: Tensor
-    component: Tensor
-    draws: ComponentDraws
-    from_prior: DrawDensities
-    distortion: Tensor
+    def __init__(self, replicate: Replicate, name: str, images: Tensor, grey: Tensor, labels: Tensor) -> None:
+        self.replicate = replicate
+        self.name = name
+        self.images = images
+        self.grey = grey
+        self.labels = labels
+        self.results: dict[Callable[..., Any], Any] = {}
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @cached_property
+    def aggregate(self) -> Aggregate:
+        """The aggregate posterior of all N images, exact for every kind of posterior."""
+        return aggregate_of(self.replicate.vae, self.images)
+
+    @cached_property
+    def rows(self) -> Tensor:
+        """The images whose codes are held, int64: all N where they fit, else a random choice."""
+        dim, device = self.aggregate.latent_dim, self.images.device
+        if len(self) * dim <= encoding.HELD_ELEMENTS:
+            return torch.arange(len(self), device=device)
+        generator = self.replicate.stream("codes held", self.name)
+        order = torch.randperm(len(self), generator=generator, device=generator.device)
+        return order[: max(encoding.HELD_ELEMENTS // 4 // dim, 2)].to(device)
+
+    @cached_property
+    def held(self) -> Aggregate:
+        """The aggregate of the images ``rows``."""
+        return self.aggregate if len(self.rows) == len(self) else self.aggregate.subset(self.rows)
+
+    @cached_property
+    def codes(self) -> Codes:
+        """Codes of the images ``rows``, with one draw of q(z|x) each."""
+        return codes_of(self.held, self.replicate.stream("codes", self.name))
+
+    @property
+    def z(self) -> Tensor:
+        """M evaluation draws ``(M, *latent_shape)`` of q_N."""
+        return self._evaluation[0]
+
+    @property
+    def component(self) -> Tensor:
+        """The image behind each evaluation draw, int64 ``(M,)``."""
+        return self._evaluation[1]
+
+    @cached_property
+    def draws(self) -> ComponentDraws:
+        """Densities of the evaluation draws."""
+        return evaluate_component_draws(self.aggregate, self.replicate.prior, self.z, self.component)
+
+    @cached_property
+    def from_prior(self) -> DrawDensities:
+        """Densities of the prior's draws under this split's aggregate and under the prior."""
+        return evaluate_prior_draws(self.aggregate, self.replicate.prior, self.replicate.prior_z)
+
+    @cached_property
+    def distortion(self) -> Tensor:
+        """−log p(x|z) of the evaluation draws, nats, ``(M,)``."""
+        return -log_likelihood(self.replicate.vae, self.images[self.component], self.z)
+
+    @cached_property
+    def _evaluation(self) -> tuple[Tensor, Tensor]:
+        """Draws and their images: every image equally often up to one, in random order."""
+        generator, num = self.replicate.stream("aggregate draws", self.name), self.replicate.evaluate.draws
+        orders = [
+            torch.randperm(len(self), generator=generator, device=generator.device)
+            for _ in range(math.ceil(num / len(self)))
+        ]
+        return self.aggregate.sample_per_image(1, generator, torch.cat(orders)[:num])
 
 
-@dataclass(frozen=True, slots=True)
 class Replicate:
-    """Both splits of one trained VAE, draws ``prior_z`` ``(M, *latent_shape)`` of its prior, and the held-out draws
-    under the aggregate of the training images."""
+    """Both splits of one trained VAE, and the draws of its prior.
 
-    vae: VAE
-    prior: TorchDistribution
-    prior_z: Tensor
-    train: Split
-    held_out: Split
-    unseen: HeldOutDraws
-    seed: int
+    Args:
+        vae: in evaluation mode.
+        data: the images as measured, binarised.
+        grey: the same images on the scale of likelihood means.
+        evaluate: what is asked for.
+        seed: index of the replicate, which is the whole of the randomness.
+        heartbeat: called between steps of what takes long; what it raises ends the measurement.
+    """
 
-    @classmethod
-    @torch.no_grad()
-    def evaluated(cls, vae: VAE, train: Tensor, held_out: Tensor, *, num_draws: int, seed: int) -> Self:
-        """Encodes, draws and evaluates; ``seed`` is the whole of its randomness."""
-        with pure_pyro():
-            prior = vae.prior()
-        prior_z = _sample(prior, num_draws, stream(seed, "prior draws", device=train.device))
-        seen, other = (
-            _split(vae, prior, images, prior_z, num_draws, stream(seed, "aggregate draws", name, device=train.device))
-            for name, images in (("train", train), ("held out", held_out))
-        )
-        unseen = evaluate_held_out_draws(seen.aggregate, other.aggregate, prior, other.z, other.component)
-        return cls(vae, prior, prior_z, seen, other, unseen, seed)
+    def __init__(
+        self,
+        vae: VAE,
+        data: ImageData,
+        grey: ImageData,
+        evaluate: Evaluate,
+        *,
+        seed: int,
+        heartbeat: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.vae = vae
+        self.evaluate = evaluate
+        self.seed = seed
+        self.heartbeat = heartbeat
+        self.train = Split(self, "train", data.images, grey.images, grey.labels)
+        self.held_out = Split(self, "held_out", data.held_out_images, grey.held_out_images, grey.held_out_labels)
+        self.grey = grey
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        """Training and held-out images, by name."""
+        return {split.name: split for split in (self.train, self.held_out)}
+
+    @cached_property
+    def prior(self) -> TorchDistribution:
+        """p(z)."""
+        with torch.no_grad(), pure_pyro():
+            return self.vae.prior()
+
+    @cached_property
+    def prior_z(self) -> Tensor:
+        """M draws ``(M, *latent_shape)`` of the prior."""
+        with seeded(self.stream("prior draws")), torch.no_grad():
+            return self.prior.sample((self.evaluate.draws,))
+
+    @cached_property
+    def unseen(self) -> HeldOutDraws:
+        """The held-out draws under the aggregate of the training images."""
+        other = self.held_out
+        return evaluate_held_out_draws(self.train.aggregate, other.aggregate, self.prior, other.z, other.component)
+
+    @cached_property
+    def classifier(self) -> Classifier | Unclassifiable:
+        """The classifier of the grey images, or why they have none."""
+        try:
+            return Classifier.of(self.grey.to("cpu")).to(self.grey.images.device)
+        except Unclassifiable as reason:
+            return reason
 
     @property
     def prior_error(self) -> float:
@@ -90,100 +185,8 @@ class Replicate:
         return float(getattr(self.prior, "log_prob_standard_error", 0.0))
 
     def stream(self, *purpose: str | int) -> torch.Generator:
-        """This replicate's stream of random numbers for ``purpose``, words, on the device of its draws.
+        """This replicate's stream of random numbers for ``purpose``, words, on the device of its images.
 
-        Each family of estimates has its own, so that none depends on which others are asked for.
+        Each estimate has its own, so that none depends on which others are asked for.
         """
-        return stream(self.seed, *purpose, device=self.prior_z.device)
-
-
-def posterior(vae: VAE, images: Tensor) -> TorchDistribution:
-    """q(z|x) of ``images`` ``(n, *image_shape)``, without gradient."""
-    with torch.no_grad(), pure_pyro():
-        return vae.posterior(images)
-
-
-@torch.no_grad()
-def encode(vae: VAE, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and marginal standard deviations ``(N, *latent_shape)`` of q(z|x) of ``images`` ``(N, *image_shape)``.
-
-    Where a posterior has neither in closed form they are those of a few draws.
-    """
-    codes = aggregate_of(vae, images).component_moments()
-    return codes.loc, codes.scale
-
-
-@torch.no_grad()
-def aggregate_of(vae: VAE, images: Tensor) -> Aggregate:
-    """The aggregate posterior of ``images`` ``(N, *image_shape)``, exact for every kind of posterior."""
-    first = posterior(vae, images[:1])
-    if not (isinstance(first, Independent) and isinstance(first.base_dist, Normal)):
-        return GeneralAggregate(lambda rows: posterior(vae, images[rows]), len(images), images.device)
-    if len(images) * first.event_shape.numel() <= HELD_ELEMENTS:
-        return DiagonalAggregate(HeldCodes(*_normals(vae, images)))
-    return DiagonalAggregate(
-        StreamedCodes(lambda rows: _normals(vae, images[rows]), len(images), images.device, block=CHUNK)
-    )
-
-
-@torch.no_grad()
-def codes_of(aggregate: Aggregate, generator: torch.Generator) -> Codes:
-    """Codes of all images of ``aggregate`` with one draw of q(z|x) each."""
-    moments = aggregate.component_moments()
-    z, _ = aggregate.sample_per_image(1, generator)
-    return Codes(moments.loc, moments.scale, z)
-
-
-@torch.no_grad()
-def log_likelihood(vae: VAE, images: Tensor, z: Tensor) -> Tensor:
-    """log p(x | z) in nats, ``(M,)`` float64, of images ``(M, *image_shape)`` at latents ``(M, *latent_shape)``."""
-
-    def chunks() -> Iterator[Tensor]:
-        for x, latents in zip(images.split(CHUNK), z.split(CHUNK), strict=True):
-            with pure_pyro():
-                yield to_float64(vae.likelihood(latents)).log_prob(x.double())
-
-    return torch.cat(list(chunks()))
-
-
-def _normals(vae: VAE, images: Tensor) -> tuple[Tensor, Tensor]:
-    """μ and σ ``(n, *latent_shape)`` of posteriors that are diagonal normals, of ``images`` ``(n, *image_shape)``."""
-    bases = [posterior(vae, chunk).base_dist for chunk in images.split(CHUNK)]
-    return torch.cat([base.loc for base in bases]), torch.cat([base.scale for base in bases])
-
-
-def _split(
-    vae: VAE, prior: TorchDistribution, images: Tensor, prior_z: Tensor, num_draws: int, generator: torch.Generator
-) -> Split:
-    aggregate = held = aggregate_of(vae, images)
-    rows = torch.arange(len(images), device=images.device)
-    if len(images) * aggregate.latent_dim > HELD_ELEMENTS:
-        order = torch.randperm(len(images), generator=generator, device=generator.device)
-        rows = order[: max(HELD_ELEMENTS // 4 // aggregate.latent_dim, 2)].to(images.device)
-        held = aggregate.subset(rows)
-    z, component = aggregate.sample_per_image(1, generator, _images_for(num_draws, len(images), generator))
-    return Split(
-        images,
-        rows,
-        codes_of(held, generator),
-        aggregate,
-        held,
-        z,
-        component,
-        evaluate_component_draws(aggregate, prior, z, component),
-        evaluate_prior_draws(aggregate, prior, prior_z),
-        -log_likelihood(vae, images[component], z),
-    )
-
-
-def _images_for(draws: int, num_images: int, generator: torch.Generator) -> Tensor:
-    """Which image each draw belongs to: every image equally often up to one, in random order."""
-    rounds = math.ceil(draws / num_images)
-    orders = [torch.randperm(num_images, generator=generator, device=generator.device) for _ in range(rounds)]
-    return torch.cat(orders)[:draws]
-
-
-def _sample(prior: TorchDistribution, num: int, generator: torch.Generator) -> Tensor:
-    """Draws ``(num, *latent_shape)`` of the prior."""
-    with seeded(generator):
-        return prior.sample((num,))
+        return stream(self.seed, *purpose, device=self.train.images.device)

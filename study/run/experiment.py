@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from models.vae import VAE
 from study.design.cell import Cell
 from study.design.parts import Part
 from study.images import ImageData
-from study.measurement import measure
+from study.measurement.measure import measure
 from study.run.building import new_objective, new_vae
 from study.run.data.binarisation import binarised, realistic, redraw
 from study.run.data.loading import load
@@ -52,8 +52,9 @@ def run_cell(cell: Cell, workspace: Path, *, device: str, data_root: Path | None
     grey = realistic(data, cell.binarisation).to(device)
     measured = []
     for replicate, vae in enumerate(vaes):
-        report(Progress("measuring", replicate, cell.seeds))
-        measured.append(measure(vae.eval(), fixed, grey, cell.evaluate, seed=replicate))
+        heartbeat = partial(report, Progress("measuring", replicate, cell.seeds))
+        heartbeat()
+        measured.append(measure(vae.eval(), fixed, grey, cell.evaluate, seed=replicate, heartbeat=heartbeat))
     report(Progress("measuring", cell.seeds, cell.seeds))
     tree = build_tree(
         measured,

@@ -201,8 +201,10 @@ def test_ratio_set_holds_95_percent_of_its_bubble_where_ball_mass_does_not_discr
 
 
 def test_soft_covering():
-    assert soft_covering(Estimate.exact(10.0), 1_000) == pytest.approx(1_000 * math.exp(-10))
-    assert soft_covering(Estimate.exact(2.0), 1_000) == 1.0
+    assert soft_covering(Estimate.exact(10.0), 1_000).value == pytest.approx(1_000 * math.exp(-10))
+    assert soft_covering(Estimate.exact(2.0), 1_000).value == 1.0
+    assert soft_covering(Estimate(10.0, 0.1, 50, 50), 1_000).standard_error == pytest.approx(100 * math.exp(-10))
+    assert soft_covering(Estimate(2.0, 0.1, 50, 50), 1_000).standard_error == 0.0
 
 
 def test_nearest_centre_distance():

@@ -10,7 +10,7 @@ import torch
 from analysis.estimate import Estimate
 from analysis.mixtures import Candidate
 from analysis.summaries import ONE_SEED, overview, summary
-from analysis.tree import SPLITS, Measured, build_tree
+from analysis.tree import SPLITS, Measured, Records, build_tree
 from study.store.merge import merge
 
 with warnings.catch_warnings():
@@ -32,16 +32,21 @@ def measured(seed: int, kl: float = 2.0) -> Measured:
     estimates["held_out"]["kl_certified_aggregate"] = Estimate.mean(draws(kl - 1), "lower").flagged("saturated")
     estimates["held_out"]["kl_certified_mixture"] = Estimate.refused("too few codes")
     none = Estimate.refused("too few codes")
+    both = {
+        name: (("draw", "split"), torch.stack([integrands[s][name] for s in SPLITS], -1)) for name in ("rate", "kl")
+    }
     return Measured(
-        integrands,
-        {split: {"log_q": draws(0.0)} for split in SPLITS},
-        {split: torch.arange(DRAWS) for split in SPLITS},
-        {"kl_certified_aggregate": draws(kl - 1)},
-        estimates,
-        [
+        tables={"aggregate": estimates},
+        mixtures=[
             Candidate(1, "diagonal", None, 12.0, Estimate.exact(1.0), Estimate(0.5, 0.1, 10, 10)),
             Candidate(2, "diagonal", None, math.nan, none, none),
         ],
+        records={
+            "posterior": Records({**both, "kl_certified_aggregate": (("draw",), draws(kl - 1))}, {"split": SPLITS}),
+            "sample_stats": Records(
+                {"log_q": (("draw", "split"), torch.stack([draws(0.0) for _ in SPLITS], -1))}, {"split": SPLITS}
+            ),
+        },
     )
 
 

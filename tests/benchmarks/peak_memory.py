@@ -14,8 +14,9 @@ from pathlib import Path
 
 import torch
 
-from study.design.cell import Cell
-from study.measurement import divergences, geometry
+from study.design.cell import Cell, Evaluate
+from study.measurement.estimators import estimates
+from study.measurement.estimators.growth import curve
 from study.measurement.replicate import Replicate
 from study.run.data.binarisation import binarised
 from study.run.experiment import load_images, new_replicate
@@ -47,16 +48,16 @@ def main() -> None:
 
     told("images and network")
     with torch.no_grad():
-        replicate = Replicate.evaluated(vae, fixed.images, fixed.held_out_images, num_draws=given.draws, seed=0)
+        evaluate = Evaluate(draws=given.draws, importance=(), samples=0)
+        replicate = Replicate(vae, fixed, fixed, evaluate, seed=0)
+        assert len(replicate.train.draws.log_aggregate) == given.draws
         told("codes, draws and densities")
-        curve = divergences.subsampled(replicate, replicate.train)
+        curve(replicate.train)
         told("subsampling")
-        estimates = divergences.estimates(replicate, replicate.train, curve)
-        told("information and divergence")
-        estimates |= geometry.estimates(replicate, replicate.train, geometry.spectrum(replicate.train))
-        told("geometry")
+        found = estimates("aggregate", replicate.train)
+        told("estimates")
     for name in ("rate", "information", "kl", "kl_moments_diagonal", "mean_square"):
-        print(f"{name:<28} {estimates[name]}")
+        print(f"{name:<28} {found[name]}")
 
 
 if __name__ == "__main__":

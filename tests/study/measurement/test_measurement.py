@@ -10,9 +10,9 @@ from analysis.aggregate import DiagonalAggregate, HeldCodes
 from models.vae import VAE
 from study.design.cell import Cell, Evaluate
 from study.images import ImageData
-from study.measurement import encode
-from study.measurement import measure as measure_data
-from study.measurement import replicate as replicate_module
+from study.measurement import encoding
+from study.measurement.encoding import encode
+from study.measurement.measure import measure as measure_data
 from study.run.building import new_objective, new_vae
 
 EVALUATE = Evaluate(draws=600, components=(1, 2), covariances=("diagonal",), densities=(), importance=(), samples=0)
@@ -24,6 +24,12 @@ def measure(vae: VAE, train: torch.Tensor, held_out: torch.Tensor, evaluate: Eva
     labels = torch.zeros(len(train), dtype=torch.int64), torch.zeros(len(held_out), dtype=torch.int64)
     data = ImageData("test", train, labels[0], held_out, labels[1], ("one",), "", "")
     return measure_data(vae, data, data, evaluate, seed=seed)
+
+
+def draws_of(result) -> dict[str, torch.Tensor]:
+    """Integrands of the draws of training images, by name."""
+    variables = result.records["posterior"].variables
+    return {name: values[:, 0] for name, (dims, values) in variables.items() if "split" in dims}
 
 
 @pytest.fixture
@@ -45,9 +51,9 @@ def test_collapsed_posterior_has_neither_information_nor_mismatch(vae):
     result = measure(vae, IMAGES.repeat(8, 1, 1, 1), IMAGES, EVALUATE, seed=0)
     for split in ("train", "held_out"):
         for name in ("rate", "information", "information_upper", "kl", "kl_lower", "kl_reverse", "total_variation"):
-            assert abs(result.estimates[split][name].value) < 1e-6, name
-        assert result.estimates[split]["active_units"].value == 0
-    assert abs(result.estimates["held_out"]["kl_certified_aggregate"].value) < 1e-6
+            assert abs(result.tables["aggregate"][split][name].value) < 1e-6, name
+        assert result.tables["aggregate"][split]["active_units"].value == 0
+    assert abs(result.tables["aggregate"]["held_out"]["kl_certified_aggregate"].value) < 1e-6
 
 
 def test_separated_posteriors_have_log_n_of_information(vae):
@@ -58,11 +64,11 @@ def test_separated_posteriors_have_log_n_of_information(vae):
         head[0].weight.copy_(torch.randn(head[0].weight.shape, generator=torch.Generator().manual_seed(1)))
         head[1].weight[:3].copy_(100 * torch.randn(3, 16, generator=torch.Generator().manual_seed(2)))
     result = measure(vae, IMAGES, IMAGES, EVALUATE, seed=0)
-    information = result.estimates["train"]["information"]
+    information = result.tables["aggregate"]["train"]["information"]
     assert information.value == pytest.approx(math.log(10), abs=1e-6)
     assert "saturated" in information.flags
-    assert "saturated" in result.estimates["train"]["kl_upper"].flags
-    draws = result.integrands["train"]
+    assert "saturated" in result.tables["aggregate"]["train"]["kl_upper"].flags
+    draws = draws_of(result)
     assert torch.allclose(draws["rate"], draws["information"] + draws["kl"], rtol=1e-12)
 
 
@@ -72,10 +78,10 @@ def test_rate_and_distortion_are_those_of_the_objective(vae):
     with torch.no_grad():
         terms = new_objective(Cell())(vae.model, vae.guide, IMAGES.repeat(2_000, 1, 1, 1))
     for name, values in (("rate", terms.rate), ("distortion", terms.distortion)):
-        spread = float(result.integrands["train"][name].std()) / math.sqrt(20_000)
+        spread = float(draws_of(result)[name].std()) / math.sqrt(20_000)
         # Detects a bias of six Monte Carlo errors, about 0.02 nats.
-        assert abs(float(result.integrands["train"][name].mean()) - float(values.mean())) < 6 * 1.5 * spread, name
-    elbo = result.estimates["train"]["elbo"]
+        assert abs(float(draws_of(result)[name].mean()) - float(values.mean())) < 6 * 1.5 * spread, name
+    elbo = result.tables["aggregate"]["train"]["elbo"]
     assert elbo.value == pytest.approx(-float(terms.loss), abs=0.1)
     assert elbo.bound == "lower"
 
@@ -84,9 +90,9 @@ def test_draws_are_spread_evenly_over_images_and_repeat_with_the_seed(vae):
     first = measure(vae, IMAGES, IMAGES, EVALUATE, seed=3)
     again = measure(vae, IMAGES, IMAGES, EVALUATE, seed=3)
     other = measure(vae, IMAGES, IMAGES, EVALUATE, seed=4)
-    assert torch.bincount(first.images["train"]).tolist() == [60] * 10
-    assert torch.equal(first.integrands["train"]["kl"], again.integrands["train"]["kl"])
-    assert not torch.equal(first.integrands["train"]["kl"], other.integrands["train"]["kl"])
+    assert torch.bincount(first.records["constant_data"].variables["image"][1][:, 0]).tolist() == [60] * 10
+    assert torch.equal(draws_of(first)["kl"], draws_of(again)["kl"])
+    assert not torch.equal(draws_of(first)["kl"], draws_of(other)["kl"])
 
 
 def test_random_state_of_the_caller_is_left_alone(vae):
@@ -100,7 +106,7 @@ def test_random_state_of_the_caller_is_left_alone(vae):
 def test_certified_mismatch_is_below_the_marginal_kl(vae):
     """E[log r − log p] with r the training aggregate is a lower bound of the divergence that q_N bounds from above."""
     train, held_out = IMAGES.repeat(8, 1, 1, 1), IMAGES
-    estimates = measure(vae, train, held_out, EVALUATE, seed=0).estimates
+    estimates = measure(vae, train, held_out, EVALUATE, seed=0).tables["aggregate"]
     lower, upper = estimates["held_out"]["kl_certified_aggregate"], estimates["held_out"]["kl"]
     assert lower.value <= upper.value + 3 * (lower.standard_error + upper.standard_error)
 
@@ -113,7 +119,7 @@ def test_codes_are_encoded_in_order_and_any_latent_shape():
     assert torch.allclose(loc[3:4], spatial.posterior(IMAGES[3:4]).base_dist.loc, atol=1e-6)
     result = measure(spatial, IMAGES, IMAGES, EVALUATE, seed=0)
     assert DiagonalAggregate(HeldCodes(loc, scale)).latent_dim == 32
-    assert result.estimates["train"]["rate"].value > 0
+    assert result.tables["aggregate"]["train"]["rate"].value > 0
 
 
 @pytest.mark.parametrize(
@@ -133,8 +139,8 @@ def test_every_kind_of_posterior_is_analysed_exactly(posterior, prior):
         {"latent_dim": 3, "network": {"name": "mlp", "hidden": [16]}, "posterior": posterior, "prior": prior}
     )
     result = measure(new_vae(cell, (1, 8, 8), IMAGES).eval(), IMAGES.repeat(3, 1, 1, 1), IMAGES, EVALUATE, seed=0)
-    train = result.estimates["train"]
-    draws = result.integrands["train"]
+    train = result.tables["aggregate"]["train"]
+    draws = draws_of(result)
     assert torch.allclose(draws["rate"], draws["information"] + draws["kl"], atol=1e-9)
     assert -0.05 < train["information"].value < math.log(10) + 1e-9
     assert "diagonal normal" in str(train["bubble_bhattacharyya"])
@@ -144,15 +150,15 @@ def test_every_kind_of_posterior_is_analysed_exactly(posterior, prior):
 
 def test_codes_that_cannot_be_held_are_streamed_with_the_same_answers(vae, monkeypatch):
     held = measure(vae, IMAGES.repeat(8, 1, 1, 1), IMAGES, EVALUATE, seed=0)
-    monkeypatch.setattr(replicate_module, "HELD_ELEMENTS", 120)
+    monkeypatch.setattr(encoding, "HELD_ELEMENTS", 120)
     streamed = measure(vae, IMAGES.repeat(8, 1, 1, 1), IMAGES, EVALUATE, seed=0)
     for name in ("rate", "information", "kl", "kl_reverse", "total_variation"):
-        ours, theirs = streamed.estimates["train"][name], held.estimates["train"][name]
+        ours, theirs = streamed.tables["aggregate"]["train"][name], held.tables["aggregate"]["train"][name]
         # The choice of codes to hold takes random numbers, so draws differ: five of their errors.
         assert abs(ours.value - theirs.value) < 5 * math.hypot(ours.standard_error, theirs.standard_error), name
         assert ours.n == theirs.n
-    assert streamed.estimates["train"]["active_units"].n == 10
-    assert held.estimates["train"]["active_units"].n == 80
+    assert streamed.tables["aggregate"]["train"]["active_units"].n == 10
+    assert held.tables["aggregate"]["train"]["active_units"].n == 80
 
 
 def test_records_hold_what_the_figures_draw(vae):
@@ -185,9 +191,9 @@ def test_an_estimated_normaliser_adds_its_error_to_what_uses_the_density(vae):
             prior.log_prob_standard_error = torch.tensor(0.3)
             return prior
 
-    known = measure(vae, IMAGES, IMAGES, EVALUATE, seed=0).estimates["train"]
+    known = measure(vae, IMAGES, IMAGES, EVALUATE, seed=0).tables["aggregate"]["train"]
     vae.prior = Estimated()
-    estimated = measure(vae, IMAGES, IMAGES, EVALUATE, seed=0).estimates["train"]
+    estimated = measure(vae, IMAGES, IMAGES, EVALUATE, seed=0).tables["aggregate"]["train"]
     for name in ("rate", "kl", "elbo", "kl_reverse"):
         assert estimated[name].standard_error == pytest.approx(math.hypot(known[name].standard_error, 0.3), rel=1e-3)
         assert "normaliser of the prior estimated" in estimated[name].flags
@@ -195,7 +201,7 @@ def test_an_estimated_normaliser_adds_its_error_to_what_uses_the_density(vae):
 
 
 def test_reconstruction_error_is_that_of_the_decoded_means(vae):
-    estimate = measure(vae, IMAGES, IMAGES, EVALUATE, seed=0).estimates["held_out"]["reconstruction_error"]
+    estimate = measure(vae, IMAGES, IMAGES, EVALUATE, seed=0).tables["aggregate"]["held_out"]["reconstruction_error"]
     with torch.no_grad():
         decoded = vae.likelihood(encode(vae, IMAGES)[0]).mean
     assert estimate.value == pytest.approx(float((decoded - IMAGES).square().mean()), rel=1e-5)

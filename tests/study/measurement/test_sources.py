@@ -11,7 +11,8 @@ from analysis.density_fits import Codes
 from models.vae import VAE
 from study.design.cell import Cell
 from study.images import ImageData
-from study.measurement.sources import decode, local_sample, reference_split, sample_sources
+from study.measurement.encoding import decode
+from study.measurement.sources import Start, local_sample, reference_split, registered, sample_sources
 from study.run.building import new_vae
 from study.run.data.binarisation import realistic
 
@@ -47,19 +48,25 @@ def codes(start: float, scale: float = 0.0, num: int = NUM) -> Codes:
 def draw(vae, *, densities=None, num=NUM, seed=0, scale=0.0):
     held_out = codes(-5_000, scale)
     images = held_out.loc.reshape(-1, 1, 2, 2)
-    return sample_sources(vae, codes(1_000, scale, num).z, held_out, images, densities or {}, seed=seed)
+    return sample_sources(Start(vae, codes(1_000, scale, num).z, held_out, images, seed), densities or {})
 
 
 def firsts(images: torch.Tensor) -> torch.Tensor:
     return images[:, 0, 0, 0]
 
 
+def test_every_source_says_what_it_is_called_and_stands_in_an_order_of_its_own():
+    sources = registered()
+    for words in ("title", "formula", "place"):
+        values = [getattr(source, words) for source in sources.values()]
+        assert all(str(value) for value in values)
+        assert len(set(values)) == len(values), words
+
+
 def test_each_source_gives_its_own_images(vae):
     sources = draw(vae, densities={"mixture": Constant()})
-    assert list(sources) == [
-        "prior", "shell_prior", "aggregate_train", "aggregate_held_out", "shuffled_dimensions", "reconstruction",
-        "local", "held_out", "mixture",
-    ]  # fmt: skip
+    absent = {"prior_batch_statistics", "shuffled_locations", "shuffled_channels"}  # no such layers, and no map
+    assert list(sources) == [*(name for name in registered() if name not in absent), "mixture"]
     assert all(images.shape == (NUM, 1, 2, 2) and images.dtype == torch.float32 for images in sources.values())
     assert torch.equal(firsts(sources["aggregate_train"]).sort().values, codes(1_000).loc[:, 0])
     for name in ("aggregate_held_out", "reconstruction", "held_out"):
@@ -96,7 +103,7 @@ def test_shuffles_keep_their_units_whole_and_every_marginal(vae):
         Cell.from_config({"latent_dim": "2x1x2", "network": {"name": "mlp", "hidden": [8]}}), (1, 8, 8)
     ).prior
     vae = VAE(prior, vae.posterior, vae.likelihood)
-    sources = sample_sources(vae, held_out.z, held_out, images, {}, seed=0)
+    sources = sample_sources(Start(vae, held_out.z, held_out, images, 0), {})
     units = {"shuffled_dimensions": [[0], [1], [2], [3]], "shuffled_locations": [[0, 2], [1, 3]]}
     units["shuffled_channels"] = [[0, 1], [2, 3]]
     for name, groups in units.items():
@@ -154,7 +161,7 @@ def test_latents_of_any_shape(vae):
         Cell.from_config({"latent_dim": "1x2x2", "network": {"name": "mlp", "hidden": [8]}}), (1, 8, 8)
     ).prior
     vae.prior = prior
-    sources = sample_sources(vae, spatial.z, spatial, spatial.loc, {"mixture": Constant()}, seed=0)
+    sources = sample_sources(Start(vae, spatial.z, spatial, spatial.loc, 0), {"mixture": Constant()})
     assert torch.equal(sources["mixture"].flatten(), torch.arange(NUM * DIM, dtype=torch.float32))
 
 

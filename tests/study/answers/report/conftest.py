@@ -50,7 +50,11 @@ def tree(cell, flags=""):
         "training": xr.Dataset({"held_out_loss": (("epoch", "chain"), 40 + rng.random((5, CHAINS)))}),
         "log_likelihood": xr.Dataset({"log_px_10": (("chain", "image"), -40 + rng.normal(size=(CHAINS, 120)))}),
         "samples": xr.Dataset(
-            {"pixels": (("chain", "source", "image", "channel", "height", "width"), pixels)}, coords={"source": SOURCES}
+            {"pixels": (("chain", "source", "image", "channel", "height", "width"), pixels)}, coords={
+                "source": SOURCES,
+                "title": ("source", [f"{name}, as titled" for name in SOURCES]),
+                "formula": ("source", [f"z of {name}" for name in SOURCES]),
+            },
         ),
     }  # fmt: skip
     return xr.DataTree.from_dict(groups)

@@ -20,6 +20,7 @@ from study.cli import main
 from study.errors import ConfigurationError
 
 EVIL = "<script>alert('x')</script>"
+SOURCES = ["held_out", "reconstruction", "local", "aggregate_train", "prior", "gaussian_mixture"]
 OUTCOMES = ("supported", "refuted", "undecided")
 
 
@@ -48,6 +49,13 @@ class Tags(HTMLParser):
 @pytest.fixture(scope="module")
 def page(folder):
     return render(chapters([folder]))
+
+
+def test_sources_of_samples_are_called_what_the_result_says(page):
+    text = Tags(page).text
+    for name in SOURCES:
+        assert f"{name}, as titled" in text
+        assert f"z of {name}" in text
 
 
 def test_the_policy_allows_its_own_style_and_script_alone(page):

@@ -1,0 +1,85 @@
+"""Encoding: images to posteriors and latents to log-likelihoods, in chunks of bounded memory and without gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from pyro.distributions import TorchDistribution
+from torch import Tensor
+from torch.distributions import Independent, Normal
+
+from analysis.aggregate import Aggregate, DiagonalAggregate, GeneralAggregate, HeldCodes, StreamedCodes
+from analysis.density_fits import Codes
+from analysis.precision import to_float64
+from models.pure import pure_pyro
+from models.vae import VAE
+
+CHUNK = 500
+"""Images or latents that go through a network at a time."""
+
+HELD_ELEMENTS = 2**26
+"""Latent numbers of a split that are held at once, 256 MiB for each of loc, scale and z. Beyond it the aggregate
+encodes its images anew at every pass, and codes are those of as many images as fit in a quarter of it."""
+
+
+def posterior(vae: VAE, images: Tensor) -> TorchDistribution:
+    """q(z|x) of ``images`` ``(n, *image_shape)``, without gradient."""
+    with torch.no_grad(), pure_pyro():
+        return vae.posterior(images)
+
+
+@torch.no_grad()
+def encode(vae: VAE, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and marginal standard deviations ``(N, *latent_shape)`` of q(z|x) of ``images`` ``(N, *image_shape)``.
+
+    Where a posterior has neither in closed form they are those of a few draws.
+    """
+    codes = aggregate_of(vae, images).component_moments()
+    return codes.loc, codes.scale
+
+
+@torch.no_grad()
+def aggregate_of(vae: VAE, images: Tensor) -> Aggregate:
+    """The aggregate posterior of ``images`` ``(N, *image_shape)``, exact for every kind of posterior."""
+    first = posterior(vae, images[:1])
+    if not (isinstance(first, Independent) and isinstance(first.base_dist, Normal)):
+        return GeneralAggregate(lambda rows: posterior(vae, images[rows]), len(images), images.device)
+    if len(images) * first.event_shape.numel() <= HELD_ELEMENTS:
+        return DiagonalAggregate(HeldCodes(*_normals(vae, images)))
+    return DiagonalAggregate(
+        StreamedCodes(lambda rows: _normals(vae, images[rows]), len(images), images.device, block=CHUNK)
+    )
+
+
+@torch.no_grad()
+def codes_of(aggregate: Aggregate, generator: torch.Generator) -> Codes:
+    """Codes of all images of ``aggregate`` with one draw of q(z|x) each."""
+    moments = aggregate.component_moments()
+    z, _ = aggregate.sample_per_image(1, generator)
+    return Codes(moments.loc, moments.scale, z)
+
+
+@torch.no_grad()
+def decode(vae: VAE, z: Tensor) -> Tensor:
+    """Likelihood means ``(M, C, H, W)`` of latents ``(M, *latent_shape)``."""
+    with pure_pyro():
+        return torch.cat([vae.likelihood(chunk).mean for chunk in z.split(CHUNK)])
+
+
+@torch.no_grad()
+def log_likelihood(vae: VAE, images: Tensor, z: Tensor) -> Tensor:
+    """log p(x | z) in nats, ``(M,)`` float64, of images ``(M, *image_shape)`` at latents ``(M, *latent_shape)``."""
+
+    def chunks() -> Iterator[Tensor]:
+        for x, latents in zip(images.split(CHUNK), z.split(CHUNK), strict=True):
+            with pure_pyro():
+                yield to_float64(vae.likelihood(latents)).log_prob(x.double())
+
+    return torch.cat(list(chunks()))
+
+
+def _normals(vae: VAE, images: Tensor) -> tuple[Tensor, Tensor]:
+    """μ and σ ``(n, *latent_shape)`` of posteriors that are diagonal normals, of ``images`` ``(n, *image_shape)``."""
+    bases = [posterior(vae, chunk).base_dist for chunk in images.split(CHUNK)]
+    return torch.cat([base.loc for base in bases]), torch.cat([base.scale for base in bases])

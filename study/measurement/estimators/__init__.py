@@ -1,0 +1,28 @@
+"""Estimators: what is estimated of a replicate, each declared beside the function that computes it.
+
+A file of this folder declares one estimator or a family of them; the registry finds it by its name, and a new file is
+all that a new estimator takes:
+
+    @estimator(Quantity("jeffreys", "KL(q_N ‖ p) + KL(p ‖ q_N)", of_prior=True))
+    def jeffreys(split: Split) -> Estimate:
+        ...
+
+Its declaration is where the result's tree, the shared error of an estimated prior and the page of methods learn of it.
+"""
+
+from study.measurement.estimators._base import Estimator, Need, Quantity, Refused, estimator, once
+from study.measurement.estimators._needs import DIAGONAL_POSTERIOR, FACTORISED_PRIOR
+from study.measurement.estimators._registry import estimates, registered
+
+__all__ = [
+    "DIAGONAL_POSTERIOR",
+    "FACTORISED_PRIOR",
+    "Estimator",
+    "Need",
+    "Quantity",
+    "Refused",
+    "estimates",
+    "estimator",
+    "once",
+    "registered",
+]

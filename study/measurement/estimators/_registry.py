@@ -1,0 +1,38 @@
+"""Registry of estimators: every declaration in this folder, and what the settings ask for of a subject."""
+
+from __future__ import annotations
+
+from functools import cache
+from types import ModuleType
+
+from analysis.estimate import Estimate
+from study.measurement.discovery import declared
+from study.measurement.estimators._base import Estimator, Subject, Table
+
+
+@cache
+def registered() -> tuple[tuple[ModuleType, Estimator], ...]:
+    """Every estimator with its module.
+
+    Raises:
+        TypeError: where two of one table declare the same name.
+    """
+    found, names = declared("study.measurement.estimators", Estimator), set[str]()
+    for module, estimator in found:
+        for quantity in estimator.quantities:
+            if quantity.name in names:
+                raise TypeError(f"{module.__name__} declares {quantity.name!r}, which another file has; rename it")
+            names.add(quantity.name)
+    return tuple(found)
+
+
+def estimates(table: Table, subject: Subject) -> dict[str, Estimate]:
+    """All that is asked for of one row of ``table``, by quantity."""
+    found: dict[str, Estimate] = {}
+    for _, estimator in registered():
+        if estimator.table != table or not estimator.asked(subject.replicate.evaluate):
+            continue
+        if not estimator.rows or subject.name in estimator.rows:
+            subject.replicate.heartbeat()
+            found |= estimator.estimates(subject)
+    return found

@@ -1,0 +1,59 @@
+"""Label flips: how much noise about its code an image bears before it becomes one of another class.
+
+The noise is s ε about the mean μ(x) of held-out images, ε ~ N(0, I), at several scales s.
+"""
+
+from __future__ import annotations
+
+from analysis.estimate import Estimate
+from analysis.geometry.margins import label_flip_bound, label_flip_rate
+from analysis.realism.labels import label_agreement as agreement
+from study.measurement.estimators import Quantity, estimator
+from study.measurement.samples import Samples
+from study.measurement.sources import local_sample
+
+NOISE_SCALES = (0.5, 1.0, 2.0, 4.0)
+
+
+@estimator(
+    Quantity(
+        "label_agreement_<s>",
+        "share of decode(μ(x) + sε) that the classifier gives the label of x",
+        limits="at most the accuracy of the classifier",
+    ),
+    table="realism",
+    rows=("local",),
+)
+def label_agreement(samples: Samples) -> dict[str, Estimate]:
+    reference, found = samples.reference, {}
+    for scale in NOISE_SCALES:
+        generator = samples.replicate.stream("label agreement", f"{scale:g}")
+        images, own = local_sample(samples.replicate.vae, reference.codes.loc, scale, 1, generator)
+        probabilities = reference.classifier.probabilities(images)
+        found[f"label_agreement_{scale:g}"] = agreement(probabilities, reference.labels[own], own)
+    return found
+
+
+@estimator(
+    Quantity(
+        "predicted_flips_<s>",
+        "share of μ(x) + sε whose nearest centre has another label",
+        limits="nearest centres, no decoder",
+    ),
+    Quantity(
+        "predicted_flips_upper_<s>",
+        "E min(1, Σ_{j: another label} Φ(−‖μᵢ − μⱼ‖/2s))",
+        "upper",
+        "upper end of `predicted_flips_<s>`",
+        "a union bound: loose where many centres are near",
+    ),
+    table="realism",
+    rows=("local",),
+)
+def predicted_flips(samples: Samples) -> dict[str, Estimate]:
+    loc, labels, found = samples.reference.codes.loc, samples.reference.labels, {}
+    for scale in NOISE_SCALES:
+        generator = samples.replicate.stream("predicted flips", f"{scale:g}")
+        found[f"predicted_flips_{scale:g}"] = label_flip_rate(loc, labels, scale, 1, generator)
+        found[f"predicted_flips_upper_{scale:g}"] = label_flip_bound(loc, labels, scale)
+    return found

@@ -1,0 +1,108 @@
+"""Samples as images: how real and how varied they are.
+
+In the features of a classifier of the same data set, against one half of the held-out images; sources start from the
+other half. A Fréchet distance on these features is not an FID.
+"""
+
+from __future__ import annotations
+
+from analysis.estimate import Estimate
+from analysis.realism import frechet, kernel_distance, labels
+from analysis.realism.manifold import manifold
+from analysis.realism.novelty import novelty
+from study.measurement.estimators import Quantity, estimator
+from study.measurement.samples import Samples
+
+
+@estimator(
+    Quantity(
+        "squared_frechet",
+        "‖m₁ − m₂‖² + tr(C₁ + C₂ − 2(C₁^½ C₂ C₁^½)^½)",
+        "consistent",
+        "consistent, upward by O(F/n)",
+        "compare at equal n, beside `held_out`",
+    ),
+    table="realism",
+)
+def squared_frechet(samples: Samples) -> Estimate:
+    generator = samples.replicate.stream("Fréchet")
+    return frechet.squared_frechet(samples.features, samples.reference.features, generator)
+
+
+@estimator(
+    Quantity("squared_kernel_distance", "MMD² with kernel (x·y/F + 1)³", limits="three moments"), table="realism"
+)
+def squared_kernel_distance(samples: Samples) -> Estimate:
+    num = samples.paired
+    return kernel_distance.squared_kernel_distance(samples.features[:num], samples.reference.features[:num])
+
+
+@estimator(
+    Quantity(
+        "precision",
+        "share of samples in the k-nearest-neighbour ball of a real image",
+        bias="unbiased for that k and n",
+        limits="depends on k, n and the law",
+    ),
+    Quantity(
+        "recall",
+        "share of real images in the ball of a sample",
+        bias="unbiased for that k and n",
+        limits="the same",
+    ),
+    Quantity("density", "mean number of real balls about a sample, over k", limits="1 where the laws agree"),
+    Quantity("coverage", "share of real images whose ball holds a sample", limits="known value where the laws agree"),
+    table="realism",
+)
+def neighbours(samples: Samples) -> dict[str, Estimate]:
+    found = manifold(samples.features[: samples.paired], samples.reference.features[: samples.paired])
+    return {
+        "precision": found.precision,
+        "recall": found.recall,
+        "density": found.density,
+        "coverage": found.coverage,
+    }
+
+
+@estimator(
+    Quantity(
+        "class_entropy",
+        "H of the mean class distribution",
+        "consistent",
+        "consistent, downward by O(C/n)",
+        "log C where classes are drawn equally often",
+    ),
+    Quantity(
+        "sample_entropy",
+        "mean H of the class distribution of a sample",
+        limits="a classifier may be sure of what is no image",
+    ),
+    Quantity("confidence", "mean probability of the likeliest class", limits="the same"),
+    table="realism",
+)
+def classes(samples: Samples) -> dict[str, Estimate]:
+    return {
+        "class_entropy": labels.class_entropy(samples.probabilities),
+        "sample_entropy": labels.sample_entropy(samples.probabilities),
+        "confidence": labels.confidence(samples.probabilities),
+    }
+
+
+@estimator(
+    Quantity(
+        "novelty_ratio",
+        "E d(sample)/E d(held-out), d the distance to the nearest training image",
+        "consistent",
+        limits="copies and blur both lower it",
+    ),
+    Quantity(
+        "novelty_nearer",
+        "P(d(sample) < d(held-out)) + ½P(=)",
+        limits="½ where samples have the law of the data; the same",
+    ),
+    table="realism",
+)
+def distance_to_training(samples: Samples) -> dict[str, Estimate]:
+    reference = samples.reference
+    found = novelty(samples.images.flatten(1), reference.images.flatten(1), reference.train.flatten(1))
+    return {"novelty_ratio": found.ratio, "novelty_nearer": found.nearer}

@@ -1,0 +1,132 @@
+"""Samples: the images that one source gave, in the feature space of a classifier of the same data set.
+
+Half of the held-out images are the reference that every source is compared with; the other half are where the sources
+start from, and the floor ``held_out`` itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from analysis.density_fits import Codes
+from analysis.geometry.distances import nearest
+from study.measurement.classifier import Classifier
+from study.measurement.encoding import codes_of, decode
+from study.measurement.replicate import Replicate
+from study.measurement.sources import Density, Start, of_density, reference_split, registered, sample_sources
+
+NOVELTY_TRAIN = 10_000
+"""Training images among which the nearest is sought."""
+
+
+class Reference:
+    """Real images ``(M, C, H, W)`` that every source is compared with, and what sources start from.
+
+    Args:
+        replicate: the model.
+        classifier: whose features distances are taken in.
+    """
+
+    def __init__(self, replicate: Replicate, classifier: Classifier) -> None:
+        grey = replicate.grey
+        reference, starts = (rows.to(grey.images.device) for rows in reference_split(len(grey.held_out_images)))
+        num = min(replicate.evaluate.samples, len(starts), len(grey.images))
+        self.replicate = replicate
+        self.classifier = classifier
+        self.images = grey.held_out_images[reference]
+        self.starts = starts[:num]
+        self.train = grey.images[:NOVELTY_TRAIN]
+
+    @cached_property
+    def features(self) -> Tensor:
+        """Features ``(M, F)`` of the real images."""
+        return self.classifier.features(self.images)
+
+    @cached_property
+    def labels(self) -> Tensor:
+        """Classes, int64 ``(n,)``, of the held-out images that sources start from."""
+        return self.replicate.grey.held_out_labels[self.starts]
+
+    @cached_property
+    def start(self) -> Start:
+        """One draw of q(z|x) for each of as many training and held-out images."""
+        replicate, num = self.replicate, len(self.starts)
+        generator = replicate.stream("training images of sources")
+        order = torch.randperm(len(replicate.train), generator=generator, device=generator.device)
+        return Start(
+            replicate.vae,
+            replicate.train.aggregate.subset(order[:num]).sample_per_image(1, replicate.stream("sources", "train"))[0],
+            codes_of(replicate.held_out.aggregate.subset(self.starts), replicate.stream("sources", "held_out")),
+            replicate.grey.held_out_images[self.starts],
+            replicate.seed,
+        )
+
+    @property
+    def codes(self) -> Codes:
+        """Codes of the held-out images that sources start from."""
+        return self.start.held_out
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """``images`` ``(n, C, H, W)`` of the source ``name``, what it is called, and the real images beside them."""
+
+    name: str
+    title: str
+    formula: str
+    images: Tensor
+    reference: Reference
+    results: dict[Callable[..., Any], Any]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def replicate(self) -> Replicate:
+        """The model."""
+        return self.reference.replicate
+
+    @property
+    def paired(self) -> int:
+        """Images of each side, where as many of both are compared."""
+        return min(len(self), len(self.reference.images))
+
+    @cached_property
+    def features(self) -> Tensor:
+        """Features ``(n, F)``."""
+        return self.reference.classifier.features(self.images)
+
+    @cached_property
+    def probabilities(self) -> Tensor:
+        """Class probabilities ``(n, classes)``."""
+        return self.reference.classifier.probabilities(self.images)
+
+
+def samples(reference: Reference, densities: Mapping[str, Density]) -> dict[str, Samples]:
+    """The samples of every source that the model has, and of every fitted density, by name."""
+    sources = registered() | {name: of_density(name, density) for name, density in densities.items()}
+    images = sample_sources(reference.start, densities)
+    return {
+        name: Samples(name, sources[name].title, sources[name].formula, images[name], reference, {})
+        for name in sources
+        if name in images
+    }
+
+
+def decoded_draws(reference: Reference) -> dict[str, dict[str, Tensor]]:
+    """Of single draws ``(n,)``, by name and source: log q_N − log p (nats), and the distance of the decoded image to
+    the nearest real one in feature space."""
+    replicate, num = reference.replicate, len(reference.starts)
+    latents = {"prior": replicate.prior_z[:num], "aggregate_train": replicate.train.z[:num]}
+    ratios = {"prior": replicate.train.from_prior.log_ratio, "aggregate_train": replicate.train.draws.log_ratio}
+    distances = {
+        name: nearest(reference.classifier.features(decode(replicate.vae, z)), reference.features)[0][:, 0]
+        for name, z in latents.items()
+    }
+    return {"log_ratio": {name: ratio[:num] for name, ratio in ratios.items()}, "distance": distances}

@@ -1,0 +1,59 @@
+"""Registry of sources: every declaration in this folder, and the images of all that a model has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Protocol
+
+import torch
+from torch import Generator, Tensor
+
+from study.measurement.discovery import declared
+from study.measurement.encoding import decode
+from study.measurement.sources._base import Source, Start
+
+
+class Density(Protocol):
+    """A density over flattened latents, fitted after training."""
+
+    def sample(self, num: int, generator: Generator, /) -> Tensor:
+        """Independent draws ``(num, D)``."""
+
+
+@cache
+def registered() -> dict[str, Source]:
+    """Every source by name, in the order in which they are shown."""
+    found = {module.__name__.rpartition(".")[2]: own for module, own in declared("study.measurement.sources", Source)}
+    return dict(sorted(found.items(), key=lambda item: (item[1].place, item[0])))
+
+
+def of_density(name: str, density: Density) -> Source:
+    """The source that a density fitted to codes is, under the density's name."""
+
+    def images(start: Start) -> Tensor:
+        z = density.sample(len(start), start.stream(name))
+        return decode(start.vae, z.to(start.train).reshape_as(start.train))
+
+    place = 1 + max(source.place for source in registered().values())
+    return Source(name, "z ~ r(z), fitted to codes", place, images)
+
+
+@torch.no_grad()
+def sample_sources(start: Start, densities: Mapping[str, Density]) -> dict[str, Tensor]:
+    """As many images ``(n, C, H, W)`` of every source that the model has, by name, as ``start`` has.
+
+    Raises:
+        ValueError: if train and held-out draws differ in number, or a density has a source's name.
+    """
+    if len(start.train) != len(start):
+        raise ValueError(
+            f"expected as many draws of training as of held-out images; got {len(start.train)} and {len(start)}"
+        )
+    sources = dict(registered())
+    for name, density in densities.items():
+        if name in sources:
+            raise ValueError(f"expected densities with names of their own; got {name!r}, a source: rename it")
+        sources[name] = of_density(name, density)
+    images = {name: source.images(start) for name, source in sources.items()}
+    return {name: decoded for name, decoded in images.items() if decoded is not None}
