@@ -21,6 +21,9 @@ from torch.nn import functional as F
 from analysis.randomness import stream
 from study.errors import DataError
 
+ALIKE = 1e-4
+"""Pixels that differ by less are alike: resampling rounds, and one of 256 levels is 0.004."""
+
 CONTAINER_MEMORY = Path("/sys/fs/cgroup/memory.max")
 """Where Linux states the limit of a container's memory in bytes, or ``max``."""
 
@@ -49,6 +52,9 @@ class ImageData:
 
     def __post_init__(self) -> None:
         for split, images, labels in self.splits():
+            for part in (images, labels):
+                if not isinstance(part, Tensor):
+                    raise TypeError(f"{split} images and labels must be tensors; got {type(part).__name__}")
             if images.ndim != 4 or len(images) == 0 or images.dtype != torch.float32:
                 raise ValueError(
                     f"{split} images must be float32 of shape (N, C, H, W) with N ≥ 1; "
@@ -88,10 +94,10 @@ class ImageData:
 
     @property
     def alike(self) -> bool:
-        """Whether no image differs from another, in either split."""
+        """Whether no image differs from another by more than rounding, in either split."""
         first = self.images[:1]
         chunks = (chunk for _, images, _ in self.splits() for chunk in images.split(1_024))
-        return all(bool((chunk == first).all()) for chunk in chunks)
+        return all(bool(((chunk - first).abs() < ALIKE).all()) for chunk in chunks)
 
     def limited(self, limit: int) -> ImageData:
         """The first ``limit`` training images of one seeded order, so that a larger limit contains a smaller one."""

@@ -29,6 +29,9 @@ HELD_OUT = ("test", "testing", "val", "valid", "validation")
 HIDDEN = {"__MACOSX", "@eaDir"}
 """Folders in which archives and file servers keep what is theirs."""
 
+MOST_KINDS = 12
+"""Kinds of files left out that a sentence names."""
+
 _ENDINGS = " ".join(SUFFIXES)
 
 
@@ -169,7 +172,7 @@ class _Walk:
         if not regular:
             tree.others["no regular files"] += 1
         elif not path.name.lower().endswith(SUFFIXES):
-            tree.others[printable(path.suffix) or "without a suffix"] += 1
+            tree.others[printable(path.suffix.lower()) or "without a suffix"] += 1
         elif self._first(path, tree):
             tree.files.append(path)
 
@@ -184,7 +187,9 @@ class _Walk:
 
 
 def _counted(left_out: Counter[str]) -> str:
-    return ", ".join(f"{number:,} {reason}" for reason, number in sorted(left_out.items()))
+    shown = sorted(left_out.most_common(MOST_KINDS))
+    others = sum(left_out.values()) - sum(number for _, number in shown)
+    return ", ".join(f"{number:,} {reason}" for reason, number in [*shown, *[("others", others)] * (others > 0)])
 
 
 def _identity(path: Path) -> tuple[int, int]:

@@ -73,7 +73,11 @@ def load(
     if image_size is not None and not 1 <= image_size <= MAX_IMAGE_SIZE:
         expected = "a positive number of pixels" if image_size < 1 else f"at most {MAX_IMAGE_SIZE:,} pixels"
         raise ConfigurationError(f"image_size must be {expected}; got {image_size}")
-    data = _read(name, dataset(**options), root, image_size, download)
+    try:
+        reader = dataset(**options)
+    except ValueError as error:
+        raise ConfigurationError(f"dataset {name}: {error}") from error
+    data = _read(name, reader, root, image_size, download)
     if not quiet:
         for note in data.notes:
             print(note, file=sys.stderr)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +13,19 @@ import pytest
 import torch
 from PIL import Image
 
-from study.errors import DataError
+import study.images
+from study.errors import ConfigurationError, DataError
+from study.run.data.datasets import folder
+from study.run.data.decoding import decode
 from study.run.data.loading import load
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache directory of this test's own."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("LATENT_STUDY_CACHE", str(folder))
+    return folder
 
 
 def sha256(content: bytes) -> str:
@@ -154,3 +167,191 @@ def test_a_folder_that_cannot_be_used_says_why(spoil, tmp_path):
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(DataError, match="absent is not a directory; give the directory of images as --data-root"):
         load("folder", root=tmp_path / "absent")
+
+
+def cached(cache: Path) -> list[Path]:
+    return sorted(path for path in cache.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def decodings(monkeypatch) -> list[Path]:
+    """Every file that is decoded."""
+    done = []
+
+    def counted(content, path, **options):
+        done.append(path)
+        return decode(content, path, **options)
+
+    monkeypatch.setattr(folder, "decode", counted)
+    return done
+
+
+@pytest.mark.parametrize("options", [{}, {"colour": True}, {"image_size": 5}, {"background": "black"}])
+def test_images_are_decoded_once(options, tmp_path, cache, decodings):
+    write_classes(tmp_path)
+    first = load("folder", root=tmp_path, **options)
+    second = load("folder", root=tmp_path, **options)
+    assert len(decodings) == 20
+    (file,) = cached(cache)
+    assert file.suffix == ".safetensors"
+    for name in ("images", "labels", "held_out_images", "held_out_labels"):
+        assert torch.equal(getattr(first, name), getattr(second, name))
+    assert (first.checksum, first.notes) == (second.checksum, second.notes)
+
+
+def test_another_choice_another_content_or_another_name_is_decoded_anew(tmp_path, decodings):
+    write_classes(tmp_path)
+    for number, options in enumerate(({}, {"colour": True}, {"image_size": 5}, {"background": "black"}), start=1):
+        load("folder", root=tmp_path, **options)
+        assert len(decodings) == 20 * number
+    write_png(tmp_path / "cat" / "00.png", colours(1, seed=9)[0])
+    changed = load("folder", root=tmp_path)
+    assert len(decodings) == 100
+    (tmp_path / "cat" / "01.png").rename(tmp_path / "cat" / "99.png")
+    assert load("folder", root=tmp_path).checksum != changed.checksum
+    assert len(decodings) == 120
+
+
+def flipped(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[-3] ^= 1
+    file.write_bytes(content)
+
+
+def shortened(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-9])
+
+
+def emptied(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+def counted_otherwise(file: Path) -> None:
+    content = file.read_bytes()
+    assert b'"animated":"0"' in content
+    file.write_bytes(content.replace(b'"animated":"0"', b'"animated":"7"'))
+
+
+def replaced_by_a_pipe(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
+
+
+def replaced_by_a_folder(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize(
+    "spoil", [flipped, shortened, emptied, counted_otherwise, replaced_by_a_pipe, replaced_by_a_folder]
+)
+def test_a_damaged_cache_is_decoded_anew(spoil, tmp_path, cache, decodings):
+    write_classes(tmp_path)
+    first = load("folder", root=tmp_path)
+    spoil(cached(cache)[0])
+    second = load("folder", root=tmp_path)
+    assert len(decodings) == 40
+    assert torch.equal(first.images, second.images)
+    assert first.notes == second.notes
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, cache, monkeypatch, capsys):
+    write_classes(tmp_path / "images")
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("LATENT_STUDY_CACHE", str(tmp_path / "file" / "cache"))
+    assert len(load("folder", root=tmp_path / "images").images) == 16
+    assert not cached(cache)
+    assert capsys.readouterr().err == ""
+
+
+def test_transparent_and_animated_images_are_counted_from_the_cache_too(tmp_path, capsys):
+    write_classes(tmp_path)
+    ink = np.zeros((8, 8, 4), np.uint8)
+    ink[2, 3, 3] = 255
+    Image.fromarray(ink).save(tmp_path / "cat" / "x.png")
+    frames = [Image.new("L", (8, 8), level) for level in (40, 90)]
+    frames[0].save(tmp_path / "dog" / "x.gif", save_all=True, append_images=frames[1:])
+    for _ in range(2):
+        load("folder", root=tmp_path)
+        assert capsys.readouterr().err.splitlines() == [
+            "folder: 1 images are transparent in places and lie on white (dataset.background)",
+            "folder: 1 files hold several frames, of which the first is read",
+        ]
+
+
+@pytest.mark.parametrize("ink", [0, 255])
+def test_ink_in_the_alpha_channel_is_seen_on_the_other_background(ink, tmp_path):
+    for index, alpha in enumerate(colours(10)[..., 0]):
+        write_png(tmp_path / f"{index}.png", np.dstack([np.full((8, 8, 3), ink), alpha]))
+    seen, unseen = ("white", "black") if ink == 0 else ("black", "white")
+    assert load("folder", root=tmp_path, background=seen).images.std() > 0.1
+    with pytest.raises(
+        DataError, match=rf"all 10 images are alike \(.*transparent .* lie on {unseen} \(dataset.backgr"
+    ):
+        load("folder", root=tmp_path, background=unseen)
+
+
+@pytest.mark.parametrize("write", ["copies", "one colour", "one colour in many sizes", "transparent"])
+def test_images_that_are_all_alike_are_refused(write, tmp_path):
+    image = colours(1)[0]
+    for index in range(5):
+        match write:
+            case "copies":
+                pixels = image
+            case "one colour":
+                pixels = np.full((8, 8), 7)
+            case "one colour in many sizes":
+                pixels = np.full((8 + index, 8), 7)
+            case _:
+                pixels = np.zeros((8, 8, 4))
+        write_png(tmp_path / f"{index}.png", pixels)
+    with pytest.raises(DataError, match=r"^dataset folder: all 5 images are alike"):
+        load("folder", root=tmp_path, image_size=4)
+    write_png(tmp_path / "other.png", colours(1, seed=1)[0])
+    assert len(load("folder", root=tmp_path, image_size=4).images) == 4
+
+
+@pytest.mark.parametrize("size", [20_000, None])
+def test_more_images_than_memory_are_refused_before_it_is_taken(size, tmp_path, monkeypatch):
+    write_classes(tmp_path)
+    monkeypatch.setattr(study.images, "_memory", lambda: 4_000)
+    monkeypatch.setattr(torch.Tensor, "new_empty", lambda *_, **__: pytest.fail("memory was taken"))
+    with pytest.raises((DataError, ConfigurationError), match=r"20 images of 1×8×8 need .* GB of memory|at most 8,192"):
+        load("folder", root=tmp_path, image_size=size)
+
+
+def test_a_very_long_image_is_not_resized_beyond_memory(tmp_path):
+    Image.new("L", (60_000_000, 1)).save(tmp_path / "a.png")
+    write_png(tmp_path / "b.png", colours(1)[0])
+    with pytest.raises(DataError, match=r"images of 1×8192×491,?520,?000,?000 need [\d,.]+ GB of memory"):
+        load("folder", root=tmp_path, image_size=8192)
+
+
+def test_mixed_kinds_of_files_make_one_data_set(tmp_path):
+    pixels = colours(6, side=16).astype(np.uint8)
+    for index, (suffix, mode) in enumerate(
+        [("png", "RGBA"), ("jpg", "CMYK"), ("gif", "P"), ("bmp", "1"), ("TIFF", "YCbCr"), ("webp", "RGB")]
+    ):
+        Image.fromarray(pixels[index]).convert(mode).save(tmp_path / f"{index}.{suffix}")
+    for colour, channels in ((False, 1), (True, 3)):
+        data = load("folder", root=tmp_path, colour=colour)
+        assert data.image_shape == (channels, 16, 16)
+        assert len(data.images) + len(data.held_out_images) == 6
+
+
+@pytest.mark.slow
+def test_fifty_thousand_images_are_read_from_the_cache_in_seconds(tmp_path, decodings):
+    random = np.random.default_rng(0)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for index in range(25_000):
+            image = Image.fromarray(random.integers(0, 256, (8, 8), dtype=np.uint8))
+            image.save(tmp_path / name / f"{index}.png", compress_level=0)
+    first = load("folder", root=tmp_path)
+    start = time.perf_counter()
+    second = load("folder", root=tmp_path)
+    seconds = time.perf_counter() - start
+    assert len(decodings) == 50_000
+    assert torch.equal(first.images, second.images)
+    assert seconds < 60

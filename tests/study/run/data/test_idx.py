@@ -8,6 +8,8 @@ import hashlib
 import os
 import socket
 import struct
+import tempfile
+import urllib.error
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -342,6 +344,146 @@ def test_a_download_into_a_place_that_is_no_folder(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=r"fetching them failed .*Not a directory"):
         load("kmnist", root=tmp_path / "file" / "root", download=True)
+
+
+def sparse(path: Path, start: bytes, size: int = 40 * 10**9) -> None:
+    with path.open("wb") as file:
+        file.write(start)
+        file.truncate(size)
+
+
+@pytest.mark.parametrize(
+    ("file", "start", "fault"),
+    [
+        (0, b"", "begins with 0x00000000, where 0x00000803 is expected"),
+        (0, header(0x803, 60_000, 28, 28), "is 40,000,000,000 bytes long, where its header promises 47,040,016"),
+        (1, header(0x801, 60_000), "is 40,000,000,000 bytes long, where its header promises 60,008"),
+        (3, b"PK", "begins with 0x504b0000"),
+    ],
+)
+def test_the_header_is_looked_at_before_the_file_is_read(file, start, fault, tmp_path, monkeypatch):
+    path = write_raw(tmp_path, "KMNIST") / FILES[file]
+    sparse(path, start)
+    real = Path.read_bytes
+
+    def read(other: Path) -> bytes:
+        assert other != path, "the file was read"
+        return real(other)
+
+    monkeypatch.setattr(Path, "read_bytes", read)
+    with pytest.raises(DataError, match=fault):
+        load("kmnist", root=tmp_path)
+
+
+def test_a_large_file_with_a_right_header_and_a_large_archive_are_not_read(tmp_path, monkeypatch):
+    raw = write_raw(tmp_path, "KMNIST")
+    monkeypatch.setattr(Path, "read_bytes", lambda path: pytest.fail(f"{path} was read"))
+    sparse(raw / FILES[0], header(0x803, 2_000_000, 28, 28), 16 + 2_000_000 * 784)
+    with pytest.raises(DataError, match="is 1,568,000,016 bytes long, where at most 1,073,741,824 are read"):
+        load("kmnist", root=tmp_path)
+
+
+def near_kaggle(root: Path) -> str:
+    raw = root / "KMNIST" / "raw"
+    for name in FILES:
+        (raw / name).rename(raw / name.replace("-idx", ".idx"))
+    return f"train-images.idx3-ubyte is there: rename or move it to .*{FILES[0]}"
+
+
+def near_folders(root: Path) -> str:
+    raw = root / "KMNIST" / "raw"
+    for name in FILES:
+        content = (raw / name).read_bytes()
+        (raw / name).unlink()
+        (raw / name).mkdir()
+        (raw / name / name).write_bytes(content)
+    return f"{FILES[0]} is a folder: move the file that it holds"
+
+
+def near_archives(root: Path) -> str:
+    raw = root / "KMNIST" / "raw"
+    for name in FILES:
+        (raw / f"{name}.gz").write_bytes(gzip.compress((raw / name).read_bytes()))
+        (raw / name).unlink()
+    return f"{FILES[0]}.gz is there, which is not the published archive in its place: unpack it to .*{FILES[0]}"
+
+
+def near_flat(root: Path) -> str:
+    for name in FILES:
+        (root / "KMNIST" / "raw" / name).rename(root / name)
+    return f"{FILES[0]} is there: rename or move it to .*KMNIST/raw/{FILES[0]}"
+
+
+def near_capitals(root: Path) -> str:
+    raw = root / "KMNIST" / "raw"
+    (raw / FILES[2]).rename(raw / "T10K-images_idx3-ubyte")
+    return "T10K-images_idx3-ubyte is there: rename"
+
+
+@pytest.mark.parametrize("offline", [False, True])
+@pytest.mark.parametrize("spoil", [near_kaggle, near_folders, near_archives, near_flat, near_capitals])
+def test_files_under_other_names_are_recognised(spoil, offline, tmp_path, monkeypatch):
+    write_raw(tmp_path, "KMNIST")
+    message = spoil(tmp_path)
+    missing = [name for name in FILES if not (tmp_path / "KMNIST" / "raw" / name).is_file()]
+    if offline:
+        monkeypatch.setattr("urllib.request.urlopen", unreachable)
+    with pytest.raises(DataError, match=message) as caught:
+        load("kmnist", root=tmp_path, download=offline)
+    assert ", ".join(missing) in str(caught.value)
+    assert "--data-root" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def unreachable(*_, **__):
+    raise urllib.error.URLError("Name or service not known")
+
+
+@pytest.mark.parametrize("offline", [False, True])
+@pytest.mark.parametrize("wrong", ["KMNIST", "KMNIST/raw", ".."])
+def test_a_data_root_one_level_off_is_recognised(wrong, offline, tmp_path, monkeypatch):
+    write_raw(tmp_path / "data", "KMNIST")
+    monkeypatch.setattr("urllib.request.urlopen", unreachable)
+    root = (tmp_path / "data" / wrong).resolve()
+    with pytest.raises(DataError) as caught:
+        load("kmnist", root=root, download=offline)
+    right = tmp_path / "data"
+    assert f"the files lie in {right / 'KMNIST' / 'raw'}: give {right} as --data-root" in str(caught.value)
+    assert all(name in str(caught.value) for name in FILES)
+    assert tree(tmp_path) == sorted(f"data/KMNIST/raw/{file}" for file in FILES)
+
+
+@pytest.mark.parametrize("error", [urllib.error.URLError("Name or service not known"), KeyboardInterrupt()])
+def test_a_mistyped_data_root_is_not_created(error, tmp_path, monkeypatch):
+    def stopped(*_, **__):
+        raise error
+
+    monkeypatch.setattr("urllib.request.urlopen", stopped)
+    aside = tmp_path / "temporary"
+    aside.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(aside))
+    root = tmp_path / "mistyped" / "root"
+    with pytest.raises((DataError, KeyboardInterrupt)):
+        load("fashion_mnist", root=root, download=True)
+    assert not root.parent.exists()
+    assert list(aside.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_place_without_write_permission_is_found_before_the_download(tmp_path):
+    (tmp_path / "closed").mkdir(mode=0o500)
+    with pytest.raises(DataError, match=r"fetching them failed .*Permission denied"):
+        load("kmnist", root=tmp_path / "closed" / "root", download=True)
+
+
+@pytest.mark.timeout(30)
+def test_a_pipe_in_the_place_of_a_file_is_never_opened(tmp_path):
+    raw = write_raw(tmp_path, "KMNIST")
+    (raw / FILES[0]).unlink()
+    os.mkfifo(raw / FILES[0])
+    os.mkfifo(raw / f"{FILES[1]}.gz")
+    with pytest.raises(DataError, match=f"expected {FILES[0]} in .*, not found"):
+        load("kmnist", root=tmp_path)
 
 
 @pytest.mark.skipif(not (REAL / "MNIST" / "raw").is_dir(), reason="LATENT_STUDY_DATA holds no MNIST/raw")
