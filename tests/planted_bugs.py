@@ -130,7 +130,7 @@ BUGS = [
         "images, 1.0).loss", "images, 0.5).loss", LOOP),
     Bug("σ for σ² in the exact posterior", "models/linear.py",
         "/ self.noise**2)\n", "/ self.noise)\n", LINEAR),
-    Bug("pseudo-inputs outside [0, 1]", "models/priors/vamp.py",
+    Bug("pseudo-inputs outside [0, 1]", "models/priors/_pseudo_inputs.py",
         "return self.raw_inputs.sigmoid()", "return self.raw_inputs.sigmoid() * 2", f"{PRIORS} -k pseudo"),
     Bug("Adam without bias correction", "study/run/training/step.py",
         "1 - BETA_1**count, 1 - BETA_2**count", "1 + 0 * count, 1 + 0 * count", ENGINES + FEW),

@@ -10,16 +10,18 @@ from torch import Tensor, nn
 
 from models.context import Context
 from models.networks import evaluate
+from models.options import Configurable
 
 
-class Likelihood(nn.Module, ABC):
+class Likelihood(Configurable, nn.Module, ABC):
     """Maps latents ``(*batch, *latent_shape)`` to a distribution over images: that batch, event ``image_shape``.
 
     To add a likelihood: one file in this folder with one final subclass whose constructor takes the context and typed
-    keyword-only options, and sets ``decoder``. The batch is one of images, under vectorised particles or posterior
-    draws with dimensions before it, which :meth:`decode` folds for the decoder.
+    keyword-only options with their ranges (:mod:`models.options`), and sets ``decoder``. The batch is one of images,
+    under vectorised particles or posterior draws with dimensions before it, which :meth:`decode` folds for the decoder.
     """
 
+    family = "likelihood"
     reference: ClassVar[str] = ""
     decoder: nn.Module
 

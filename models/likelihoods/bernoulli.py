@@ -18,13 +18,16 @@ from models.likelihoods._base import Likelihood
 
 @final
 class Bernoulli(Likelihood):
-    """Independent Bernoulli pixels, logits from the decoder."""
+    """Independent Bernoulli pixels, logits from the decoder.
+
+    context: shapes and network.
+    """
 
     reference = "Kingma & Welling 2014, arXiv:1312.6114"
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        self.decoder = context.network.decoder(context, outputs=1)
+        self.decoder = context.network.decoder(context.shapes, outputs=1)
 
     @override
     def forward(self, latents: Tensor) -> TorchDistribution:

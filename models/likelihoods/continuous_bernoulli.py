@@ -11,7 +11,7 @@ The mean is not π: it lies nearer to ½. Near 0 both brackets are taken as powe
 
 from __future__ import annotations
 
-from typing import final, override
+from typing import ClassVar, final, override
 
 import torch
 from pyro.distributions import TorchDistribution
@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from models.context import Context
+from models.distributions import EventDistribution
 from models.likelihoods._base import Likelihood
 
 _NEAR = 0.2
@@ -26,40 +27,35 @@ _NEAR = 0.2
 
 
 @final
-class ContinuousPixels(TorchDistribution):
-    """Independent continuous Bernoulli variables, batch shape that of ``logits``."""
+class ContinuousPixels(EventDistribution):
+    """Independent continuous Bernoulli variables.
 
-    arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012 - torch's own protocol
-    support = constraints.unit_interval
-    has_rsample = False
+    logits: l, ``(*batch, *event_shape)``.
+    event_dim: number of dimensions of an event, at least 1.
+    """
 
-    def __init__(self, logits: Tensor) -> None:
-        self.logits = logits
-        super().__init__(logits.shape, torch.Size(), validate_args=False)
+    tensors: ClassVar[tuple[str, ...]] = ("logits",)
+    elements = constraints.unit_interval
 
-    def expand(
-        self, batch_shape: torch.Size | list[int] | tuple[int, ...], _instance: object = None
-    ) -> ContinuousPixels:
-        """The same variables for a batch shape that the present one broadcasts to."""
-        return ContinuousPixels(self.logits.expand(torch.Size(batch_shape)))
+    def __init__(self, logits: Tensor, event_dim: int) -> None:
+        self.logits = logits.flatten(-event_dim)
+        super().__init__(logits.shape[:-event_dim], logits.shape[-event_dim:])
 
-    def log_prob(self, value: Tensor) -> Tensor:
-        """Log-density of ``value`` in [0, 1], in nats."""
-        return (value - 0.5) * self.logits - _log_sinhc(self.logits / 2)
+    @override
+    def log_density(self, z: Tensor) -> Tensor:
+        return ((z - 0.5) * self.logits - _log_sinhc(self.logits / 2)).sum(-1)
 
     @property
     def mean(self) -> Tensor:
-        """E x."""
-        return 0.5 + 0.5 * _langevin(self.logits / 2)
+        """E x, ``(*batch, *event_shape)``."""
+        return self.shaped(0.5 + 0.5 * _langevin(self.logits / 2))
 
-    def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
-        """Draws of shape ``sample_shape + batch_shape``, without gradient."""
-        with torch.no_grad():
-            shape = torch.Size(sample_shape) + self.batch_shape
-            level = torch.rand(shape, dtype=self.logits.dtype, device=self.logits.device)
-            steepness = self.logits.abs().clamp_min(1e-6)
-            falling = -(level * torch.expm1(-steepness)).log1p() / steepness
-            return torch.where(self.logits > 0, 1 - falling, falling)
+    @override
+    def draw(self, shape: torch.Size) -> Tensor:
+        level = torch.rand(shape + self.logits.shape[-1:], dtype=self.logits.dtype, device=self.logits.device)
+        steepness = self.logits.abs().clamp_min(1e-6)
+        falling = -(level * torch.expm1(-steepness)).log1p() / steepness
+        return torch.where(self.logits > 0, 1 - falling, falling)
 
 
 def _log_sinhc(y: Tensor) -> Tensor:
@@ -79,15 +75,18 @@ def _langevin(y: Tensor) -> Tensor:
 
 @final
 class ContinuousBernoulli(Likelihood):
-    """Independent continuous Bernoulli pixels, logits from the decoder; for grey images, ``binarisation=none``."""
+    """Independent continuous Bernoulli pixels, logits from the decoder; for grey images, ``binarisation=none``.
+
+    context: shapes and network.
+    """
 
     reference = "Loaiza-Ganem & Cunningham 2019, arXiv:1907.06845"
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        self.decoder = context.network.decoder(context, outputs=1)
+        self.decoder = context.network.decoder(context.shapes, outputs=1)
 
     @override
     def forward(self, latents: Tensor) -> TorchDistribution:
         (logits,) = self.decode(latents)
-        return ContinuousPixels(logits).to_event(len(self.image_shape))
+        return ContinuousPixels(logits, len(self.image_shape))

@@ -14,7 +14,7 @@ As σ(a) − σ(b) = σ(a) σ(−b) (1 − e^{b − a}), a level's log-mass is a
 
 from __future__ import annotations
 
-from typing import final, override
+from typing import ClassVar, final, override
 
 import torch
 from pyro.distributions import TorchDistribution
@@ -23,76 +23,81 @@ from torch.distributions import constraints
 from torch.nn.functional import logsigmoid, softplus
 
 from models.context import Context
+from models.distributions import EventDistribution
 from models.likelihoods._base import Likelihood
+from models.options import Count
+from models.positive import positive
 
 LEVELS = 256
 _TOP = LEVELS - 1
 _MIN_SCALE = 5e-4
 """An eighth of the distance between levels; sharper logistics put the same mass into one level."""
+_START = 0.1269280110429725
+"""Widths start near a tenth of the grey scale, at softplus(−2)."""
 
 
 @final
-class LogisticLevels(TorchDistribution):
-    """Images of ``event_shape`` on the levels 0, 1/255, …, 1: logits, loc and scale ``(*batch, K, *event_shape)``."""
+class LogisticLevels(EventDistribution):
+    """Images on the levels 0, 1/255, …, 1, each pixel value a mixture of K logistics.
 
-    arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012 - torch's own protocol
-    has_rsample = False
+    logits, loc, scale: weights before their softmax, means, and scales > 0, ``(*batch, K, *event_shape)``.
+    event_dim: number of dimensions of an event, at least 1.
+    """
+
+    tensors: ClassVar[tuple[str, ...]] = ("logits", "loc", "scale")
+    elements = constraints.unit_interval
 
     def __init__(self, logits: Tensor, loc: Tensor, scale: Tensor, event_dim: int) -> None:
-        self.logits, self.loc, self.scale, self._axis = logits, loc, scale, -1 - event_dim
-        super().__init__(loc.shape[: self._axis], loc.shape[-event_dim:], validate_args=False)
+        self.logits, self.loc, self.scale = (tensor.flatten(-event_dim) for tensor in (logits, loc, scale))
+        super().__init__(loc.shape[: -1 - event_dim], loc.shape[-event_dim:])
 
     @constraints.dependent_property(is_discrete=True)
     def support(self) -> constraints.Constraint:
-        """Images in [0, 1]."""
-        return constraints.independent(constraints.unit_interval, len(self.event_shape))
+        """Images in [0, 1], of which only the levels have mass."""
+        return constraints.independent(self.elements, len(self.event_shape))
 
-    def expand(self, batch_shape: torch.Size | list[int] | tuple[int, ...], _instance: object = None) -> LogisticLevels:
-        """The same masses for a batch shape that the present one broadcasts to."""
-        shape = torch.Size(batch_shape) + self.loc.shape[self._axis :]
-        logits, loc, scale = (t.expand(shape) for t in (self.logits, self.loc, self.scale))
-        return LogisticLevels(logits, loc, scale, len(self.event_shape))
-
-    def log_prob(self, value: Tensor) -> Tensor:
-        """Log-mass of images ``(…, *event_shape)`` in nats, summed over pixels."""
-        level = (value * _TOP).round().unsqueeze(self._axis)
+    @override
+    def log_density(self, z: Tensor) -> Tensor:
+        """Log-mass in nats, ``(…,)``, of images as vectors ``z`` ``(…, P)``."""
+        level = (z * _TOP).round().unsqueeze(-2)
         upper = ((level + 0.5) / _TOP - self.loc) / self.scale
         lower = ((level - 0.5) / _TOP - self.loc) / self.scale
         below = torch.where(level >= _TOP, 0.0, logsigmoid(upper))
         above = torch.where(level <= 0, 0.0, logsigmoid(-lower))
         within = torch.log(-torch.expm1(-1 / (_TOP * self.scale)))
         inside = torch.where((level > 0) & (level < _TOP), within, 0.0)
-        mass = (self.logits.log_softmax(self._axis) + below + above + inside).logsumexp(self._axis)
-        return mass.flatten(mass.dim() - len(self.event_shape)).sum(-1)
+        return (self.logits.log_softmax(-2) + below + above + inside).logsumexp(-2).sum(-1)
 
     @property
     def mean(self) -> Tensor:
         """Mean of the logistics cut to [0, 1], within half a level of the mean of the levels' masses."""
         covered = softplus(self.loc / self.scale) - softplus((self.loc - 1) / self.scale)
-        return (self.logits.softmax(self._axis) * self.scale * covered).sum(self._axis)
+        return self.shaped((self.logits.softmax(-2) * self.scale * covered).sum(-2))
 
-    def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
-        """Images of shape ``sample_shape + batch_shape + event_shape``, without gradient."""
-        with torch.no_grad():
-            logits, loc, scale = (t.movedim(self._axis, -1) for t in (self.logits, self.loc, self.scale))
-            component = torch.distributions.Categorical(logits=logits).sample(torch.Size(sample_shape))[..., None]
-            shape = component.shape[:-1] + loc.shape[-1:]
-            loc, scale = (t.expand(shape).gather(-1, component)[..., 0] for t in (loc, scale))
-            draws = loc + scale * torch.rand_like(loc).logit(eps=1e-6)
-            return (draws * _TOP).round().clamp(0, _TOP) / _TOP
+    @override
+    def draw(self, shape: torch.Size) -> Tensor:
+        logits, loc, scale = (t.movedim(-2, -1) for t in (self.logits, self.loc, self.scale))
+        num_samples = shape[: len(shape) - len(self.batch_shape)]
+        component = torch.distributions.Categorical(logits=logits).sample(num_samples)[..., None]
+        everywhere = component.shape[:-1] + loc.shape[-1:]
+        loc, scale = (t.expand(everywhere).gather(-1, component)[..., 0] for t in (loc, scale))
+        draws = loc + scale * torch.rand_like(loc).logit(eps=1e-6)
+        return (draws * _TOP).round().clamp(0, _TOP) / _TOP
 
 
 @final
 class DiscretisedLogistic(Likelihood):
-    """``components`` K logistics for each pixel value, parameters from the decoder, means spread over [0, 1]."""
+    """K logistics for each pixel value, parameters from the decoder; means start spread over [0, 1].
+
+    context: shapes and network.
+    components: K.
+    """
 
     reference = "Salimans et al. 2017, arXiv:1701.05517"
 
-    def __init__(self, context: Context, *, components: int = 5) -> None:
+    def __init__(self, context: Context, *, components: Count = 5) -> None:
         super().__init__(context)
-        if components < 1:
-            raise ValueError(f"likelihood.components must be at least 1; got {components}")
-        self.decoder = context.network.decoder(context, outputs=3 * components)
+        self.decoder = context.network.decoder(context.shapes, outputs=3 * components)
         self.components = components
 
     @override
@@ -101,5 +106,4 @@ class DiscretisedLogistic(Likelihood):
         logits, offset, raw = maps.tensor_split((self.components, 2 * self.components), -1 - len(self.image_shape))
         start = (torch.arange(self.components, device=raw.device, dtype=raw.dtype) + 0.5) / self.components
         loc = start.reshape(-1, *[1] * len(self.image_shape)) + offset
-        # Widths start near a tenth of the grey scale: softplus(−2) = 0.13.
-        return LogisticLevels(logits, loc, softplus(raw - 2) + _MIN_SCALE, len(self.image_shape))
+        return LogisticLevels(logits, loc, positive(raw, _MIN_SCALE, start=_START), len(self.image_shape))

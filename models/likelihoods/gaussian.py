@@ -17,19 +17,22 @@ from torch import Tensor
 
 from models.context import Context
 from models.likelihoods._base import Likelihood
+from models.options import Positive
 
 
 @final
 class Gaussian(Likelihood):
-    """Independent normal pixels of standard deviation ``scale`` σ > 0, on the scale of pixels in [0, 1]."""
+    """Independent normal pixels of one standard deviation.
+
+    context: shapes and network.
+    scale: σ, in units of pixels in [0, 1].
+    """
 
     reference = "Kingma & Welling 2014, arXiv:1312.6114"
 
-    def __init__(self, context: Context, *, scale: float = 0.1) -> None:
+    def __init__(self, context: Context, *, scale: Positive = 0.1) -> None:
         super().__init__(context)
-        if scale <= 0:
-            raise ValueError(f"likelihood.scale must be positive; got {scale}")
-        self.decoder = context.network.decoder(context, outputs=1)
+        self.decoder = context.network.decoder(context.shapes, outputs=1)
         self.scale = scale
 
     @override

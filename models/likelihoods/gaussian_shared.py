@@ -10,7 +10,6 @@ how low the floor is. Compare such log-densities only between models of one floo
 
 from __future__ import annotations
 
-import math
 from typing import final, override
 
 import pyro.distributions as dist
@@ -21,20 +20,28 @@ from torch.nn.functional import softplus
 
 from models.context import Context
 from models.likelihoods._base import Likelihood
+from models.options import Positive
+from models.positive import inverse_softplus
 
 
 @final
 class GaussianShared(Likelihood):
-    """Independent normal pixels; σ starts at ``scale`` and stays above ``min_scale``, for pixels in [0, 1]."""
+    """Independent normal pixels; σ starts at ``scale`` and stays above ``min_scale``.
+
+    context: shapes and network.
+    scale, min_scale: in units of pixels in [0, 1].
+
+    Raises ValueError unless min_scale < scale.
+    """
 
     reference = "Rybkin et al. 2021, arXiv:2006.13202"
 
-    def __init__(self, context: Context, *, scale: float = 0.2, min_scale: float = 1e-3) -> None:
+    def __init__(self, context: Context, *, scale: Positive = 0.2, min_scale: Positive = 1e-3) -> None:
         super().__init__(context)
-        if not 0 < min_scale < scale:
-            raise ValueError(f"likelihood needs 0 < min_scale < scale; got {min_scale} and {scale}")
-        self.decoder = context.network.decoder(context, outputs=1)
-        self.raw_scale = nn.Parameter(torch.tensor(math.log(math.expm1(scale - min_scale))))
+        if min_scale >= scale:
+            raise ValueError(f"likelihood needs min_scale < scale; got {min_scale} and {scale}")
+        self.decoder = context.network.decoder(context.shapes, outputs=1)
+        self.raw_scale = nn.Parameter(torch.tensor(inverse_softplus(scale - min_scale)))
         self.min_scale = min_scale
 
     @override

@@ -8,7 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from models.context import Context
+from models.options import Configurable
+from models.shapes import Shapes
 
 
 class Layout(nn.Module):
@@ -30,25 +31,30 @@ def evaluate(body: nn.Module, events: Tensor, event_dim: int) -> Tensor:
     """What ``body`` gives for ``events`` ``(*batch, *event_shape)``, its outputs first: ``(outputs, *batch, *shape)``.
 
     A body takes one batch dimension. Any number of them, such as the particles that Pyro vectorises, is folded into it
-    here and unfolded afterwards, so that no network needs to know. ``event_dim`` is the length of ``event_shape``.
+    here and unfolded afterwards, so that no network needs to know.
+
+    body: maps ``(B, *event_shape)`` to ``(B, outputs, *shape)``.
+    events: what it is given.
+    event_dim: length of ``event_shape``.
     """
     batch = torch.Size(events.shape[: events.dim() - event_dim])
     outputs = body(events.reshape(batch.numel(), *events.shape[len(batch) :])).movedim(1, 0)
     return outputs.reshape(len(outputs), *batch, *outputs.shape[2:])
 
 
-class Network(ABC):
+class Network(Configurable, ABC):
     """Builds the two bodies. Both map a batch to parameters laid out per element of the event that they describe.
 
     Posteriors and likelihoods call a body by :func:`evaluate`, which gives it one batch dimension whatever there are.
     """
 
+    family = "network"
     reference: ClassVar[str] = ""
 
     @abstractmethod
-    def encoder(self, context: Context, outputs: int) -> nn.Module:
-        """Images ``(B, *image_shape)`` to ``(B, outputs, *latent_shape)``."""
+    def encoder(self, shapes: Shapes, outputs: int) -> nn.Module:
+        """A module that maps images ``(B, *image_shape)`` to ``(B, outputs, *latent_shape)``; see :class:`Shapes`."""
 
     @abstractmethod
-    def decoder(self, context: Context, outputs: int) -> nn.Module:
-        """Latents ``(B, *latent_shape)`` to ``(B, outputs, *image_shape)``."""
+    def decoder(self, shapes: Shapes, outputs: int) -> nn.Module:
+        """A module that maps latents ``(B, *latent_shape)`` to ``(B, outputs, *image_shape)``."""

@@ -6,24 +6,27 @@ from typing import final, override
 
 from torch import nn
 
-from models.context import Context
 from models.networks._base import Layout, Network
+from models.options import Count
+from models.shapes import Shapes
 
 
 @final
 class Conv(Network):
-    """Stride-2 convolutions with ``channels``, then a dense layer of ``hidden`` units; sides must be multiples of 4."""
+    """Two stride-2 convolutions and a dense layer; sides of images must be multiples of 4.
+
+    channels: of either convolution.
+    hidden: units of the dense layer.
+    """
 
     reference = "Radford et al. 2016, arXiv:1511.06434"
 
-    def __init__(self, *, channels: tuple[int, int] = (32, 64), hidden: int = 256) -> None:
-        if min(*channels, hidden) < 1:
-            raise ValueError(f"network.channels and hidden must be positive; got {list(channels)} and {hidden}")
-        self.channels = tuple(channels)
+    def __init__(self, *, channels: tuple[Count, Count] = (32, 64), hidden: Count = 256) -> None:
+        self.channels = channels
         self.hidden = hidden
 
-    def _bottleneck(self, context: Context) -> tuple[int, int, int]:
-        _, height, width = context.image_shape
+    def _bottleneck(self, shapes: Shapes) -> tuple[int, int, int]:
+        _, height, width = shapes.image_shape
         if height % 4 or width % 4:
             raise ValueError(
                 f"network conv needs image sides that are multiples of 4; got {height}×{width}; "
@@ -32,34 +35,34 @@ class Conv(Network):
         return self.channels[1], height // 4, width // 4
 
     @override
-    def encoder(self, context: Context, outputs: int) -> nn.Module:
+    def encoder(self, shapes: Shapes, outputs: int) -> nn.Module:
         first, second = self.channels
-        channels, height, width = self._bottleneck(context)
+        channels, height, width = self._bottleneck(shapes)
         return nn.Sequential(
-            nn.Conv2d(context.image_shape[0], first, 4, stride=2, padding=1),
+            nn.Conv2d(shapes.image_shape[0], first, 4, stride=2, padding=1),
             nn.ReLU(),
             nn.Conv2d(first, second, 4, stride=2, padding=1),
             nn.ReLU(),
             nn.Flatten(),
             nn.Linear(channels * height * width, self.hidden),
             nn.ReLU(),
-            nn.Linear(self.hidden, outputs * context.latent_dim),
-            Layout(outputs, context.latent_shape),
+            nn.Linear(self.hidden, outputs * shapes.latent_dim),
+            Layout(outputs, shapes.latent_shape),
         )
 
     @override
-    def decoder(self, context: Context, outputs: int) -> nn.Module:
+    def decoder(self, shapes: Shapes, outputs: int) -> nn.Module:
         first, second = self.channels
-        channels, height, width = self._bottleneck(context)
+        channels, height, width = self._bottleneck(shapes)
         return nn.Sequential(
             nn.Flatten(),
-            nn.Linear(context.latent_dim, self.hidden),
+            nn.Linear(shapes.latent_dim, self.hidden),
             nn.ReLU(),
             nn.Linear(self.hidden, channels * height * width),
             nn.ReLU(),
             nn.Unflatten(1, (channels, height, width)),
             nn.ConvTranspose2d(second, first, 4, stride=2, padding=1),
             nn.ReLU(),
-            nn.ConvTranspose2d(first, outputs * context.image_shape[0], 4, stride=2, padding=1),
-            Layout(outputs, context.image_shape),
+            nn.ConvTranspose2d(first, outputs * shapes.image_shape[0], 4, stride=2, padding=1),
+            Layout(outputs, shapes.image_shape),
         )

@@ -8,8 +8,9 @@ from typing import final, override
 
 from torch import nn
 
-from models.context import Context
 from models.networks._base import Layout, Network
+from models.options import Widths
+from models.shapes import Shapes
 
 
 def _mlp(sizes: tuple[int, ...], out: int, shape: tuple[int, ...]) -> nn.Sequential:
@@ -21,19 +22,20 @@ def _mlp(sizes: tuple[int, ...], out: int, shape: tuple[int, ...]) -> nn.Sequent
 
 @final
 class MLP(Network):
-    """``hidden`` ReLU layers in each body, for example 784-400-400-D and back."""
+    """ReLU layers, for example 784-400-400-D and back.
+
+    hidden: units of each layer of a body, from the image to the latent.
+    """
 
     reference = "Kingma & Welling 2014, arXiv:1312.6114"
 
-    def __init__(self, *, hidden: tuple[int, ...] = (400, 400)) -> None:
-        if not hidden or min(hidden) < 1:
-            raise ValueError(f"network.hidden must be one or more positive widths; got {list(hidden)}")
-        self.hidden = tuple(hidden)
+    def __init__(self, *, hidden: Widths = (400, 400)) -> None:
+        self.hidden = hidden
 
     @override
-    def encoder(self, context: Context, outputs: int) -> nn.Module:
-        return _mlp((math.prod(context.image_shape), *self.hidden), outputs, context.latent_shape)
+    def encoder(self, shapes: Shapes, outputs: int) -> nn.Module:
+        return _mlp((math.prod(shapes.image_shape), *self.hidden), outputs, shapes.latent_shape)
 
     @override
-    def decoder(self, context: Context, outputs: int) -> nn.Module:
-        return _mlp((context.latent_dim, *reversed(self.hidden)), outputs, context.image_shape)
+    def decoder(self, shapes: Shapes, outputs: int) -> nn.Module:
+        return _mlp((shapes.latent_dim, *reversed(self.hidden)), outputs, shapes.image_shape)

@@ -18,10 +18,9 @@ from typing import Literal, final, override
 
 from torch import nn
 
-from models.context import Context
 from models.networks._base import Layout, Network
-
-Norm = Literal["none", "group", "batch"]
+from models.options import Count, Widths
+from models.shapes import Shapes
 
 GROUPS = 8
 """Most groups of a group normalisation (Wu & He 2018, arXiv:1803.08494)."""
@@ -35,44 +34,47 @@ _NORMS: dict[str, Callable[[int], nn.Module]] = {
 
 @final
 class Spatial(Network):
-    """Stride-2 convolutions of ``channels``, one per level; a vector latent is dense on a ``stem`` map."""
+    """Stride-2 convolutions, one per level; a vector latent is dense on a map of its own.
+
+    channels: of the convolution of each level.
+    stem: channels of the map below a vector latent; a latent that is a map has its own.
+    norm: normalisation after each convolution.
+    """
 
     reference = "Ghosh et al. 2020, arXiv:1903.12436"
 
-    def __init__(self, *, channels: tuple[int, ...] = (32, 64), stem: int = 64, norm: Norm = "none") -> None:
-        if not channels or min(*channels, stem, 1) < 1:
-            raise ValueError(
-                f"network.channels must be one or more positive numbers and stem positive; got {list(channels)}, {stem}"
-            )
-        self.channels = tuple(channels)
+    def __init__(
+        self, *, channels: Widths = (32, 64), stem: Count = 64, norm: Literal["none", "group", "batch"] = "none"
+    ) -> None:
+        self.channels = channels
         self.stem = stem
         self.norm = norm
 
-    def _stem(self, context: Context) -> tuple[int, int, int]:
+    def _stem(self, shapes: Shapes) -> tuple[int, int, int]:
         """Channels, height and width of the map: the latent's own, or the smallest that the image fits."""
         factor = 2 ** len(self.channels)
-        height, width = context.image_shape[1:]
+        height, width = shapes.image_shape[1:]
         least = (math.ceil(height / factor), math.ceil(width / factor))
-        if len(context.latent_shape) == 1:
+        if len(shapes.latent_shape) == 1:
             return (self.stem, *least)
-        if len(context.latent_shape) != 3 or any(a < b for a, b in zip(context.latent_shape[1:], least, strict=True)):
+        if len(shapes.latent_shape) != 3 or any(a < b for a, b in zip(shapes.latent_shape[1:], least, strict=True)):
             raise ValueError(
                 f"network spatial with {len(self.channels)} levels needs a vector latent, or a map of at least "
                 f"C×{least[0]}×{least[1]} for images of {height}×{width}; "
-                f"got latent_dim={'x'.join(map(str, context.latent_shape))}"
+                f"got latent_dim={'x'.join(map(str, shapes.latent_shape))}"
             )
-        channels, *sides = context.latent_shape
+        channels, *sides = shapes.latent_shape
         return channels, sides[0], sides[1]
 
     def _block(self, convolution: nn.Module, channels: int) -> list[nn.Module]:
         return [convolution, _NORMS[self.norm](channels), nn.ReLU()]
 
     @override
-    def encoder(self, context: Context, outputs: int) -> nn.Module:
-        stem, height, width = self._stem(context)
-        is_map = len(context.latent_shape) == 3
-        layers: list[nn.Module] = [_padding(context.image_shape[1:], self._padded(height, width))]
-        inputs = context.image_shape[0]
+    def encoder(self, shapes: Shapes, outputs: int) -> nn.Module:
+        stem, height, width = self._stem(shapes)
+        is_map = len(shapes.latent_shape) == 3
+        layers: list[nn.Module] = [_padding(shapes.image_shape[1:], self._padded(height, width))]
+        inputs = shapes.image_shape[0]
         for channels in self.channels:
             layers += self._block(nn.Conv2d(inputs, channels, 4, stride=2, padding=1), channels)
             inputs = channels
@@ -80,15 +82,15 @@ class Spatial(Network):
             layers.append(nn.Conv2d(inputs, outputs * stem, 3, padding=1))
         else:
             layers += self._block(nn.Conv2d(inputs, stem, 3, padding=1), stem)
-            layers += [nn.Flatten(), nn.Linear(stem * height * width, outputs * context.latent_dim)]
-        return nn.Sequential(*layers, Layout(outputs, context.latent_shape))
+            layers += [nn.Flatten(), nn.Linear(stem * height * width, outputs * shapes.latent_dim)]
+        return nn.Sequential(*layers, Layout(outputs, shapes.latent_shape))
 
     @override
-    def decoder(self, context: Context, outputs: int) -> nn.Module:
-        stem, height, width = self._stem(context)
+    def decoder(self, shapes: Shapes, outputs: int) -> nn.Module:
+        stem, height, width = self._stem(shapes)
         layers: list[nn.Module] = []
-        if len(context.latent_shape) == 1:
-            dense = [nn.Linear(context.latent_dim, stem * height * width), nn.Unflatten(1, (stem, height, width))]
+        if len(shapes.latent_shape) == 1:
+            dense = [nn.Linear(shapes.latent_dim, stem * height * width), nn.Unflatten(1, (stem, height, width))]
             layers += [*dense, nn.ReLU()]
         layers += self._block(nn.Conv2d(stem, self.channels[-1], 3, padding=1), self.channels[-1])
         below = (*reversed(self.channels[:-1]), None)
@@ -96,9 +98,9 @@ class Spatial(Network):
             if channels is not None:
                 layers += self._block(nn.ConvTranspose2d(inputs, channels, 4, stride=2, padding=1), channels)
             else:
-                layers.append(nn.ConvTranspose2d(inputs, outputs * context.image_shape[0], 4, stride=2, padding=1))
-        crop = _padding(self._padded(height, width), context.image_shape[1:])
-        return nn.Sequential(*layers, crop, Layout(outputs, context.image_shape))
+                layers.append(nn.ConvTranspose2d(inputs, outputs * shapes.image_shape[0], 4, stride=2, padding=1))
+        crop = _padding(self._padded(height, width), shapes.image_shape[1:])
+        return nn.Sequential(*layers, crop, Layout(outputs, shapes.image_shape))
 
     def _padded(self, height: int, width: int) -> tuple[int, int]:
         factor = 2 ** len(self.channels)

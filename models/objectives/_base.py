@@ -11,6 +11,7 @@ from pyro.distributions import Independent
 from torch import Tensor
 
 from models.objectives._pair import Pair
+from models.options import Configurable
 
 
 class Terms(NamedTuple):
@@ -24,13 +25,14 @@ class Terms(NamedTuple):
     distortion: Tensor
 
 
-class Objective(ABC):
+class Objective(Configurable, ABC):
     """A pure function of the pair's traces: no state, no ``.item()``, no branch on a tensor's value.
 
     To add an objective: one file in this folder with one final subclass whose constructor takes typed keyword-only
     options, and whose :meth:`loss` maps the terms of a :class:`~models.objectives.Pair` to a scalar.
     """
 
+    family = "objective"
     reference: ClassVar[str] = ""
     draws = 1
     """K draws of q(z|x) per image: guide and model see the batch K times over, as ``K·B`` images, copy by copy."""

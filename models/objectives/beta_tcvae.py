@@ -21,18 +21,20 @@ from torch import Tensor
 
 from models.objectives._base import Objective
 from models.objectives._pair import Latent, Pair
+from models.options import NonNegative
 
 
 @final
 class BetaTCVAE(Objective):
-    """``total_correlation`` β ≥ 0 is the weight of TC; 1 gives the ELBO."""
+    """The loss of the module docstring.
+
+    total_correlation: β, the weight of TC; 1 gives the ELBO.
+    """
 
     reference = "Chen et al. 2018, arXiv:1802.04942"
     needs_factorised = True
 
-    def __init__(self, *, total_correlation: float = 6.0) -> None:
-        if total_correlation < 0:
-            raise ValueError(f"objective.total_correlation must not be negative; got {total_correlation}")
+    def __init__(self, *, total_correlation: NonNegative = 6.0) -> None:
         self.total_correlation = total_correlation
 
     @override

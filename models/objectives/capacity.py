@@ -16,17 +16,20 @@ from torch import Tensor
 
 from models.objectives._base import Objective
 from models.objectives._pair import Pair
+from models.options import NonNegative
 
 
 @final
 class Capacity(Objective):
-    """``nats`` C ≥ 0 is the target rate, ``gamma`` ≥ 0 the price of each nat away from it."""
+    """The loss of the module docstring.
+
+    nats: C, the target rate.
+    gamma: γ, the price of each nat away from it.
+    """
 
     reference = "Burgess et al. 2018, arXiv:1804.03599"
 
-    def __init__(self, *, nats: float = 25.0, gamma: float = 100.0) -> None:
-        if nats < 0 or gamma < 0:
-            raise ValueError(f"objective.nats and gamma must not be negative; got {nats} and {gamma}")
+    def __init__(self, *, nats: NonNegative = 25.0, gamma: NonNegative = 100.0) -> None:
         self.nats = nats
         self.gamma = gamma
 

@@ -11,27 +11,29 @@ Unlike :mod:`~models.objectives.free_bits` it acts below the floor. Where the KL
 
 from __future__ import annotations
 
-from typing import final, override
+from typing import Annotated, final, override
 
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import relu
 
 from models.objectives._base import Objective
 from models.objectives._pair import Latent, Pair
+from models.options import Positive
 
 
 @final
 class CommittedRate(Objective):
-    """``nats`` δ > 0 is the committed rate of every image, ``weight`` w > 1 the slope of the hinge."""
+    """The loss of the module docstring.
+
+    nats: δ, the committed rate of every image; without one it would be ``elbo``.
+    weight: w, the slope of the hinge; at 1 or less the rate would still fall to 0.
+    """
 
     reference = "after Razavi et al. 2019, arXiv:1901.03416"
 
-    def __init__(self, *, nats: float = 10.0, weight: float = 5.0) -> None:
-        if nats <= 0:
-            raise ValueError(f"objective.nats must be positive; got {nats}: without a committed rate use elbo")
-        if weight <= 1:
-            raise ValueError(f"objective.weight must exceed 1, or the rate would still fall to 0; got {weight}")
+    def __init__(self, *, nats: Positive = 10.0, weight: Annotated[float, Field(gt=1)] = 5.0) -> None:
         self.nats = nats
         self.weight = weight
 

@@ -19,21 +19,22 @@ from torch import Tensor
 
 from models.objectives._base import Objective
 from models.objectives._pair import Latent, Pair
+from models.options import NonNegative
 
 
 @final
 class DIP(Objective):
-    """``off_diagonal`` λ_od ≥ 0 and ``diagonal`` λ_d ≥ 0 of either ``variant``."""
+    """The loss of the module docstring.
+
+    variant: which covariance C is penalised, I or II.
+    off_diagonal, diagonal: λ_od and λ_d, in nats.
+    """
 
     reference = "Kumar et al. 2018, arXiv:1711.00848"
 
     def __init__(
-        self, *, variant: Literal["I", "II"] = "II", off_diagonal: float = 10.0, diagonal: float = 10.0
+        self, *, variant: Literal["I", "II"] = "II", off_diagonal: NonNegative = 10.0, diagonal: NonNegative = 10.0
     ) -> None:
-        if off_diagonal < 0 or diagonal < 0:
-            raise ValueError(
-                f"objective.off_diagonal and diagonal must not be negative; got {off_diagonal} and {diagonal}"
-            )
         self.variant = variant
         self.off_diagonal = off_diagonal
         self.diagonal = diagonal

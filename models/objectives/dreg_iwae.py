@@ -22,17 +22,19 @@ from torch import Tensor
 
 from models.objectives._base import Objective
 from models.objectives._pair import Latent, Pair
+from models.options import Count
 
 
 @final
 class DRegIWAE(Objective):
-    """``draws`` K ≥ 1 per image."""
+    """The bound of the module docstring.
+
+    draws: K per image.
+    """
 
     reference = "Tucker et al. 2019, arXiv:1810.04152"
 
-    def __init__(self, *, draws: int = 5) -> None:
-        if draws < 1:
-            raise ValueError(f"objective.draws must be at least 1; got {draws}")
+    def __init__(self, *, draws: Count = 5) -> None:
         self.draws = draws
 
     @override

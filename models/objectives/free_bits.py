@@ -17,17 +17,19 @@ from torch import Tensor
 
 from models.objectives._base import Objective
 from models.objectives._pair import Latent, Pair
+from models.options import Positive
 
 
 @final
 class FreeBits(Objective):
-    """``nats`` λ > 0 per dimension at no charge."""
+    """The loss of the module docstring; without free nats it would be ``elbo``.
+
+    nats: λ, at no charge per dimension.
+    """
 
     reference = "Kingma et al. 2016, arXiv:1606.04934"
 
-    def __init__(self, *, nats: float = 0.1) -> None:
-        if nats <= 0:
-            raise ValueError(f"objective.nats must be positive; got {nats}: without free nats the objective is elbo")
+    def __init__(self, *, nats: Positive = 0.1) -> None:
         self.nats = nats
 
     @override

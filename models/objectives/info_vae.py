@@ -14,9 +14,10 @@ exact, where others draw y: a normal or a mixture of normals smoothed by a Gauss
 
 from __future__ import annotations
 
-from typing import final, override
+from typing import Annotated, final, override
 
 import torch
+from pydantic import Field
 from pyro.distributions import Independent, TorchDistribution
 from torch import Tensor
 from torch.distributions import Normal
@@ -24,6 +25,7 @@ from torch.distributions import Normal
 from models.distributions import NormalMixture
 from models.objectives._base import Objective
 from models.objectives._pair import Latent, Pair
+from models.options import NonNegative
 
 WIDTHS = (0.1, 0.5, 1.0, 2.0, 10.0)
 """Squared widths of the kernel, in units of D: two draws of N(0, I) lie about 2D apart, squared."""
@@ -31,13 +33,17 @@ WIDTHS = (0.1, 0.5, 1.0, 2.0, 10.0)
 
 @final
 class InfoVAE(Objective):
-    """``information`` α ≤ 1 and ``divergence`` λ ≥ 1 − α."""
+    """The loss of the module docstring.
+
+    information: α; at 1 the KL is dropped.
+    divergence: λ ≥ 1 − α, or the discrepancy would be rewarded.
+
+    Raises ValueError for a smaller λ.
+    """
 
     reference = "Zhao et al. 2019, arXiv:1706.02262"
 
-    def __init__(self, *, information: float = 0.0, divergence: float = 1000.0) -> None:
-        if information > 1:
-            raise ValueError(f"objective.information must be at most 1, which drops the KL; got {information}")
+    def __init__(self, *, information: Annotated[float, Field(le=1)] = 0.0, divergence: NonNegative = 1000.0) -> None:
         if divergence < 1 - information:
             raise ValueError(
                 f"objective.divergence must be at least 1 - objective.information = {1 - information:g}, or the "

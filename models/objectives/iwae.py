@@ -17,17 +17,19 @@ from torch import Tensor
 
 from models.objectives._base import Objective
 from models.objectives._pair import Pair
+from models.options import Count
 
 
 @final
 class IWAE(Objective):
-    """``draws`` K ≥ 1 per image."""
+    """The bound of the module docstring.
+
+    draws: K per image.
+    """
 
     reference = "Burda et al. 2016, arXiv:1509.00519"
 
-    def __init__(self, *, draws: int = 5) -> None:
-        if draws < 1:
-            raise ValueError(f"objective.draws must be at least 1; got {draws}")
+    def __init__(self, *, draws: Count = 5) -> None:
         self.draws = draws
 
     @override

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
@@ -11,21 +10,20 @@ from torch import Tensor, nn
 
 from models.context import Context, Support
 from models.networks import evaluate
-
-UNIT = math.log(math.e - 1.0)
-"""softplus(UNIT) = 1: scales are softplus(s + UNIT), so that s = 0 gives 1 and large s cannot overflow as exp would."""
+from models.options import Configurable
 
 
-class Posterior(nn.Module, ABC):
+class Posterior(Configurable, nn.Module, ABC):
     """Maps images ``(*batch, *image_shape)`` to a reparameterised distribution: that batch, event ``latent_shape``.
 
     To add a posterior: one file in this folder with one final subclass whose constructor takes the context and typed
-    keyword-only options, and sets ``encoder``, called by :meth:`encode`. Draws are functions of :mod:`models.noise`;
-    the density must hold for any point, since the aggregate posterior evaluates each under every image's q, and in
-    float64. Mean and variance are given where they have a closed form. One that factorises over dimensions says so in
-    ``factorised``, and returns an ``Independent``.
+    keyword-only options with their ranges (:mod:`models.options`), and sets ``encoder``, called by :meth:`encode`.
+    Draws are functions of :mod:`models.noise`; the density must hold for any point, since the aggregate posterior
+    evaluates each under every image's q, and in float64. Mean and variance are given where they have a closed form. One
+    that factorises over dimensions says so in ``factorised``, and returns an ``Independent``.
     """
 
+    family = "posterior"
     reference: ClassVar[str] = ""
     factorised: ClassVar[bool] = False
     support: ClassVar[Support] = "real"

@@ -9,16 +9,16 @@ Mean and variance have no closed form.
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Self, final, override
 
 import torch
 from torch import Tensor, nn
 
 from models import noise
-from models.posteriors._vector import VectorDistribution
+from models.distributions import EventDistribution
+from models.standard_normal import log_standard_normal
 
 
 class Step(nn.Module, ABC):
@@ -34,9 +34,14 @@ class Step(nn.Module, ABC):
 
 
 @final
-class FlowDistribution(VectorDistribution):
-    """The distribution of the module docstring: loc, scale and h ``(*batch, D)``, and the steps in order."""
+class FlowDistribution(EventDistribution):
+    """The distribution of the module docstring, over events of ``event_shape`` with D elements.
 
+    loc, scale, h: μ, σ > 0 and what the steps are given, ``(*batch, D)``.
+    steps: the maps u ↦ v in order; see :class:`Step`.
+    """
+
+    has_rsample = True
     tensors: ClassVar[tuple[str, ...]] = ("loc", "scale", "h")
 
     def __init__(
@@ -47,15 +52,15 @@ class FlowDistribution(VectorDistribution):
         super().__init__(loc.shape[:-1], event_shape)
 
     @override
-    def expand(self, batch_shape: torch.Size | list[int] | tuple[int, ...], _instance: object = None) -> Self:
+    def expand(self, batch_shape: Sequence[int], _instance: object = None) -> Self:
         twin = super().expand(batch_shape)
         twin._last = None
         return twin
 
     @override
-    def rsample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
+    def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         shape = torch.Size(sample_shape) + self.batch_shape
-        with torch.autocast(self._device_type, enabled=False):
+        with torch.autocast(self.loc.device.type, enabled=False):
             z, log_q = self._push(shape)
         value = z.reshape(shape + self.event_shape)
         self._last = value, log_q
@@ -77,21 +82,17 @@ class FlowDistribution(VectorDistribution):
         for step in reversed(self.steps):
             u, own = step.inverse(u.flip(-1), self.h)
             log_det = log_det + own
-        return _log_standard_normal(u) - log_det
+        return log_standard_normal(u) - log_det
 
     def _push(self, shape: torch.Size) -> tuple[Tensor, Tensor]:
         """Draws ``(*shape, D)`` and their log-densities ``shape``."""
         u = noise.standard_normal(shape + self.loc.shape[-1:], self.loc)
-        log_q = _log_standard_normal(u) - self.scale.log().sum(-1)
+        log_q = log_standard_normal(u) - self.scale.log().sum(-1)
         h = self.h.expand(u.shape)
         for step in self.steps:
             u, log_det = step(u, h)
             u, log_q = u.flip(-1), log_q - log_det
         return self.loc + self.scale * u, log_q
-
-
-def _log_standard_normal(u: Tensor) -> Tensor:
-    return -0.5 * (u.square() + math.log(2 * math.pi)).sum(-1)
 
 
 def nearly_zero(layer: nn.Linear) -> nn.Linear:

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad, softplus
+from torch.nn.functional import pad
 
-from models.posteriors._base import UNIT
+from models.positive import positive
 
 BOUND = 5.0
 _LEAST = 1e-3
@@ -35,7 +35,7 @@ class Spline(NamedTuple):
         """From unconstrained numbers ``(…, 3 bins − 1)``; zeros give the identity."""
         bins = (raw.shape[-1] + 1) // 3
         widths, heights, slopes = raw.tensor_split((bins, 2 * bins), -1)
-        return cls(_knots(widths), _knots(heights), pad(softplus(slopes + UNIT) + _LEAST, (1, 1), value=1.0))
+        return cls(_knots(widths), _knots(heights), pad(positive(slopes, _LEAST), (1, 1), value=1.0))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """y ``(…,)`` of x and log dy/dx."""

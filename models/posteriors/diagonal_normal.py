@@ -6,28 +6,31 @@ from typing import final, override
 
 from pyro.distributions import TorchDistribution
 from torch import Tensor
-from torch.nn.functional import softplus
 
 from models.context import Context
 from models.distributions import Normal
-from models.posteriors._base import UNIT, Posterior
+from models.options import Positive
+from models.positive import positive
+from models.posteriors._base import Posterior
 
 
 @final
 class DiagonalNormal(Posterior):
-    """N(μ(x), diag σ²(x)), both from one encoder."""
+    """N(μ(x), diag σ²(x)), both from one encoder.
+
+    context: shapes and network.
+    min_scale: floor of σ, in units of the latent.
+    """
 
     reference = "Kingma & Welling 2014, arXiv:1312.6114"
     factorised = True
 
-    def __init__(self, context: Context, *, min_scale: float = 1e-4) -> None:
+    def __init__(self, context: Context, *, min_scale: Positive = 1e-4) -> None:
         super().__init__(context)
-        if min_scale <= 0:
-            raise ValueError(f"posterior.min_scale must be positive; got {min_scale}")
-        self.encoder = context.network.encoder(context, outputs=2)
+        self.encoder = context.network.encoder(context.shapes, outputs=2)
         self.min_scale = min_scale
 
     @override
     def forward(self, images: Tensor) -> TorchDistribution:
         loc, raw = self.encode(images)
-        return Normal(loc, softplus(raw + UNIT) + self.min_scale).to_event(len(self.latent_shape))
+        return Normal(loc, positive(raw, self.min_scale)).to_event(len(self.latent_shape))

@@ -11,19 +11,25 @@ from typing import ClassVar, final, override
 import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor
-from torch.nn.functional import softplus
 
 from models import noise
 from models.context import Context
-from models.posteriors._base import UNIT, Posterior
-from models.posteriors._vector import VectorNormal, solve_lower
+from models.distributions import CovarianceNormal
+from models.options import Positive
+from models.positive import positive
+from models.posteriors._base import Posterior
+from models.triangular import solve_lower
 
 MAX_DIM = 512
 
 
 @final
-class FullCovarianceNormal(VectorNormal):
-    """N(loc, L Lᵀ): loc ``(*batch, D)``, ``factor`` L ``(*batch, D, D)``, lower triangular."""
+class FullCovarianceNormal(CovarianceNormal):
+    """N(loc, L Lᵀ) over events of ``event_shape`` with D elements.
+
+    loc: mean, ``(*batch, D)``.
+    factor: L, lower triangular with a positive diagonal, ``(*batch, D, D)``.
+    """
 
     tensors: ClassVar[tuple[str, ...]] = ("loc", "factor")
 
@@ -57,12 +63,18 @@ class FullCovarianceNormal(VectorNormal):
 
 
 @final
-class FullNormal(Posterior):
-    """μ and L from one encoder; the diagonal of L is at least ``min_scale``."""
+class FullNormalPosterior(Posterior):
+    """μ and L from one encoder.
+
+    context: shapes and network.
+    min_scale: floor of the diagonal of L, in units of the latent.
+
+    Raises ValueError above D = 512.
+    """
 
     reference = "Kingma & Welling 2019, arXiv:1906.02691"
 
-    def __init__(self, context: Context, *, min_scale: float = 1e-4) -> None:
+    def __init__(self, context: Context, *, min_scale: Positive = 1e-4) -> None:
         super().__init__(context)
         dim = context.latent_dim
         if dim > MAX_DIM:
@@ -70,9 +82,7 @@ class FullNormal(Posterior):
                 f"a full covariance for each image needs D(D + 3)/2 encoder outputs, {dim * (dim + 3) // 2:,} at "
                 f"D = {dim:,}; the limit is D = {MAX_DIM}: use posterior=low_rank_normal"
             )
-        if min_scale <= 0:
-            raise ValueError(f"posterior.min_scale must be positive; got {min_scale}")
-        self.encoder = context.network.encoder(context, outputs=1 + (dim + 2) // 2)
+        self.encoder = context.network.encoder(context.shapes, outputs=1 + (dim + 2) // 2)
         self.min_scale = min_scale
 
     @override
@@ -81,5 +91,5 @@ class FullNormal(Posterior):
         packed = torch.cat(rest, -1)
         rows = torch.arange(loc.shape[-1], device=loc.device)
         raw = packed[..., rows[:, None] * (rows[:, None] + 1) // 2 + rows.minimum(rows[:, None])]
-        diagonal = softplus(raw.diagonal(dim1=-2, dim2=-1) + UNIT) + self.min_scale
+        diagonal = positive(raw.diagonal(dim1=-2, dim2=-1), self.min_scale)
         return FullCovarianceNormal(loc, raw.tril(-1) + torch.diag_embed(diagonal), self.latent_shape)

@@ -16,10 +16,12 @@ from typing import final, override
 import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor, nn
-from torch.nn.functional import linear, softplus
+from torch.nn.functional import linear
 
 from models.context import Context
-from models.posteriors._base import UNIT, Posterior
+from models.options import Count, Positive
+from models.positive import positive
+from models.posteriors._base import Posterior
 from models.posteriors._flow import FlowDistribution, Step, nearly_zero
 
 MAX_DIM = 1024
@@ -60,32 +62,38 @@ class AutoregressiveStep(Step):
         """m and s, ``(…, D)``; both may depend on dimension d only through the dimensions after it."""
         hidden = (linear(u, self.from_u.weight * self.into) + given).relu()
         loc, raw = linear(hidden, self.last.weight * self.out, self.last.bias).chunk(2, -1)
-        return loc, softplus(raw + UNIT) + 1e-3
+        return loc, positive(raw, 1e-3)
 
 
 @final
 class IAF(Posterior):
-    """``transforms`` steps of ``hidden`` units each, after which comes the encoder's μ and σ ≥ ``min_scale``."""
+    """Steps of the module docstring, after which come μ and σ of the encoder.
+
+    context: shapes and network.
+    transforms: number of steps.
+    hidden: units of each step's network, at least D of them in effect.
+    min_scale: floor of σ, in units of the latent.
+
+    Raises ValueError above D = 1,024.
+    """
 
     reference = "Kingma et al. 2016, arXiv:1606.04934"
 
-    def __init__(self, context: Context, *, transforms: int = 2, hidden: int = 128, min_scale: float = 1e-4) -> None:
+    def __init__(
+        self, context: Context, *, transforms: Count = 2, hidden: Count = 128, min_scale: Positive = 1e-4
+    ) -> None:
         super().__init__(context)
         dim = context.latent_dim
-        if min(transforms, hidden) < 1:
-            raise ValueError(f"posterior.transforms and hidden must be positive; got {transforms} and {hidden}")
-        if min_scale <= 0:
-            raise ValueError(f"posterior.min_scale must be positive; got {min_scale}")
         if dim > MAX_DIM:
             raise ValueError(
                 f"an autoregressive posterior inverts a point in D passes of layers as wide as D; its limit is D = "
                 f"{MAX_DIM:,}, got {dim:,}: use posterior=spline_flow or low_rank_normal"
             )
-        self.encoder = context.network.encoder(context, outputs=3)
+        self.encoder = context.network.encoder(context.shapes, outputs=3)
         self.steps = nn.ModuleList(AutoregressiveStep(dim, hidden) for _ in range(transforms))
         self.min_scale = min_scale
 
     @override
     def forward(self, images: Tensor) -> TorchDistribution:
         loc, raw, h = self.encode_flat(images)
-        return FlowDistribution(loc, softplus(raw + UNIT) + self.min_scale, h, self.steps, self.latent_shape)
+        return FlowDistribution(loc, positive(raw, self.min_scale), h, self.steps, self.latent_shape)

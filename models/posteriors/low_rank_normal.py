@@ -14,17 +14,23 @@ from typing import ClassVar, final, override
 import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor
-from torch.nn.functional import softplus
 
 from models import noise
 from models.context import Context
-from models.posteriors._base import UNIT, Posterior
-from models.posteriors._vector import VectorNormal, solve_lower
+from models.distributions import CovarianceNormal
+from models.options import Count, Positive
+from models.positive import positive
+from models.posteriors._base import Posterior
+from models.triangular import solve_lower
 
 
 @final
-class LowRankCovarianceNormal(VectorNormal):
-    """N(loc, diag scale² + factor factorᵀ): loc and scale ``(*batch, D)``, factor ``(*batch, D, rank)``."""
+class LowRankCovarianceNormal(CovarianceNormal):
+    """N(loc, diag scale² + factor factorᵀ) over events of ``event_shape`` with D elements.
+
+    loc, scale: mean and the positive σ, ``(*batch, D)``.
+    factor: U, ``(*batch, D, rank)``.
+    """
 
     tensors: ClassVar[tuple[str, ...]] = ("loc", "scale", "factor")
 
@@ -69,21 +75,22 @@ class LowRankCovarianceNormal(VectorNormal):
 
 @final
 class LowRankNormal(Posterior):
-    """μ, σ and ``rank`` columns U from one encoder; σ is at least ``min_scale``."""
+    """μ, σ and the columns of U from one encoder; without columns it would be ``diagonal_normal``.
+
+    context: shapes and network.
+    rank: number of columns of U.
+    min_scale: floor of σ, in units of the latent.
+    """
 
     reference = "Ong et al. 2018, arXiv:1701.03208"
 
-    def __init__(self, context: Context, *, rank: int = 4, min_scale: float = 1e-4) -> None:
+    def __init__(self, context: Context, *, rank: Count = 4, min_scale: Positive = 1e-4) -> None:
         super().__init__(context)
-        if rank < 1:
-            raise ValueError(f"posterior.rank must be at least 1; got {rank}: without columns use diagonal_normal")
-        if min_scale <= 0:
-            raise ValueError(f"posterior.min_scale must be positive; got {min_scale}")
-        self.encoder = context.network.encoder(context, outputs=2 + rank)
+        self.encoder = context.network.encoder(context.shapes, outputs=2 + rank)
         self.min_scale = min_scale
 
     @override
     def forward(self, images: Tensor) -> TorchDistribution:
         loc, raw, *columns = self.encode_flat(images)
-        scale = softplus(raw + UNIT) + self.min_scale
+        scale = positive(raw, self.min_scale)
         return LowRankCovarianceNormal(loc, scale, torch.stack(columns, -1), self.latent_shape)

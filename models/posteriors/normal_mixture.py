@@ -14,27 +14,33 @@ by w, would change every objective.
 
 from __future__ import annotations
 
-import math
 from typing import ClassVar, final, override
 
 import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor, nn
-from torch.nn.functional import softplus
 from torch.special import ndtr
 
 from models import noise
 from models.context import Context
-from models.posteriors._base import UNIT, Posterior
-from models.posteriors._vector import VectorDistribution
+from models.distributions import EventDistribution
+from models.options import AtLeastTwo, Positive
+from models.positive import positive
+from models.posteriors._base import Posterior
+from models.standard_normal import HALF_LOG_2PI
 
 MAX_DIM = 512
 
 
 @final
-class VectorNormalMixture(VectorDistribution):
-    """The mixture of the module docstring: logits ``(*batch, K)``, loc and scale ``(*batch, K, D)``."""
+class MixtureByImage(EventDistribution):
+    """Mixtures of K normals, one for each element of the batch, over events of ``event_shape`` with D elements.
 
+    logits: the weights are their softmax, ``(*batch, K)``.
+    loc, scale: means and positive standard deviations of the components, ``(*batch, K, D)``.
+    """
+
+    has_rsample = True
     tensors: ClassVar[tuple[str, ...]] = ("logits", "loc", "scale")
 
     def __init__(self, logits: Tensor, loc: Tensor, scale: Tensor, event_shape: tuple[int, ...]) -> None:
@@ -54,7 +60,7 @@ class VectorNormalMixture(VectorDistribution):
         """Zeros like z ``(…, D)`` with the gradient (∂F/∂z)⁻¹ ∂F/∂w."""
         scale = self.scale.detach()
         standard = (z[..., None, :] - self.loc.detach()) / scale
-        log_normal = -0.5 * standard.square() - scale.log() - 0.5 * math.log(2 * math.pi)
+        log_normal = -0.5 * standard.square() - scale.log() - HALF_LOG_2PI
         shares = (self.logits[..., None] + log_normal.cumsum(-1) - log_normal).softmax(-2)
         levels = ndtr(standard)
         level = (shares * levels).sum(-2)
@@ -68,7 +74,7 @@ class VectorNormalMixture(VectorDistribution):
     @override
     def log_density(self, z: Tensor) -> Tensor:
         standard = (z[..., None, :] - self.loc) / self.scale
-        normaliser = self.scale.log().sum(-1) + 0.5 * self.loc.shape[-1] * math.log(2 * math.pi)
+        normaliser = self.scale.log().sum(-1) + self.loc.shape[-1] * HALF_LOG_2PI
         return (self.logits.log_softmax(-1) - 0.5 * standard.square().sum(-1) - normaliser).logsumexp(-1)
 
     @property
@@ -100,24 +106,27 @@ class VectorNormalMixture(VectorDistribution):
 
 
 @final
-class NormalMixture(Posterior):
-    """``components`` K normals from one encoder, their weights from one more map of it; s is at least ``min_scale``."""
+class NormalMixturePosterior(Posterior):
+    """K normals from one encoder, their weights from one more map of it; for K = 1 there is ``diagonal_normal``.
+
+    context: shapes and network.
+    components: K.
+    min_scale: floor of s, in units of the latent.
+
+    Raises ValueError above D = 512.
+    """
 
     reference = "Graves 2016, arXiv:1607.05690"
 
-    def __init__(self, context: Context, *, components: int = 4, min_scale: float = 1e-4) -> None:
+    def __init__(self, context: Context, *, components: AtLeastTwo = 4, min_scale: Positive = 1e-4) -> None:
         super().__init__(context)
         dim = context.latent_dim
-        if components < 2:
-            raise ValueError(f"posterior.components must be at least 2; got {components}: for one use diagonal_normal")
-        if min_scale <= 0:
-            raise ValueError(f"posterior.min_scale must be positive; got {min_scale}")
         if dim > MAX_DIM:
             raise ValueError(
                 f"the gradient of a mixture's weights solves D equations, D² = {dim**2:,} numbers, for each image; the "
                 f"limit is D = {MAX_DIM}, got {dim:,}: use posterior=low_rank_normal"
             )
-        self.encoder = context.network.encoder(context, outputs=2 * components + 1)
+        self.encoder = context.network.encoder(context.shapes, outputs=2 * components + 1)
         self.weigh = nn.Linear(dim, components)
         self.components = components
         self.min_scale = min_scale
@@ -126,5 +135,5 @@ class NormalMixture(Posterior):
     def forward(self, images: Tensor) -> TorchDistribution:
         *maps, features = self.encode_flat(images)
         loc, raw = torch.stack(maps, -2).chunk(2, -2)
-        scale = softplus(raw + UNIT) + self.min_scale
-        return VectorNormalMixture(self.weigh(features).to(loc.dtype), loc, scale, self.latent_shape)
+        scale = positive(raw, self.min_scale)
+        return MixtureByImage(self.weigh(features).to(loc.dtype), loc, scale, self.latent_shape)

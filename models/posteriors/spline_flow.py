@@ -13,10 +13,11 @@ from typing import final, override
 import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor, nn
-from torch.nn.functional import softplus
 
 from models.context import Context
-from models.posteriors._base import UNIT, Posterior
+from models.options import AtLeastTwo, Count, Positive
+from models.positive import positive
+from models.posteriors._base import Posterior
 from models.posteriors._flow import FlowDistribution, Step, nearly_zero
 from models.posteriors._spline import Spline
 
@@ -52,32 +53,41 @@ class SplineCoupling(Step):
 
 
 @final
-class SplineFlow(Posterior):
-    """``transforms`` couplings of ``bins`` bins and ``hidden`` units, then the encoder's μ and σ ≥ ``min_scale``."""
+class SplineFlowPosterior(Posterior):
+    """Couplings of the module docstring, after which come μ and σ of the encoder.
+
+    context: shapes and network.
+    transforms: number of couplings.
+    hidden: units of each coupling's network.
+    bins: of each spline; with one there would be no inner knot.
+    min_scale: floor of σ, in units of the latent.
+
+    Raises ValueError above D = 4,096.
+    """
 
     reference = "Durkan et al. 2019, arXiv:1906.04032"
 
     def __init__(
-        self, context: Context, *, transforms: int = 4, hidden: int = 128, bins: int = 8, min_scale: float = 1e-4
+        self,
+        context: Context,
+        *,
+        transforms: Count = 4,
+        hidden: Count = 128,
+        bins: AtLeastTwo = 8,
+        min_scale: Positive = 1e-4,
     ) -> None:
         super().__init__(context)
         dim = context.latent_dim
-        if min(transforms, hidden) < 1:
-            raise ValueError(f"posterior.transforms and hidden must be positive; got {transforms} and {hidden}")
-        if bins < 2:
-            raise ValueError(f"posterior.bins must be at least 2, or there is no inner knot; got {bins}")
-        if min_scale <= 0:
-            raise ValueError(f"posterior.min_scale must be positive; got {min_scale}")
         if dim > MAX_DIM:
             raise ValueError(
                 f"a spline posterior needs {(3 * bins - 1) * ((dim + 1) // 2):,} numbers a step and image at D = "
                 f"{dim:,}; its limit is D = {MAX_DIM:,}: use posterior=low_rank_normal"
             )
-        self.encoder = context.network.encoder(context, outputs=3)
+        self.encoder = context.network.encoder(context.shapes, outputs=3)
         self.steps = nn.ModuleList(SplineCoupling(dim, hidden, bins) for _ in range(transforms))
         self.min_scale = min_scale
 
     @override
     def forward(self, images: Tensor) -> TorchDistribution:
         loc, raw, h = self.encode_flat(images)
-        return FlowDistribution(loc, softplus(raw + UNIT) + self.min_scale, h, self.steps, self.latent_shape)
+        return FlowDistribution(loc, positive(raw, self.min_scale), h, self.steps, self.latent_shape)

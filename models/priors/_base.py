@@ -9,13 +9,16 @@ from pyro.distributions import TorchDistribution
 from torch import Tensor, nn
 
 from models.context import Context, Support
-from models.posteriors import Posterior
+from models.options import Configurable
+
+MIN_SCALE = 1e-4
+"""Floor of learned scales, where latents have a scale of about 1."""
 
 MAX_ELEMENTS = 2**28
 """Numbers that one tensor of a prior may hold: 1 GiB in single precision, four times that with gradient and moments."""
 
 
-class Prior(nn.Module, ABC):
+class Prior(Configurable, nn.Module, ABC):
     """A distribution over latents z with ``event_shape == context.latent_shape``.
 
     To add a prior: one file in this folder, or a class in a package of your own under the entry point group
@@ -26,13 +29,19 @@ class Prior(nn.Module, ABC):
     option that the prior cannot hold is refused with a ValueError, before memory is taken.
     """
 
+    family = "prior"
     reference: ClassVar[str] = ""
     support: Support = "real"
-    """A prior that is made of posteriors takes theirs."""
+    """A mixture of posteriors takes theirs."""
 
     def __init__(self, context: Context) -> None:
         super().__init__()
         self.latent_shape = context.latent_shape
+
+    @property
+    def name(self) -> str:
+        """The prior's name in a configuration: the stem of its file."""
+        return type(self).__module__.rpartition(".")[2]
 
     @abstractmethod
     def forward(self) -> TorchDistribution:
@@ -47,39 +56,13 @@ class Prior(nn.Module, ABC):
         return self()
 
 
-def posterior_of(context: Context, prior: str) -> Posterior:
-    """The q(z|x) that ``prior`` is made of; ValueError where the context holds none."""
-    if not isinstance(context.posterior, Posterior):
-        raise ValueError(f"the {prior} is made of posteriors; build it with a context that holds one")
-    return context.posterior
-
-
-def moments_of(q: TorchDistribution, prior: str) -> tuple[Tensor, Tensor]:
-    """Mean and variance of the posteriors ``q`` that ``prior`` is made of; ValueError without a closed form."""
-    try:
-        return q.mean, q.variance
-    except NotImplementedError as error:
-        raise ValueError(
-            f"the {prior} is made of posterior moments, and {type(q).__name__} has none in closed form; "
-            "use posterior=diagonal_normal, or prior=vamp, which takes any posterior"
-        ) from error
-
-
-def check_count(option: str, count: int, elements: int, *, least: int = 1) -> None:
-    """ValueError unless ``least`` ≤ ``count`` and ``count`` parts of ``elements`` numbers each fit in memory."""
-    if count < least:
-        raise ValueError(f"prior.{option} must be at least {least}; got {count}")
+def check_memory(option: str, count: int, elements: int) -> None:
+    """ValueError unless ``count`` parts of ``elements`` numbers each fit in memory; it names ``option``."""
     if count * elements > MAX_ELEMENTS:
         raise ValueError(
             f"prior.{option}={count} of {elements:,} numbers each would take {count * elements:,}, more than "
             f"{MAX_ELEMENTS:,} (1 GiB in single precision); use at most {MAX_ELEMENTS // elements}"
         )
-
-
-def check_widths(widths: tuple[int, ...]) -> None:
-    """ValueError unless ``prior.hidden`` is one or more positive widths."""
-    if not widths or min(widths) < 1:
-        raise ValueError(f"prior.hidden must be one or more positive widths; got {list(widths)}")
 
 
 def check_parameters(prior: str, latent_dim: int, parameters: int) -> None:

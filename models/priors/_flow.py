@@ -7,7 +7,6 @@ Density and gradient take one pass; only a draw, z = f⁻¹(ε), inverts.
 from __future__ import annotations
 
 import importlib
-import math
 from itertools import pairwise
 from types import ModuleType
 from typing import Any, final, override
@@ -16,15 +15,23 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from models.context import Context
-from models.priors._base import check_parameters, check_widths
+from models.priors._base import check_parameters
 from models.priors._vector import VectorPrior
+from models.standard_normal import log_standard_normal
 
 
 class FlowPrior(VectorPrior):
     """A flow ``family`` of zuko over flattened latents.
 
-    transforms: number of steps. hidden: widths of each step's network. outputs: numbers per dimension that a step's
-    network gives. max_dim: the largest D, for the reason given in ``because``. options: more of the family's own.
+    context: shapes.
+    family: name of a class of ``zuko.flows``.
+    transforms: number of steps, at least 1.
+    hidden: units of each layer of a step's network, at least one layer.
+    outputs: numbers per dimension that a step's network gives.
+    max_dim: the largest D, for the reason given in ``because``.
+    options: more of the family's own.
+
+    Raises ValueError above ``max_dim``, or where the networks would hold too many parameters.
     """
 
     def __init__(
@@ -41,9 +48,6 @@ class FlowPrior(VectorPrior):
     ) -> None:
         super().__init__(context)
         dim = context.latent_dim
-        if transforms < 1:
-            raise ValueError(f"prior.transforms must be at least 1; got {transforms}")
-        check_widths(hidden)
         sizes = (dim, *hidden, outputs * dim)
         parameters = transforms * sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(sizes))
         if dim > max_dim:
@@ -60,7 +64,7 @@ class FlowPrior(VectorPrior):
     @override
     def log_density(self, z: Tensor) -> Tensor:
         noise, log_det = self.steps().call_and_ladj(z)
-        return log_det - 0.5 * (noise.square() + math.log(2 * math.pi)).sum(-1)
+        return log_det + log_standard_normal(noise)
 
     @final
     @override

@@ -7,7 +7,6 @@ draws that never change, so that two calls agree, and carries the standard error
 
 from __future__ import annotations
 
-import copy
 import math
 from abc import abstractmethod
 from collections.abc import Iterator
@@ -17,28 +16,31 @@ from typing import override
 import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor, nn
-from torch.distributions import constraints
 
 from models import noise
 from models.context import Context
-from models.priors._base import Prior, check_count, check_widths
+from models.distributions import EventDistribution
+from models.priors._base import Prior, check_memory
+from models.standard_normal import log_standard_normal
 
 _ELEMENTS_PER_BLOCK = 2**22  # 16 MiB of draws at a time
 
 
 class ReweightedPrior(Prior):
-    """Holds f: ℝ^D → ℝ, tanh layers of ``hidden`` units, and draws of N(0, I) for averages over it.
+    """Holds f: ℝ^D → ℝ, of tanh layers, and draws of N(0, I) for averages over it.
 
-    draws: how many of them in a training step; evaluation_draws: for p(z) itself.
+    context: shapes.
+    hidden: units of each layer, at least one.
+    draws, evaluation_draws: how many draws in a training step, and for p(z) itself.
+    bias: whether the last layer has one.
     """
 
     def __init__(
         self, context: Context, hidden: tuple[int, ...], draws: int, evaluation_draws: int, *, bias: bool
     ) -> None:
         super().__init__(context)
-        check_widths(hidden)
-        check_count("draws", draws, context.latent_dim, least=2)
-        check_count("evaluation_draws", evaluation_draws, 1, least=2)
+        check_memory("draws", draws, context.latent_dim)
+        check_memory("evaluation_draws", evaluation_draws, 1)
         layers: list[nn.Module] = []
         for fan_in, fan_out in pairwise((context.latent_dim, *hidden)):
             layers += [nn.Linear(fan_in, fan_out), nn.Tanh()]
@@ -71,44 +73,31 @@ class ReweightedPrior(Prior):
             remaining -= block
 
 
-class ReweightedNormal(TorchDistribution):
+class ReweightedNormal(EventDistribution):
     """The distribution: subclasses give log w(z) from f(z), and draws.
 
-    network: f, vectors ``(…, D)`` to ``(…, 1)``. loc: zeros of the event shape, which lend type and device.
+    network: f, vectors ``(…, D)`` to ``(…, 1)``.
+    loc: zeros of the event shape, which lend type and device.
     log_prob_standard_error: of every log-density, in nats, 0-d; one error that all of them share.
     """
-
-    arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012 - torch's own protocol
-    has_rsample = False
 
     def __init__(self, network: nn.Module, loc: Tensor, log_prob_standard_error: Tensor) -> None:
         self.network, self.loc = network, loc
         self.log_prob_standard_error = log_prob_standard_error
-        super().__init__(torch.Size(), loc.shape, validate_args=False)
+        super().__init__((), loc.shape)
+
+    @property
+    @override
+    def like(self) -> Tensor:
+        return self.loc
 
     @abstractmethod
     def log_weight(self, output: Tensor) -> Tensor:
         """log w where f takes the values ``output``, elementwise."""
 
-    @constraints.dependent_property
-    def support(self) -> constraints.Constraint:
-        """All real events."""
-        return constraints.independent(constraints.real, len(self.event_shape))
-
     @override
-    def expand(
-        self, batch_shape: torch.Size | list[int] | tuple[int, ...], _instance: object = None
-    ) -> ReweightedNormal:
-        twin = copy.copy(self)
-        twin._batch_shape = torch.Size(batch_shape)
-        return twin
-
-    @override
-    def log_prob(self, value: Tensor) -> Tensor:
-        """Log-density of ``value`` ``(…, *event_shape)`` in nats, ``(…,)``."""
-        z = value.flatten(value.dim() - len(self.event_shape))
-        base = -0.5 * z.square().sum(-1) - 0.5 * z.shape[-1] * math.log(2 * math.pi)
-        return base + self.log_weight(evaluate(self.network, z))
+    def log_density(self, z: Tensor) -> Tensor:
+        return log_standard_normal(z) + self.log_weight(evaluate(self.network, z))
 
     def base_sample(self, num: int) -> Tensor:
         """Draws of N(0, I) as vectors, ``(num, D)``."""

@@ -9,18 +9,19 @@ components would stay equal.
 
 from __future__ import annotations
 
-import math
 from itertools import pairwise
 from typing import final, override
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear, softplus
+from torch.nn.functional import linear
 
 from models.context import Context
-from models.posteriors._base import UNIT
-from models.priors._base import check_count, check_parameters, check_widths
+from models.options import Count, Widths
+from models.positive import positive
+from models.priors._base import MIN_SCALE, check_memory, check_parameters
 from models.priors._vector import VectorPrior
+from models.standard_normal import HALF_LOG_2PI
 
 MAX_DIM = 1_024
 
@@ -42,15 +43,21 @@ class _Masked(nn.Linear):
 
 @final
 class Autoregressive(VectorPrior):
-    """Mixtures of ``components`` normals, from a masked network of ``hidden`` ReLU layers."""
+    """The factors of the module docstring.
+
+    context: shapes.
+    components: K normals of each factor.
+    hidden: units of each ReLU layer of the masked network.
+
+    Raises ValueError above D = 1,024.
+    """
 
     reference = "Germain et al. 2015, arXiv:1502.03509"
 
-    def __init__(self, context: Context, *, components: int = 5, hidden: tuple[int, ...] = (128, 128)) -> None:
+    def __init__(self, context: Context, *, components: Count = 5, hidden: Widths = (128, 128)) -> None:
         super().__init__(context)
         dim = context.latent_dim
-        check_widths(hidden)
-        check_count("components", components, 3 * dim)
+        check_memory("components", components, 3 * dim)
         sizes = (dim, *hidden, 3 * components * dim)
         parameters = sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(sizes))
         if dim > MAX_DIM:
@@ -75,7 +82,7 @@ class Autoregressive(VectorPrior):
     @override
     def log_density(self, z: Tensor) -> Tensor:
         logits, loc, scale = self._factors(self.head(self.body(z)))
-        normal = -0.5 * (((z[..., None] - loc) / scale).square() + math.log(2 * math.pi)) - scale.log()
+        normal = -0.5 * ((z[..., None] - loc) / scale).square() - HALF_LOG_2PI - scale.log()
         return (logits.log_softmax(-1) + normal).logsumexp(-1).sum(-1)
 
     @override
@@ -93,4 +100,4 @@ class Autoregressive(VectorPrior):
     def _factors(self, outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Logits, locations and scales ``(…, D, K)`` of the factors from the head's outputs ``(…, D · 3K)``."""
         logits, loc, raw = outputs.unflatten(-1, (-1, 3, self.components)).unbind(-2)
-        return logits, loc, softplus(raw + UNIT) + 1e-4
+        return logits, loc, positive(raw, MIN_SCALE)

@@ -34,29 +34,32 @@ from typing import final, override
 import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor, nn
-from torch.distributions import constraints
 from torch.nn.functional import silu
 
 from models import noise
 from models.context import Context
+from models.distributions import EventDistribution
+from models.options import Count
 from models.priors._base import check_parameters
 from models.priors._vector import VectorPrior
+from models.standard_normal import log_standard_normal
 
 _FREQUENCIES = (1, 2, 4, 8)
 
 
 @final
 class Diffusion(VectorPrior):
-    """h has two hidden layers of ``units``; ``steps`` of the solver from one end to the other."""
+    """The diffusion of the module docstring.
+
+    context: shapes.
+    units: of each of the two hidden layers of h.
+    steps: of the solver from one end to the other.
+    """
 
     reference = "Vahdat et al. 2021, arXiv:2106.05931"
 
-    def __init__(self, context: Context, *, units: int = 128, steps: int = 25) -> None:
+    def __init__(self, context: Context, *, units: Count = 128, steps: Count = 25) -> None:
         super().__init__(context)
-        if units < 1:
-            raise ValueError(f"prior.units must be at least 1; got {units}")
-        if steps < 1:
-            raise ValueError(f"prior.steps must be at least 1; got {steps}")
         dim = context.latent_dim
         check_parameters("diffusion", dim, (2 * dim + units) * units)
         self.correction = Correction(dim, units)
@@ -65,12 +68,12 @@ class Diffusion(VectorPrior):
     @override
     def for_training(self, images: Tensor) -> TorchDistribution:
         """The bound of the module docstring in the place of the density."""
-        return _Bound(self)
+        return BoundInTraining(self)
 
     @override
     def log_density(self, z: Tensor) -> Tensor:
         end, change = self._flow(z, 0.0, math.pi / 2)
-        return _log_normal(end) + change
+        return log_standard_normal(end) + change
 
     @override
     def draw(self, num: int) -> Tensor:
@@ -97,29 +100,21 @@ class Diffusion(VectorPrior):
 
 
 @final
-class _Bound(TorchDistribution):
+class BoundInTraining(EventDistribution):
     """What training holds latents to: ``log_prob`` is one draw of the bound on log p of ``prior``."""
 
-    arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012 - torch's own protocol
-    has_rsample = False
-
-    def __init__(self, prior: Diffusion, batch_shape: tuple[int, ...] = ()) -> None:
+    def __init__(self, prior: Diffusion) -> None:
         self.prior = prior
-        super().__init__(torch.Size(batch_shape), torch.Size(prior.latent_shape), validate_args=False)
+        super().__init__((), prior.latent_shape)
 
-    @constraints.dependent_property
-    def support(self) -> constraints.Constraint:
-        """All real events."""
-        return constraints.independent(constraints.real, len(self.event_shape))
+    @property
+    @override
+    def like(self) -> Tensor:
+        return next(self.prior.parameters())
 
     @override
-    def expand(self, batch_shape: torch.Size | list[int] | tuple[int, ...], _instance: object = None) -> _Bound:
-        return _Bound(self.prior, tuple(batch_shape))
-
-    @override
-    def log_prob(self, value: Tensor) -> Tensor:
-        """One draw, for each ``value`` ``(…, *event_shape)``, of the bound in nats, ``(…,)``."""
-        z = value.flatten(value.dim() - len(self.event_shape))
+    def log_density(self, z: Tensor) -> Tensor:
+        """One draw of the bound in nats, ``(…,)``, for each vector ``z`` ``(…, D)``."""
         # Under TraceGraph_ELBO, which tracks where values come from, the shape of one is a plain tuple.
         shape = torch.Size(z.shape[:-1])
         offset = torch.special.ndtr(noise.standard_normal(torch.Size((1,)), z))
@@ -128,15 +123,13 @@ class _Bound(TorchDistribution):
         cosine = (1 - sigma.square()).sqrt()
         epsilon = noise.standard_normal(z.shape, z)
         velocity = cosine * epsilon - sigma * z
-        # Products of three digits would be off by whole nats, so a bf16 autocast is kept out.
-        with torch.autocast(z.device.type, enabled=False):
-            h = self.prior.correction(cosine * z + sigma * epsilon, sigma.squeeze(-1).asin())
-        return _log_normal(z) + (2 * velocity * h - sigma * h.square()).sum(-1)
+        h = self.prior.correction(cosine * z + sigma * epsilon, sigma.squeeze(-1).asin())
+        return log_standard_normal(z) + (2 * velocity * h - sigma * h.square()).sum(-1)
 
     @override
-    def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
-        """Draws of p(z), ``sample_shape + batch_shape + event_shape``."""
-        return self.prior().expand(self.batch_shape).sample(torch.Size(sample_shape))
+    def draw(self, shape: torch.Size) -> Tensor:
+        """Draws of p(z) itself."""
+        return self.prior.draw(shape.numel()).unflatten(0, shape)
 
 
 class Correction(nn.Module):
@@ -172,10 +165,6 @@ class Correction(nn.Module):
         first = (1 + first_scale) * self.first(z) + first_shift
         second = (1 + second_scale) * self.second(silu(first)) + second_shift
         return 1 + first_scale, first, 1 + second_scale, second
-
-
-def _log_normal(z: Tensor) -> Tensor:
-    return -0.5 * (z.square() + math.log(2 * math.pi)).sum(-1)
 
 
 def _silu_slope(x: Tensor) -> Tensor:

@@ -19,7 +19,8 @@ from pyro.distributions import TorchDistribution
 from torch import Tensor, nn
 
 from models.context import Context
-from models.priors._base import check_count
+from models.options import AtLeastTwo, Count, Positive, Widths
+from models.priors._base import check_memory
 from models.priors._reweighted import ReweightedNormal, ReweightedPrior, evaluate, log_mean_exp
 
 _ELEMENTS_PER_BLOCK = 2**24
@@ -27,8 +28,11 @@ _ELEMENTS_PER_BLOCK = 2**24
 
 @final
 class Energy(ReweightedPrior):
-    """|log r| < ``bound`` in nats; f of tanh layers with ``hidden`` units.
+    """The density of the module docstring.
 
+    context: shapes.
+    bound: B, in nats.
+    hidden: units of each tanh layer of f.
     draws, evaluation_draws: how many draws of N(0, I) estimate Z in a training step and for p(z) itself.
     proposals: from how many draws of N(0, I) each sample is chosen.
     """
@@ -39,26 +43,24 @@ class Energy(ReweightedPrior):
         self,
         context: Context,
         *,
-        bound: float = 5.0,
-        hidden: tuple[int, ...] = (100, 100),
-        draws: int = 1024,
-        evaluation_draws: int = 65_536,
-        proposals: int = 500,
+        bound: Positive = 5.0,
+        hidden: Widths = (100, 100),
+        draws: AtLeastTwo = 1024,
+        evaluation_draws: AtLeastTwo = 65_536,
+        proposals: Count = 500,
     ) -> None:
         # f has no last bias: a constant in log r cancels in r/Z.
         super().__init__(context, hidden, draws, evaluation_draws, bias=False)
-        if bound <= 0:
-            raise ValueError(f"prior.bound must be positive; got {bound}")
-        check_count("proposals", proposals, context.latent_dim)
+        check_memory("proposals", proposals, context.latent_dim)
         self.bound, self.proposals = bound, proposals
 
     @override
     def from_outputs(self, outputs: Tensor) -> TorchDistribution:
         log_normaliser, standard_error = log_mean_exp(_bounded(outputs, self.bound))
-        return _Tilted(self.network, self.loc, self.bound, self.proposals, log_normaliser, standard_error)
+        return TiltedNormal(self.network, self.loc, self.bound, self.proposals, log_normaliser, standard_error)
 
 
-class _Tilted(ReweightedNormal):
+class TiltedNormal(ReweightedNormal):
     """The distribution of the module docstring; ``log_normaliser`` is log Z, 0-d."""
 
     def __init__(
@@ -79,15 +81,13 @@ class _Tilted(ReweightedNormal):
         return _bounded(output, self.bound) - self.log_normaliser.to(output.dtype)
 
     @override
-    @torch.no_grad()
-    def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
-        """Draws ``sample_shape + batch_shape + event_shape`` by sampling-importance-resampling.
+    def draw(self, shape: torch.Size) -> Tensor:
+        """Draws by sampling-importance-resampling.
 
         Each is chosen, with probability in proportion to r, among ``proposals`` K draws of N(0, I) of its own. That is
         exact only as K → ∞: its density is off by the order of Var r/(Z² K), relative to p and towards N(0, I).
         """
-        shape = self._extended_shape(torch.Size(sample_shape))
-        num, dim = shape.numel() // self.loc.numel(), self.loc.numel()
+        num, dim = shape.numel(), self.loc.numel()
         block = max(_ELEMENTS_PER_BLOCK // (self.proposals * dim), 1)
         chosen = []
         for start in range(0, num, block):
@@ -96,7 +96,7 @@ class _Tilted(ReweightedNormal):
             log_r = _bounded(evaluate(self.network, z), self.bound).reshape(size, self.proposals)
             pick = torch.distributions.Categorical(logits=log_r).sample()
             chosen.append(z.reshape(size, self.proposals, dim)[torch.arange(size, device=z.device), pick])
-        return torch.cat(chosen).reshape(shape)
+        return torch.cat(chosen).unflatten(0, shape)
 
 
 def _bounded(output: Tensor, bound: float) -> Tensor:

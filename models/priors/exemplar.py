@@ -26,7 +26,10 @@ from torch.nn.functional import softplus
 
 from models.context import Context
 from models.distributions import NormalMixture
-from models.priors._base import Prior, check_count, moments_of, posterior_of
+from models.options import AtLeastTwo, Positive
+from models.positive import inverse_softplus
+from models.priors._base import MIN_SCALE, check_memory
+from models.priors._of_posteriors import PosteriorPrior
 
 _DEVIATIONS = 6.0
 _SLACK = 0.1
@@ -36,25 +39,26 @@ _EDGE = 1e-4
 
 
 @final
-class Exemplar(Prior):
-    """The first ``exemplars`` examples of the context, fewer where it has fewer; s starts at ``scale``.
+class Exemplar(PosteriorPrior):
+    """The window on the first examples of the context.
 
-    Without examples the exemplars are uniform noise, to be replaced by a stored state.
+    context: shapes, examples, and the posterior. Without examples the exemplars are uniform noise, to be replaced by a
+        stored state.
+    exemplars: K at most; there are fewer where the context has fewer examples.
+    scale: where s starts, in units of the latent.
+
+    Raises ValueError where the context holds no posterior.
     """
 
     reference = "Norouzi et al. 2020, arXiv:2004.04795"
 
-    def __init__(self, context: Context, *, exemplars: int = 500, scale: float = 1.0) -> None:
+    def __init__(self, context: Context, *, exemplars: AtLeastTwo = 500, scale: Positive = 1.0) -> None:
         super().__init__(context)
-        check_count("exemplars", exemplars, max(context.latent_dim, math.prod(context.image_shape)), least=2)
-        if scale <= 0:
-            raise ValueError(f"prior.scale must be positive; got {scale}")
-        # A tuple keeps the shared module out of this one's parameters and state: it belongs to the VAE.
-        self._posterior = (posterior_of(context, "exemplar prior"),)
+        check_memory("exemplars", exemplars, max(context.latent_dim, math.prod(context.image_shape)))
         examples = torch.rand(exemplars, *context.image_shape) if context.examples is None else context.examples
         self.exemplars: Tensor
         self.register_buffer("exemplars", examples[:exemplars].clone())
-        self.raw_scale = nn.Parameter(torch.tensor(math.log(math.expm1(scale))))
+        self.raw_scale = nn.Parameter(torch.tensor(inverse_softplus(scale)))
 
     @override
     def forward(self) -> TorchDistribution:
@@ -79,6 +83,5 @@ class Exemplar(Prior):
         return surprise <= expected + _DEVIATIONS * deviation + _SLACK
 
     def _mixture(self, logits: Tensor) -> TorchDistribution:
-        (posterior,) = self._posterior
-        loc, _ = moments_of(posterior(self.exemplars), "exemplar prior")
-        return NormalMixture(logits, loc, (softplus(self.raw_scale) + 1e-4).expand_as(loc))
+        loc, _ = self.moments(self.exemplars)
+        return NormalMixture(logits, loc, (softplus(self.raw_scale) + MIN_SCALE).expand_as(loc))

@@ -10,48 +10,39 @@ shape are flattened inside.
 
 from __future__ import annotations
 
-import math
 from typing import final, override
 
 import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor, nn
-from torch.distributions import Independent, Normal, constraints
+from torch.distributions import Independent, Normal
 from torch.distributions.kl import register_kl
-from torch.nn.functional import softplus
 
 from models.context import Context
-from models.posteriors._base import UNIT
+from models.distributions import EventDistribution
+from models.positive import positive
 from models.priors._base import Prior
+from models.standard_normal import HALF_LOG_2PI
 
 MAX_DIM = 8_192
 
 
 @final
-class PrecisionNormal(TorchDistribution):
+class PrecisionNormal(EventDistribution):
     """N(loc, (L Lᵀ)⁻¹) over events of ``event_shape`` with D elements.
 
-    loc: ``(D,)``. below, diagonal: L in parts, strictly lower ``(D, D)`` and positive ``(D,)``; no step assembles it.
+    loc: mean, ``(D,)``.
+    below, diagonal: L in parts, strictly lower ``(D, D)`` and positive ``(D,)``; no step assembles it.
     """
 
-    arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012 - torch's own protocol
-    has_rsample = False
-
-    def __init__(
-        self,
-        loc: Tensor,
-        below: Tensor,
-        diagonal: Tensor,
-        event_shape: tuple[int, ...],
-        batch_shape: tuple[int, ...] = (),
-    ) -> None:
+    def __init__(self, loc: Tensor, below: Tensor, diagonal: Tensor, event_shape: tuple[int, ...]) -> None:
         self.loc, self.below, self.diagonal = loc, below, diagonal
-        super().__init__(torch.Size(batch_shape), torch.Size(event_shape), validate_args=False)
+        super().__init__((), event_shape)
 
-    @constraints.dependent_property
-    def support(self) -> constraints.Constraint:
-        """All real events."""
-        return constraints.independent(constraints.real, len(self.event_shape))
+    @property
+    @override
+    def like(self) -> Tensor:
+        return self.loc
 
     @property
     def factor(self) -> Tensor:
@@ -60,49 +51,45 @@ class PrecisionNormal(TorchDistribution):
 
     @property
     def half_log_det(self) -> Tensor:
-        """½ log det Λ."""
+        """½ log det Λ, 0-d."""
         return self.diagonal.log().sum()
 
-    def expand(
-        self, batch_shape: torch.Size | list[int] | tuple[int, ...], _instance: object = None
-    ) -> PrecisionNormal:
-        """The same normal, independently for each element of ``batch_shape``."""
-        return PrecisionNormal(self.loc, self.below, self.diagonal, self.event_shape, tuple(batch_shape))
+    def squared_distance(self, z: Tensor) -> Tensor:
+        """(z − m)ᵀ Λ (z − m), ``(…,)``, of vectors ``z`` ``(…, D)``."""
+        centred = z - self.loc
+        return (centred @ self.below + centred * self.diagonal).square().sum(-1)
 
-    def quadratic(self, value: Tensor) -> Tensor:
-        """(z − m)ᵀ Λ (z − m) of ``value`` ``(…, *event_shape)``, ``(…,)``."""
-        z = value.flatten(value.dim() - len(self.event_shape)) - self.loc
-        # Products of three digits would be off by whole nats, so a bf16 autocast is kept out.
-        with torch.autocast(z.device.type, enabled=False):
-            return (z @ self.below + z * self.diagonal).square().sum(-1)
+    @override
+    def log_density(self, z: Tensor) -> Tensor:
+        return self.half_log_det - 0.5 * self.squared_distance(z) - len(self.loc) * HALF_LOG_2PI
 
-    def log_prob(self, value: Tensor) -> Tensor:
-        """Log-density of ``value`` ``(…, *event_shape)`` in nats, ``(…,)``."""
-        return self.half_log_det - 0.5 * self.quadratic(value) - 0.5 * len(self.loc) * math.log(2 * math.pi)
-
-    def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
-        """Draws of shape ``sample_shape + batch_shape + event_shape``, without gradient."""
-        with torch.no_grad():
-            shape = torch.Size(sample_shape) + self.batch_shape
-            noise = torch.randn(len(self.loc), shape.numel(), dtype=self.loc.dtype, device=self.loc.device)
-            centred = torch.linalg.solve_triangular(self.factor.T, noise, upper=True).T
-            return (self.loc + centred).reshape(shape + self.event_shape)
+    @override
+    def draw(self, shape: torch.Size) -> Tensor:
+        noise = torch.randn(len(self.loc), shape.numel(), dtype=self.loc.dtype, device=self.loc.device)
+        centred = torch.linalg.solve_triangular(self.factor.T, noise, upper=True).T
+        return (self.loc + centred).reshape(*shape, -1)
 
 
 @register_kl(Independent, PrecisionNormal)
 def _kl(q: Independent, p: PrecisionNormal) -> Tensor:
     if not isinstance(q.base_dist, Normal):
         raise NotImplementedError
-    loc, variance = q.base_dist.loc, q.base_dist.variance.flatten(-len(p.event_shape))
+    loc, variance = (moment.flatten(-len(p.event_shape)) for moment in (q.base_dist.loc, q.base_dist.variance))
+    # From bf16 products the divergence would be off by whole nats, so an autocast is kept out.
     with torch.autocast(loc.device.type, enabled=False):
-        traces = variance @ (p.below.square().sum(1) + p.diagonal.square())
+        traces, distance = variance @ (p.below.square().sum(1) + p.diagonal.square()), p.squared_distance(loc)
     entropies = 0.5 * variance.log().sum(-1)
-    return 0.5 * (traces + p.quadratic(loc) - len(p.loc)) - p.half_log_det - entropies
+    return 0.5 * (traces + distance - len(p.loc)) - p.half_log_det - entropies
 
 
 @final
-class FullNormal(Prior):
-    """One normal with a mean and a covariance of its own, started at N(0, I); D is limited by its D² numbers."""
+class FullNormalPrior(Prior):
+    """One normal with a mean and a covariance of its own, started at N(0, I).
+
+    context: shapes.
+
+    Raises ValueError above D = 8,192, where the D² numbers take too much memory.
+    """
 
     reference = "Kingma & Welling 2019, arXiv:1906.02691"
 
@@ -120,4 +107,4 @@ class FullNormal(Prior):
 
     @override
     def forward(self) -> TorchDistribution:
-        return PrecisionNormal(self.loc, self.below.tril(-1), softplus(self.raw_diagonal + UNIT), self.latent_shape)
+        return PrecisionNormal(self.loc, self.below.tril(-1), positive(self.raw_diagonal), self.latent_shape)

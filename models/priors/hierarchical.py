@@ -7,32 +7,37 @@ N(0, I).
 
 from __future__ import annotations
 
-import math
 from itertools import pairwise
 from typing import final, override
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import softplus
 
 from models.context import Context
-from models.posteriors._base import UNIT
-from models.priors._base import check_parameters, check_widths
+from models.options import Widths
+from models.positive import positive
+from models.priors._base import MIN_SCALE, check_parameters
 from models.priors._vector import VectorPrior
+from models.standard_normal import log_standard_normal
 
 
 @final
 class Hierarchical(VectorPrior):
-    """The upper half a standard normal, the lower given it a normal by ``hidden`` ReLU layers; needs D ≥ 2."""
+    """The upper half a standard normal, the lower given it a normal.
+
+    context: shapes.
+    hidden: units of each ReLU layer of the network that gives the lower half.
+
+    Raises ValueError below D = 2.
+    """
 
     reference = "Sønderby et al. 2016, arXiv:1602.02282"
 
-    def __init__(self, context: Context, *, hidden: tuple[int, ...] = (128, 128)) -> None:
+    def __init__(self, context: Context, *, hidden: Widths = (128, 128)) -> None:
         super().__init__(context)
         dim = context.latent_dim
         if dim < 2:
             raise ValueError(f"a two-level prior splits z into halves and needs D of at least 2; got D = {dim}")
-        check_widths(hidden)
         self.num_upper = dim // 2
         sizes = (self.num_upper, *hidden, 2 * (dim - self.num_upper))
         check_parameters("a two-level prior", dim, sum((a + 1) * b for a, b in pairwise(sizes)))
@@ -49,7 +54,7 @@ class Hierarchical(VectorPrior):
         upper, lower = z.tensor_split((self.num_upper,), -1)
         loc, scale = self._given(upper)
         noise = torch.cat([upper, (lower - loc) / scale], -1)
-        return -0.5 * (noise.square() + math.log(2 * math.pi)).sum(-1) - scale.log().sum(-1)
+        return log_standard_normal(noise) - scale.log().sum(-1)
 
     @override
     def draw(self, num: int) -> Tensor:
@@ -60,4 +65,4 @@ class Hierarchical(VectorPrior):
     def _given(self, upper: Tensor) -> tuple[Tensor, Tensor]:
         """Location and scale of the lower half."""
         loc, raw = self.network(upper).chunk(2, -1)
-        return loc, softplus(raw + UNIT) + 1e-4
+        return loc, positive(raw, MIN_SCALE)

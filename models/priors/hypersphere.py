@@ -1,7 +1,7 @@
 r"""Hyperspherical prior: uniform on the unit sphere S^{D−1} of the flattened latent, for von Mises–Fisher posteriors.
 
-KL(vMF(μ, κ) ‖ p) does not depend on μ and has a closed form (:mod:`models.spherical.von_mises_fisher`). Densities are
-with respect to the surface, so that no posterior over ℝ^D has a density here at all.
+KL(vMF(μ, κ) ‖ p) does not depend on μ and has a closed form (:mod:`~models.distributions.von_mises_fisher`). Densities
+are with respect to the surface, so that no posterior over ℝ^D has a density here at all.
 """
 
 from __future__ import annotations
@@ -13,13 +13,18 @@ from pyro.distributions import TorchDistribution
 from torch import Tensor
 
 from models.context import Context
+from models.distributions import UniformOnSphere
 from models.priors._base import Prior
-from models.spherical import UniformOnSphere
 
 
 @final
 class Hypersphere(Prior):
-    """Uniform on the sphere; no parameters."""
+    """Uniform on the sphere; no parameters.
+
+    context: shapes.
+
+    Raises ValueError below D = 2.
+    """
 
     reference = "Davidson et al. 2018, arXiv:1804.00891"
     support = "sphere"

@@ -21,13 +21,17 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from models.context import Context
+from models.options import AtLeastTwo, Widths
 from models.priors._reweighted import ReweightedNormal, ReweightedPrior, evaluate, log_mean_exp
 
 
 @final
 class LARS(ReweightedPrior):
-    """``rounds`` proposals T at most; a = sigmoid f, f of tanh layers with ``hidden`` units.
+    """The density of the module docstring, with a = sigmoid f.
 
+    context: shapes.
+    rounds: T, proposals at most; of one alone every proposal would be kept.
+    hidden: units of each tanh layer of f.
     draws, evaluation_draws: how many draws of N(0, I) estimate Z in a training step and for p(z) itself.
     """
 
@@ -37,24 +41,22 @@ class LARS(ReweightedPrior):
         self,
         context: Context,
         *,
-        rounds: int = 100,
-        hidden: tuple[int, ...] = (100, 100),
-        draws: int = 1024,
-        evaluation_draws: int = 65_536,
+        rounds: AtLeastTwo = 100,
+        hidden: Widths = (100, 100),
+        draws: AtLeastTwo = 1024,
+        evaluation_draws: AtLeastTwo = 65_536,
     ) -> None:
         super().__init__(context, hidden, draws, evaluation_draws, bias=True)
-        if rounds < 2:
-            raise ValueError(f"prior.rounds must be at least 2, or every proposal is kept; got {rounds}")
         self.rounds = rounds
 
     @override
     def from_outputs(self, outputs: Tensor) -> TorchDistribution:
         log_accept, standard_error = log_mean_exp(logsigmoid(outputs))
         log_reject, _ = log_mean_exp(logsigmoid(-outputs))
-        return _AcceptReject(self.network, self.loc, self.rounds, log_accept, log_reject, standard_error)
+        return AcceptRejectNormal(self.network, self.loc, self.rounds, log_accept, log_reject, standard_error)
 
 
-class _AcceptReject(ReweightedNormal):
+class AcceptRejectNormal(ReweightedNormal):
     """The distribution of the module docstring; ``log_accept`` is log Z and ``log_reject`` log(1 − Z), 0-d."""
 
     def __init__(
@@ -77,14 +79,12 @@ class _AcceptReject(ReweightedNormal):
         return torch.logaddexp(log_earlier.to(output.dtype) + logsigmoid(output), self.log_last.to(output.dtype))
 
     @override
-    @torch.no_grad()
-    def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
-        """Draws ``sample_shape + batch_shape + event_shape``; each round renews the proposals that were refused."""
-        shape = self._extended_shape(torch.Size(sample_shape))
-        z = self.base_sample(shape.numel() // self.loc.numel())
+    def draw(self, shape: torch.Size) -> Tensor:
+        """Draws of which each round renews the proposals that were refused."""
+        z = self.base_sample(shape.numel())
         refused = torch.arange(len(z), device=z.device)
         for _ in range(self.rounds - 1):
             accept = evaluate(self.network, z[refused]).sigmoid()
             refused = refused[torch.rand_like(accept) >= accept]
             z[refused] = self.base_sample(len(refused))
-        return z.reshape(shape)
+        return z.unflatten(0, shape)

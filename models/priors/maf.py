@@ -9,24 +9,30 @@ from __future__ import annotations
 from typing import final
 
 from models.context import Context
+from models.options import Count, Widths
 from models.priors._flow import FlowPrior
 
 
 @final
 class MAF(FlowPrior):
-    """``transforms`` steps, each with a masked network of ``hidden`` ReLU layers, started at N(0, I).
+    """Steps of the module docstring, started at N(0, I).
 
-    A layer narrower than D is widened to D: a masked unit stands for one dimension, and the others would go unseen.
+    context: shapes.
+    transforms: number of steps.
+    hidden: units of each ReLU layer of a step's masked network. A layer narrower than D is widened to D: a masked unit
+        stands for one dimension, and the others would go unseen.
+
+    Raises ValueError above D = 256.
     """
 
     reference = "Papamakarios et al. 2017, arXiv:1705.07057"
 
-    def __init__(self, context: Context, *, transforms: int = 3, hidden: tuple[int, ...] = (128, 128)) -> None:
+    def __init__(self, context: Context, *, transforms: Count = 3, hidden: Widths = (128, 128)) -> None:
         super().__init__(
             context,
             "MAF",
             transforms=transforms,
-            hidden=tuple(max(width, context.latent_dim) if width > 0 else width for width in hidden),
+            hidden=tuple(max(width, context.latent_dim) for width in hidden),
             outputs=2,
             max_dim=256,
             because="an autoregressive flow draws in D sequential passes a step, of layers as wide as D",

@@ -10,16 +10,24 @@ from __future__ import annotations
 from typing import final
 
 from models.context import Context
+from models.options import Count, Widths
 from models.priors._flow import FlowPrior
 
 
 @final
 class RealNVP(FlowPrior):
-    """``transforms`` couplings, each with a network of ``hidden`` ReLU layers, started at N(0, I)."""
+    """Couplings of the module docstring, started at N(0, I).
+
+    context: shapes.
+    transforms: number of couplings.
+    hidden: units of each ReLU layer of a coupling's network.
+
+    Raises ValueError above D = 4,096.
+    """
 
     reference = "Dinh et al. 2017, arXiv:1605.08803"
 
-    def __init__(self, context: Context, *, transforms: int = 4, hidden: tuple[int, ...] = (128, 128)) -> None:
+    def __init__(self, context: Context, *, transforms: Count = 4, hidden: Widths = (128, 128)) -> None:
         super().__init__(
             context,
             "MAF",

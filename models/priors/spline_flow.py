@@ -11,20 +11,27 @@ from __future__ import annotations
 from typing import final
 
 from models.context import Context
+from models.options import AtLeastTwo, Count, Widths
 from models.priors._flow import FlowPrior
 
 
 @final
-class SplineFlow(FlowPrior):
-    """``transforms`` couplings of ``bins`` bins, each with a network of ``hidden`` ReLU layers, started at N(0, I)."""
+class SplineFlowPrior(FlowPrior):
+    """Couplings of the module docstring, started at N(0, I).
+
+    context: shapes.
+    transforms: number of couplings.
+    hidden: units of each ReLU layer of a coupling's network.
+    bins: of each spline.
+
+    Raises ValueError above D = 512.
+    """
 
     reference = "Durkan et al. 2019, arXiv:1906.04032"
 
     def __init__(
-        self, context: Context, *, transforms: int = 4, hidden: tuple[int, ...] = (128, 128), bins: int = 8
+        self, context: Context, *, transforms: Count = 4, hidden: Widths = (128, 128), bins: AtLeastTwo = 8
     ) -> None:
-        if bins < 2:
-            raise ValueError(f"prior.bins must be at least 2; got {bins}")
         super().__init__(
             context,
             "NSF",

@@ -15,7 +15,10 @@ from models.priors._base import Prior
 
 @final
 class StandardNormal(Prior):
-    """N(0, I) over the latent shape; no parameters."""
+    """N(0, I) over the latent shape; no parameters.
+
+    context: shapes.
+    """
 
     reference = "Kingma & Welling 2014, arXiv:1312.6114"
 

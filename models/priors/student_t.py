@@ -6,37 +6,38 @@ networks can shift z themselves.
 
 from __future__ import annotations
 
-import math
-from typing import final, override
+from typing import Annotated, final, override
 
 import pyro.distributions as dist
 import torch
+from pydantic import Field
 from pyro.distributions import TorchDistribution
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from models.context import Context
-from models.posteriors._base import UNIT
-from models.priors._base import Prior
+from models.positive import inverse_softplus, positive
+from models.priors._base import MIN_SCALE, Prior
 
 
 @final
 class StudentT(Prior):
-    """Independent Student-t variables, ν from ``df`` on and scales from 1."""
+    """Independent Student-t variables; scales start at 1.
+
+    context: shapes.
+    df: where the degrees of freedom ν start.
+    """
 
     reference = "Abiri & Ohlsson 2020, arXiv:2004.02581"
 
-    def __init__(self, context: Context, *, df: float = 30.0) -> None:
+    def __init__(self, context: Context, *, df: Annotated[float, Field(gt=2)] = 30.0) -> None:
         super().__init__(context)
-        if df <= 2:
-            raise ValueError(f"prior.df must be above 2, where the variance exists; got {df}")
-        # The inverse of softplus, which expm1 would overflow at large ν.
-        self.raw_df = nn.Parameter(torch.full(context.latent_shape, (df - 2) + math.log(-math.expm1(2 - df))))
+        self.raw_df = nn.Parameter(torch.full(context.latent_shape, inverse_softplus(df - 2)))
         self.raw_scale = nn.Parameter(torch.zeros(context.latent_shape))
         self.loc: Tensor
         self.register_buffer("loc", torch.zeros(context.latent_shape), persistent=False)
 
     @override
     def forward(self) -> TorchDistribution:
-        scale = softplus(self.raw_scale + UNIT) + 1e-4
+        scale = positive(self.raw_scale, MIN_SCALE)
         return dist.StudentT(2 + softplus(self.raw_df), self.loc, scale).to_event(len(self.latent_shape))

@@ -10,44 +10,39 @@ and with them the alternation of variational and empirical-Bayes steps: here w, 
 
 from __future__ import annotations
 
-import math
 from typing import final, override
 
 import torch
 from pyro.distributions import TorchDistribution
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.functional import softplus
 
 from models.context import Context
 from models.distributions import NormalMixture
-from models.priors._base import Prior, check_count, moments_of, posterior_of
-from models.priors._pseudo_inputs import first_pseudo_inputs
+from models.options import Count, Positive
+from models.positive import inverse_softplus
+from models.priors._pseudo_inputs import PseudoInputPrior
 
 
 @final
-class VampMixture(Prior):
-    """``components`` clusters of equal weight at first; pseudo-inputs start as the VampPrior's, s at ``width``."""
+class VampMixture(PseudoInputPrior):
+    """Weights start equal, pseudo-inputs as the VampPrior's.
+
+    context: shapes, examples, and the posterior.
+    components: K clusters.
+    width: where every s starts, in units of the latent.
+
+    Raises ValueError where the context holds no posterior.
+    """
 
     reference = "Stirn & Knowles 2024, arXiv:2402.04412"
 
-    def __init__(self, context: Context, *, components: int = 50, width: float = 0.1) -> None:
-        super().__init__(context)
-        check_count("components", components, max(context.latent_dim, math.prod(context.image_shape)))
-        if width <= 0:
-            raise ValueError(f"prior.width must be positive; got {width}")
-        # A tuple keeps the shared module out of this one's parameters and state: it belongs to the VAE.
-        self._posterior = (posterior_of(context, "VampPrior mixture model"),)
-        self.raw_inputs = nn.Parameter(first_pseudo_inputs(context, components))
+    def __init__(self, context: Context, *, components: Count = 50, width: Positive = 0.1) -> None:
+        super().__init__(context, components)
         self.logits = nn.Parameter(torch.zeros(components))
-        self.raw_width = nn.Parameter(torch.full((components, *context.latent_shape), math.log(math.expm1(width))))
-
-    @property
-    def pseudo_inputs(self) -> Tensor:
-        """The images u_k, ``(components, *image_shape)`` in [0, 1]."""
-        return self.raw_inputs.sigmoid()
+        self.raw_width = nn.Parameter(torch.full((components, *context.latent_shape), inverse_softplus(width)))
 
     @override
     def forward(self) -> TorchDistribution:
-        (posterior,) = self._posterior
-        mean, variance = moments_of(posterior(self.pseudo_inputs), "VampPrior mixture model")
+        mean, variance = self.moments(self.pseudo_inputs)
         return NormalMixture(self.logits, mean, (variance + softplus(self.raw_width).square()).sqrt())

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from models.options import requirement
 from study.design.registry import UnknownName
 from study.errors import ConfigurationError
 
@@ -33,14 +34,16 @@ def validated[Model: BaseModel](schema: type[Model], values: Mapping[str, Any], 
         raise ConfigurationError(str(UnknownName("setting", name, [prefix + key for key in known])))
     if first["type"] == "missing":
         raise ConfigurationError(f"{name} has no default; give it a value")
-    message = _MESSAGES.get(first["type"], first["msg"].removeprefix("Value error, "))
-    raise ConfigurationError(f"{name}: {message[0].lower()}{message[1:]}; got {shown(first['input'])}")
+    value = shown(first["input"])
+    if first["type"] == "value_error":
+        message = first["msg"].removeprefix("Value error, ")
+        raise ConfigurationError(f"{name}: {message[0].lower()}{message[1:]}; got {value}")
+    raise ConfigurationError(f"{name} {_REQUIREMENTS.get(first['type']) or requirement(first)}; got {value}")
 
 
-_MESSAGES = {
-    "tuple_type": "expected a list in brackets, such as [400, 400]",
-    "model_type": "expected settings of its own, not a value",
-    "too_short": "expected at least one item",
+_REQUIREMENTS = {
+    "tuple_type": "must be a list in brackets, such as [400, 400]",
+    "model_type": "must be settings of its own, not a value",
 }
 
 

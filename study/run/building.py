@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import final
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from analysis.randomness import seeded, stream
 from models.context import Context
-from models.networks import Network
+from models.networks import Absent, Weightless
 from models.objectives import Objective
+from models.shapes import Shapes
 from models.vae import VAE
 from study.design.cell import Cell
 from study.design.families import DATASETS
@@ -27,7 +26,7 @@ def new_vae(cell: Cell, image_shape: tuple[int, ...], examples: Tensor | None = 
 
     Raises ConfigurationError where a part refuses its options.
     """
-    return _parts(cell, Context(cell.latent_shape, image_shape, cell.network.create(), examples))
+    return _parts(cell, Context(Shapes(cell.latent_shape, image_shape), cell.network.create(), examples))
 
 
 def new_objective(cell: Cell) -> Objective:
@@ -42,9 +41,9 @@ def check(cell: Cell, image_shape: tuple[int, ...] | None = None) -> None:
     image_shape: event shape of x; the data set's own where none is given. Where that is known only once the images are
         read, what depends on it is not checked.
     """
-    network = _Weightless(cell.network.create())
     shape = image_shape or _nominal_shape(cell)
-    context = Context(cell.latent_shape, shape, network) if shape else Context(cell.latent_shape, (1, 1, 1), _Absent())
+    network = Weightless(cell.network.create()) if shape else Absent()
+    context = Context(Shapes(cell.latent_shape, shape or (1, 1, 1)), network)
     try:
         with seeded(stream(0, "check")):
             vae, objective = _parts(cell, context), new_objective(cell)
@@ -88,30 +87,3 @@ def _nominal_shape(cell: Cell) -> tuple[int, int, int] | None:
     if cell.image_size:
         return stored[0] if stored else 1, cell.image_size, cell.image_size
     return stored
-
-
-@final
-class _Weightless(Network):
-    """The bodies of another network on the meta device: their shapes are checked and take no memory."""
-
-    def __init__(self, network: Network) -> None:
-        self._network = network
-
-    def encoder(self, context: Context, outputs: int) -> nn.Module:
-        with torch.device("meta"):
-            return self._network.encoder(context, outputs)
-
-    def decoder(self, context: Context, outputs: int) -> nn.Module:
-        with torch.device("meta"):
-            return self._network.decoder(context, outputs)
-
-
-@final
-class _Absent(Network):
-    """Stands for the bodies of a network while the shape of the images is not known."""
-
-    def encoder(self, context: Context, outputs: int) -> nn.Module:
-        return nn.Identity()
-
-    def decoder(self, context: Context, outputs: int) -> nn.Module:
-        return nn.Identity()

@@ -10,6 +10,7 @@ from torch.autograd.functional import jacobian
 from models import noise
 from models.context import Context
 from models.priors.diffusion import Correction, Diffusion
+from models.shapes import Shapes
 from study.design.families import NETWORKS, PRIORS
 
 LOC = torch.tensor([0.5, -1.0, 0.2], dtype=torch.float64)
@@ -18,7 +19,7 @@ SCALE = torch.tensor([0.3, 1.0, 1.6], dtype=torch.float64)
 
 def build(latent_shape: tuple[int, ...] = (3,), **options: int) -> Diffusion:
     torch.manual_seed(0)
-    prior = PRIORS["diffusion"](Context(latent_shape, (1, 8, 8), NETWORKS["mlp"](hidden=(8,))), **options)
+    prior = PRIORS["diffusion"](Context(Shapes(latent_shape, (1, 8, 8)), NETWORKS["mlp"](hidden=(8,))), **options)
     assert isinstance(prior, Diffusion)
     return prior.double()
 

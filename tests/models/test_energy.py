@@ -9,6 +9,7 @@ from torch.distributions import Normal
 
 from models.context import Context
 from models.priors.energy import Energy
+from models.shapes import Shapes
 from study.design.families import NETWORKS, PRIORS
 
 PRECISION, PULL = 1.5, 0.4
@@ -24,7 +25,7 @@ class Quadratic(nn.Module):
 
 def build(latent_shape: tuple[int, ...] = (2,), network: nn.Module | None = None, **options: float) -> Energy:
     torch.manual_seed(0)
-    prior = PRIORS["energy"](Context(latent_shape, (1, 8, 8), NETWORKS["mlp"](hidden=(8,))), **options)
+    prior = PRIORS["energy"](Context(Shapes(latent_shape, (1, 8, 8)), NETWORKS["mlp"](hidden=(8,))), **options)
     assert isinstance(prior, Energy)
     prior.network = prior.network if network is None else network
     return prior.double()

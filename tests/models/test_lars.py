@@ -9,6 +9,7 @@ from torch.distributions import Normal
 
 from models.context import Context
 from models.priors.lars import LARS
+from models.shapes import Shapes
 from study.design.families import NETWORKS, PRIORS
 
 GRID = torch.linspace(-9, 9, 4_001, dtype=torch.float64)
@@ -27,7 +28,7 @@ class Linear(nn.Module):
 
 def build(latent_shape: tuple[int, ...] = (1,), network: nn.Module | None = None, **options: int) -> LARS:
     torch.manual_seed(0)
-    prior = PRIORS["lars"](Context(latent_shape, (1, 8, 8), NETWORKS["mlp"](hidden=(8,))), **options)
+    prior = PRIORS["lars"](Context(Shapes(latent_shape, (1, 8, 8)), NETWORKS["mlp"](hidden=(8,))), **options)
     assert isinstance(prior, LARS)
     prior.network = prior.network if network is None else network
     return prior.double()

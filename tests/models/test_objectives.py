@@ -16,6 +16,7 @@ from models.linear import LinearGaussianVAE
 from models.objectives import Latent, Objective, Terms
 from models.objectives.info_vae import WIDTHS, squared_mmd
 from models.pure import pure_pyro
+from models.shapes import Shapes
 from models.vae import VAE
 from study.design.families import LIKELIHOODS, NETWORKS, OBJECTIVES, POSTERIORS, PRIORS
 from study.run.training.step import noise_shapes
@@ -28,7 +29,7 @@ def build(
     prior: str = "standard_normal", posterior: str = "diagonal_normal", shape: tuple[int, ...] = (LATENT,)
 ) -> VAE:
     torch.manual_seed(0)
-    context = Context(shape, (1, 8, 8), NETWORKS["mlp"](hidden=(16,)), IMAGES.float())
+    context = Context(Shapes(shape, (1, 8, 8)), NETWORKS["mlp"](hidden=(16,)), IMAGES.float())
     q = POSTERIORS[posterior](context)
     return VAE(PRIORS[prior](context.with_posterior(q)), q, LIKELIHOODS["bernoulli"](context)).double()
 

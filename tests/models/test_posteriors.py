@@ -15,8 +15,9 @@ from torch.distributions import Distribution, MultivariateNormal, kl_divergence
 from analysis.precision import to_float64
 from models import noise
 from models.context import Context
+from models.distributions import Sphere
 from models.posteriors import Posterior
-from models.spherical import Sphere
+from models.shapes import Shapes
 from study.design.families import NETWORKS, POSTERIORS, PRIORS
 
 IMAGES = torch.rand(5, 1, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -28,7 +29,7 @@ NORMALS = ["low_rank_normal", "full_normal"]
 def build(name: str, shape: tuple[int, ...]) -> Posterior:
     torch.manual_seed(7)
     options = {option: size for option, size in SMALL.items() if option in POSTERIORS.options(name)}
-    context = Context(shape, (1, 8, 8), NETWORKS["mlp"](hidden=(16,)))
+    context = Context(Shapes(shape, (1, 8, 8)), NETWORKS["mlp"](hidden=(16,)))
     try:
         posterior = POSTERIORS[name](context, **options)
     except ValueError as refusal:
@@ -215,7 +216,7 @@ def test_normals_are_torchs_with_their_covariance(name, shape):
     reference = MultivariateNormal(q.mean.flatten(1), q.covariance_matrix)
     z = 2 * torch.randn(7, 1, *shape, dtype=torch.float64)
     assert torch.allclose(q.log_prob(z), reference.log_prob(z.flatten(2)), rtol=1e-10)
-    p = PRIORS["standard_normal"](Context(shape, (1, 8, 8), NETWORKS["mlp"]())).double()().expand((5,))
+    p = PRIORS["standard_normal"](Context(Shapes(shape, (1, 8, 8)), NETWORKS["mlp"]())).double()().expand((5,))
     size = math.prod(shape)
     normal = MultivariateNormal(torch.zeros(size).double(), torch.eye(size).double())
     assert torch.allclose(kl_divergence(q, p), kl_divergence(reference, normal), rtol=1e-10)
@@ -246,10 +247,10 @@ def test_mixtures_of_equal_components_are_one_normal():
         ("low_rank_normal", (2,), {"rank": 0}, "rank must be at least 1"),
         ("full_normal", (2,), {"min_scale": 0.0}, "min_scale must be positive"),
         ("full_normal", (1000,), {}, "limit is D = 512"),
-        ("iaf", (2,), {"transforms": 0}, "must be positive"),
+        ("iaf", (2,), {"transforms": 0}, "transforms must be at least 1"),
         ("iaf", (2,), {"min_scale": 0.0}, "min_scale must be positive"),
         ("iaf", (65_536,), {}, "limit is D = 1,024"),
-        ("spline_flow", (2,), {"hidden": 0}, "must be positive"),
+        ("spline_flow", (2,), {"hidden": 0}, "hidden must be at least 1"),
         ("spline_flow", (2,), {"bins": 1}, "at least 2"),
         ("spline_flow", (2,), {"min_scale": 0.0}, "min_scale must be positive"),
         ("spline_flow", (65_536,), {}, "limit is D = 4,096"),
@@ -260,4 +261,4 @@ def test_mixtures_of_equal_components_are_one_normal():
 )
 def test_impossible_options_are_refused_before_memory_is_taken(name, shape, options, message):
     with pytest.raises(ValueError, match=message):
-        POSTERIORS[name](Context(shape, (1, 8, 8), NETWORKS["mlp"](hidden=(8,))), **options)
+        POSTERIORS[name](Context(Shapes(shape, (1, 8, 8)), NETWORKS["mlp"](hidden=(8,))), **options)

@@ -19,9 +19,10 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from analysis.precision import log_prob_float64
 from models.context import Context
+from models.distributions import Sphere
 from models.posteriors import Posterior
 from models.priors import Prior
-from models.spherical import Sphere
+from models.shapes import Shapes
 from models.vae import VAE
 from study.design.families import LIKELIHOODS, NETWORKS, OBJECTIVES, POSTERIORS, PRIORS
 from study.run.training.state import State
@@ -38,7 +39,7 @@ KOLMOGOROV = 1.95 / math.sqrt(DRAWS)
 
 def context(latent_shape: tuple[int, ...], seed: int = 7) -> Context:
     torch.manual_seed(seed)
-    return Context(latent_shape, (1, 8, 8), NETWORKS["mlp"](hidden=(16,)), torch.rand(20, 1, 8, 8))
+    return Context(Shapes(latent_shape, (1, 8, 8)), NETWORKS["mlp"](hidden=(16,)), torch.rand(20, 1, 8, 8))
 
 
 def small(name: str) -> dict[str, object]:
@@ -326,7 +327,7 @@ def test_priors_made_of_posteriors_need_one(name):
 def test_latents_too_large_are_refused_before_memory_is_taken(name, says):
     """At D = 1,000,000 each of these would ask for more memory than there is, and fail with another error."""
     with pytest.raises(ValueError, match=says):
-        PRIORS[name](Context((10**6,), (1, 8, 8), NETWORKS["mlp"]()))
+        PRIORS[name](Context(Shapes((10**6,), (1, 8, 8)), NETWORKS["mlp"]()))
 
 
 @torch.no_grad()

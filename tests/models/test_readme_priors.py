@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from models.context import Context
+from models.shapes import Shapes
 from study.design.families import NETWORKS, PRIORS
 from study.design.parts import resolve
 from study.errors import ConfigurationError
@@ -50,7 +51,7 @@ def test_the_readmes_prior_obeys_the_laws(shape):
     part = resolve("prior", {"name": "laplace", "scale": 0.5})
     assert part.options == {"scale": 0.5}
     assert PRIORS.signature("laplace").reference
-    prior = part.create(Context(shape, (1, 8, 8), NETWORKS["mlp"](hidden=(8,))))
+    prior = part.create(Context(Shapes(shape, (1, 8, 8)), NETWORKS["mlp"](hidden=(8,))))
     p = prior()
     assert p.event_shape == shape
     assert p.batch_shape == ()
@@ -65,7 +66,7 @@ def test_the_readmes_prior_obeys_the_laws(shape):
 
 @pytest.mark.usefixtures("_laplace")
 def test_the_readmes_prior_refuses_as_others_do():
-    context = Context((2,), (1, 8, 8), NETWORKS["mlp"](hidden=(8,)))
+    context = Context(Shapes((2,), (1, 8, 8)), NETWORKS["mlp"](hidden=(8,)))
     with pytest.raises(ConfigurationError, match=r"prior\.scale must be positive"):
         resolve("prior", {"name": "laplace", "scale": -1.0}).create(context)
     with pytest.raises(ConfigurationError, match="unknown setting"):

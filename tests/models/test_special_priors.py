@@ -13,6 +13,7 @@ from models.context import Context
 from models.distributions import NormalMixture
 from models.posteriors import Posterior
 from models.priors import Prior
+from models.shapes import Shapes
 from models.vae import VAE
 from study.design.families import LIKELIHOODS, NETWORKS, POSTERIORS, PRIORS
 
@@ -22,7 +23,7 @@ def build(
 ) -> tuple[Prior, Posterior]:
     torch.manual_seed(3)
     examples = torch.rand(20, 1, 8, 8) if examples is None else examples
-    context = Context(latent_shape, tuple(examples.shape[1:]), NETWORKS["mlp"](hidden=(16,)), examples)
+    context = Context(Shapes(latent_shape, tuple(examples.shape[1:])), NETWORKS["mlp"](hidden=(16,)), examples)
     posterior = POSTERIORS["diagonal_normal"](context)
     return PRIORS[name](context.with_posterior(posterior), **options), posterior
 
@@ -187,7 +188,7 @@ def test_exemplar_prior_leaves_out_an_images_own_code_in_training_only():
     training = prior.for_training(torch.bernoulli(images, generator=generator))
     assert training.batch_shape == (8,)
     assert torch.allclose(training.log_prob(z), terms.logsumexp(1) - counts.log(), atol=1e-5)
-    likelihood = LIKELIHOODS["bernoulli"](Context((2,), (1, 12, 12), NETWORKS["mlp"](hidden=(8,))))
+    likelihood = LIKELIHOODS["bernoulli"](Context(Shapes((2,), (1, 12, 12)), NETWORKS["mlp"](hidden=(8,))))
     vae = VAE(prior, posterior, likelihood)
     for is_training, expected in ((True, training), (False, prior())):
         model = poutine.condition(vae.train(is_training).model, data={"z": z})

@@ -12,6 +12,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from models import noise
 from models.context import Context
 from models.pure import pure_pyro
+from models.shapes import Shapes
 from models.vae import VAE
 from study.design.families import LIKELIHOODS, NETWORKS, OBJECTIVES, POSTERIORS, PRIORS
 from study.run.training.state import State
@@ -30,7 +31,7 @@ def part(kind: str, name: str, *context: Context) -> object:
 
 def vae_of(posterior: str, likelihood: str, seed: int) -> VAE:
     torch.manual_seed(seed)
-    context = Context((3,), (1, 4, 4), NETWORKS["mlp"](hidden=(8,)))
+    context = Context(Shapes((3,), (1, 4, 4)), NETWORKS["mlp"](hidden=(8,)))
     q, p = part("posterior", posterior, context), part("likelihood", likelihood, context)
     prior = "hypersphere" if posterior == "von_mises_fisher" else "standard_normal"
     return VAE(PRIORS[prior](context.with_posterior(q)), q, p).double()

@@ -11,6 +11,7 @@ from models import noise
 from models.context import Context
 from models.objectives.elbo import kl_method
 from models.pure import pure_pyro
+from models.shapes import Shapes
 from models.vae import VAE
 from study.design.families import LIKELIHOODS, NETWORKS, OBJECTIVES, POSTERIORS, PRIORS
 from study.run.training.step import noise_shapes
@@ -21,7 +22,7 @@ IMAGES = (torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0)) > 0
 
 def build(prior: str = "standard_normal", latent_shape: tuple[int, ...] = (3,)) -> VAE:
     torch.manual_seed(0)
-    context = Context(latent_shape, (1, 8, 8), NETWORKS["mlp"](hidden=(32,)), IMAGES)
+    context = Context(Shapes(latent_shape, (1, 8, 8)), NETWORKS["mlp"](hidden=(32,)), IMAGES)
     on_sphere = PRIORS[prior].support == "sphere"
     posterior = POSTERIORS["von_mises_fisher" if on_sphere else "diagonal_normal"](context)
     return VAE(PRIORS[prior](context.with_posterior(posterior)), posterior, LIKELIHOODS["bernoulli"](context))
@@ -109,7 +110,7 @@ def test_nothing_is_left_in_the_global_store_by_pure_pyro():
     ("prior", "posterior"), [("hypersphere", "diagonal_normal"), ("standard_normal", "von_mises_fisher")]
 )
 def test_latents_of_two_kinds_are_refused(prior, posterior):
-    context = Context((3,), (1, 8, 8), NETWORKS["mlp"](hidden=(8,)), IMAGES)
+    context = Context(Shapes((3,), (1, 8, 8)), NETWORKS["mlp"](hidden=(8,)), IMAGES)
     q = POSTERIORS[posterior](context)
     with pytest.raises(ValueError, match="infinite KL"):
         VAE(PRIORS[prior](context.with_posterior(q)), q, LIKELIHOODS["bernoulli"](context))

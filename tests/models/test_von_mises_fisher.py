@@ -14,9 +14,10 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 from analysis.precision import log_prob_float64
 from models import noise
 from models.context import Context
+from models.distributions import Sphere, UniformOnSphere, VonMisesFisher, log_area
+from models.distributions.polar_angle import PolarAngle
 from models.objectives.elbo import kl_method
-from models.spherical import Sphere, UniformOnSphere, VonMisesFisher, log_area
-from models.spherical.angle import PolarAngle
+from models.shapes import Shapes
 from models.vae import VAE
 from study.design.families import LIKELIHOODS, NETWORKS, OBJECTIVES, POSTERIORS, PRIORS
 from study.run.training.state import State
@@ -39,7 +40,7 @@ def distribution(dim: int, kappa: float, seed: int = 0) -> VonMisesFisher:
 
 def context(latent_shape: tuple[int, ...]) -> Context:
     torch.manual_seed(0)
-    return Context(latent_shape, (1, 8, 8), NETWORKS["mlp"](hidden=(16,)))
+    return Context(Shapes(latent_shape, (1, 8, 8)), NETWORKS["mlp"](hidden=(16,)))
 
 
 def vae(latent_shape: tuple[int, ...] = (4,)) -> VAE:

@@ -166,9 +166,14 @@ def test_checking_a_cell_leaves_the_random_state_alone():
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_an_option_out_of_its_range_is_a_configuration_error_before_anything_is_built():
+    with pytest.raises(ConfigurationError, match=r"^prior\.components must be at least 1; got 0$"):
+        Cell.from_config({"prior": {"name": "vamp", "components": 0}})
+
+
 def test_a_constructor_that_refuses_an_option_is_a_configuration_error():
-    with pytest.raises(ConfigurationError, match=r"prior\.components must be at least 1; got 0"):
-        check(Cell.from_config({"prior": {"name": "vamp", "components": 0}}))
+    with pytest.raises(ConfigurationError, match="min_scale < scale"):
+        check(Cell.from_config({"likelihood": {"name": "gaussian_shared", "min_scale": 0.5}}))
     with pytest.raises(ConfigurationError, match="multiples of 4"):
         check(Cell.from_config({"network": "conv"}), (1, 30, 30))
 

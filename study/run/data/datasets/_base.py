@@ -6,10 +6,11 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
+from models.options import Configurable
 from study.images import ImageData
 
 
-class Dataset(ABC):
+class Dataset(Configurable, ABC):
     """A named collection of images.
 
     To add one: one file in this folder with one final subclass, whose constructor takes typed keyword-only options if
@@ -17,6 +18,7 @@ class Dataset(ABC):
     slow to import is imported by ``read``, so that listing the data sets stays quick.
     """
 
+    family = "dataset"
     reference: ClassVar[str] = ""
     image_shape: ClassVar[tuple[int, int, int] | None] = None
     """Channels, height and width as stored, where they are known before the files are read."""

@@ -1,6 +1,7 @@
 r"""Von Mises–Fisher distribution on S^{D−1}: vMF(z; μ, κ) = C_D(κ) exp(κ μᵀz), ‖μ‖ = 1, κ ≥ 0.
 
-With the area |S| of the sphere and ℓ of :mod:`models.spherical.angle`, −log C_D(κ) = κ + ℓ(κ) + log |S|, so that
+With the area |S| of the sphere and ℓ of :mod:`~models.distributions.polar_angle`,
+−log C_D(κ) = κ + ℓ(κ) + log |S|, so that
 
     log vMF(z; μ, κ) = −½ κ ‖z − μ‖² − ℓ(κ) − log |S|,     KL(vMF ‖ uniform) = −κ E[1 − w] − ℓ(κ).
 
@@ -12,29 +13,31 @@ to μ: the vector that defines it is then at least √2 long, and gradients in �
 
 from __future__ import annotations
 
-import copy
-from typing import override
+from typing import ClassVar, override
 
 import torch
-from pyro.distributions import TorchDistribution
 from torch import Tensor
 from torch.distributions import constraints
 from torch.distributions.kl import register_kl
 from torch.nn.functional import normalize
 
 from models import noise
-from models.spherical.angle import PolarAngle
-from models.spherical.sphere import Sphere, UniformOnSphere, log_area
+from models.distributions.event import EventDistribution
+from models.distributions.polar_angle import PolarAngle
+from models.distributions.sphere import Sphere, UniformOnSphere, log_area
 
 
-class VonMisesFisher(TorchDistribution):
-    """Mean direction ``loc`` ``(*batch_shape, *event_shape)``, ``concentration`` κ ``batch_shape``; D is at least 2.
+class VonMisesFisher(EventDistribution):
+    """Distributions on the unit sphere of events with D ≥ 2 elements.
 
-    Only the direction of ``loc`` and of values counts: both are read as if divided by their norms.
+    loc: mean direction μ, ``(*batch_shape, *event_shape)``. Only its direction counts, and only that of values.
+    concentration: κ ≥ 0, ``batch_shape``.
+
+    Raises ValueError where D < 2.
     """
 
-    arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012 - torch's own protocol
     has_rsample = True
+    tensors: ClassVar[tuple[str, ...]] = ("loc", "concentration")
 
     def __init__(self, loc: Tensor, concentration: Tensor) -> None:
         event_shape = loc.shape[concentration.dim() :]
@@ -42,56 +45,45 @@ class VonMisesFisher(TorchDistribution):
             raise ValueError(f"a sphere needs at least 2 dimensions; got {event_shape.numel()}: raise latent_dim")
         self.loc, self.concentration = loc, concentration
         self._angle = PolarAngle(event_shape.numel(), concentration)
-        super().__init__(concentration.shape, event_shape, validate_args=False)
+        super().__init__(concentration.shape, event_shape)
 
     @constraints.dependent_property
     def support(self) -> constraints.Constraint:
         """The unit sphere."""
         return Sphere(len(self.event_shape))
 
-    @override
-    def expand(self, batch_shape: torch.Size | list[int] | tuple[int, ...], _instance: object = None) -> VonMisesFisher:
-        twin = copy.copy(self)
-        twin._batch_shape = torch.Size(batch_shape)
-        twin.loc = self.loc.expand(twin._batch_shape + self.event_shape)
-        twin.concentration = self.concentration.expand(batch_shape)
-        return twin
-
     @property
     def mean(self) -> Tensor:
-        """A_D(κ) μ, ``batch_shape + event_shape``."""
-        return self._shaped((1 - self._angle.versine)[..., None] * self._direction().double())
+        """A_D(κ) μ, ``(*batch_shape, *event_shape)``."""
+        return self.shaped((1 - self._angle.versine)[..., None] * self._direction().double()).to(self.loc.dtype)
 
     @property
     def variance(self) -> Tensor:
-        """Marginal variances μ² Var w + (1 − μ²) E[1 − w²]/(D − 1), ``batch_shape + event_shape``."""
+        """Marginal variances μ² Var w + (1 − μ²) E[1 − w²]/(D − 1), ``(*batch_shape, *event_shape)``."""
         along = self._angle.squared_versine - self._angle.versine.square()
         across = self._angle.squared_sine / (self.event_shape.numel() - 1)
         squared = self._direction().double().square()
-        return self._shaped(squared * along[..., None] + (1 - squared) * across[..., None])
+        return self.shaped(squared * along[..., None] + (1 - squared) * across[..., None]).to(self.loc.dtype)
 
     @override
-    def log_prob(self, value: Tensor) -> Tensor:
-        """Log-density in nats of ``value`` ``(…, *event_shape)`` with respect to surface area, ``(…,)``."""
-        z = normalize(value.flatten(value.dim() - len(self.event_shape)), dim=-1)
-        half_square = 0.5 * (z - self._direction()).square().sum(-1)
+    def log_density(self, z: Tensor) -> Tensor:
+        """Log-density in nats with respect to surface area, ``(…,)``, of vectors ``z`` ``(…, D)``."""
+        half_square = 0.5 * (normalize(z, dim=-1) - self._direction()).square().sum(-1)
         log_normaliser = self._angle.log_normaliser.to(half_square.dtype)
-        return -self.concentration * half_square - log_normaliser - log_area(self.event_shape.numel())
+        return -self.concentration * half_square - log_normaliser - log_area(z.shape[-1])
 
     @override
-    def rsample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
-        """Draws on the sphere, ``sample_shape + batch_shape + event_shape``."""
-        shape = torch.Size(sample_shape) + self.batch_shape
+    def draw(self, shape: torch.Size) -> Tensor:
         level = torch.special.ndtr(noise.standard_normal(shape, self.loc).double())
         angle = self._angle.quantile(level)[..., None]
         across = normalize(noise.standard_normal(torch.Size((*shape, self.event_shape.numel() - 1)), self.loc), dim=-1)
         direction = self._direction()
         pole = torch.where(direction[..., :1] > 0, -1.0, 1.0).to(direction)
         cosine, sine = angle.cos().to(direction), angle.sin().to(direction)
-        draw = torch.cat([pole * cosine, sine * across], -1)
+        before = torch.cat([pole * cosine, sine * across], -1)
         mirror = torch.cat([pole, torch.zeros_like(direction[..., 1:])], -1) - direction
-        along = (mirror * draw).sum(-1, keepdim=True) / mirror.square().sum(-1, keepdim=True)
-        return (draw - 2 * along * mirror).reshape(shape + self.event_shape)
+        along = (mirror * before).sum(-1, keepdim=True) / mirror.square().sum(-1, keepdim=True)
+        return before - 2 * along * mirror
 
     def kl_from_uniform(self) -> Tensor:
         """KL(this ‖ uniform on the sphere) in nats, ``batch_shape``."""
@@ -101,9 +93,6 @@ class VonMisesFisher(TorchDistribution):
     def _direction(self) -> Tensor:
         """μ as vectors, ``(*batch_shape, D)``."""
         return normalize(self.loc.flatten(len(self.batch_shape)), dim=-1)
-
-    def _shaped(self, vectors: Tensor) -> Tensor:
-        return vectors.to(self.loc.dtype).reshape(self.batch_shape + self.event_shape)
 
 
 @register_kl(VonMisesFisher, UniformOnSphere)
