@@ -43,8 +43,8 @@ def context(latent_shape: tuple[int, ...], seed: int = 7) -> Context:
 
 
 def small(name: str) -> dict[str, object]:
-    options = PRIORS.options(name).values()
-    return {o.name: SMALL[o.name] if o.annotation is int else (SMALL[o.name],) for o in options if o.name in SMALL}
+    options = [option for option in PRIORS.options(name).values() if option.name in SMALL]
+    return {o.name: (SMALL[o.name],) if isinstance(o.default, tuple) else SMALL[o.name] for o in options}
 
 
 def pair(name: str, latent_shape: tuple[int, ...], seed: int = 7) -> tuple[Prior, Posterior]:
