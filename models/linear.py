@@ -26,7 +26,13 @@ from models.store_name import StoreName
 
 
 class Exact(NamedTuple):
-    """Exact rate, mutual information and marginal KL, in nats, and the aggregate N(mean, covariance) they belong to."""
+    """Exact rate, information and marginal KL, in nats and 0-d, and the aggregate that they belong to.
+
+    rate: R, the mean over images of KL(q(z|x) ‖ p).
+    information: I, of image and latent.
+    marginal_kl: KL(q_∞ ‖ p).
+    mean, covariance: of q_∞, ``(D,)`` and ``(D, D)``.
+    """
 
     rate: Tensor
     information: Tensor
@@ -37,10 +43,24 @@ class Exact(NamedTuple):
 
 @final
 class LinearGaussianVAE(nn.Module):
-    """The pair of the module docstring over vectors x.
+    """Model and exact guide over vectors x ``(P,)`` with W = directions · diag(gains).
 
-    directions: ``(P, D)`` with orthonormal columns; gains: ``(D,)``, so that W = directions · diag(gains).
-    bias: ``(P,)``. noise: σ > 0.
+    directions: ``(P, D)`` with orthonormal columns.
+    gains: ``(D,)``.
+    bias: b, ``(P,)``.
+    noise: σ > 0, in units of x.
+
+    Raises ValueError for other directions or noise.
+
+    >>> vae = LinearGaussianVAE.random(3, 10, gain=2.0, noise=0.5, generator=torch.Generator().manual_seed(0))
+    >>> images = vae.simulate(100, torch.Generator().manual_seed(1))
+    >>> vae.posterior(images).mean.shape
+    torch.Size([100, 3])
+    >>> exact = vae.exact()  # of data from the model itself, whose aggregate posterior is the prior
+    >>> bool(exact.marginal_kl.abs() < 1e-9)
+    True
+    >>> torch.allclose(exact.rate, exact.information)
+    True
     """
 
     def __init__(self, directions: Tensor, gains: Tensor, bias: Tensor, noise: float) -> None:
@@ -59,9 +79,12 @@ class LinearGaussianVAE(nn.Module):
     def random(
         cls, latent_dim: int, data_dim: int, *, gain: float, noise: float, generator: torch.Generator
     ) -> LinearGaussianVAE:
-        """Random directions ``(data_dim, latent_dim)`` and bias ``(data_dim,)``, drawn from ``generator`` in float64.
+        """A model in float64 with random directions and bias.
 
-        The gains are spread evenly over [gain/2, gain]; ``noise`` is σ.
+        latent_dim, data_dim: D and P.
+        gain: the gains are spread evenly over [gain/2, gain].
+        noise: σ > 0.
+        generator: draws directions and bias.
         """
         square = torch.randn(data_dim, latent_dim, dtype=torch.float64, generator=generator)
         gains = torch.linspace(gain / 2, gain, latent_dim, dtype=torch.float64)
@@ -84,12 +107,12 @@ class LinearGaussianVAE(nn.Module):
         return dist.Normal(zeros, torch.ones_like(zeros)).to_event(1)
 
     def posterior(self, images: Tensor) -> TorchDistribution:
-        """The exact q(z|x) of vectors ``(B, P)``."""
+        """The exact q(z|x) of vectors ``images`` ``(B, P)``."""
         loc = (images - self.bias) @ self.recognition.T
         return Normal(loc, self.posterior_variance.sqrt().expand_as(loc)).to_event(1)
 
     def likelihood(self, latents: Tensor) -> TorchDistribution:
-        """p(x|z) of latents ``(B, D)``."""
+        """p(x|z) of ``latents`` ``(B, D)``."""
         loc = latents @ self.weight.T + self.bias
         return dist.Normal(loc, torch.full_like(loc, self.noise)).to_event(1)
 
@@ -99,7 +122,7 @@ class LinearGaussianVAE(nn.Module):
         return dist.MultivariateNormal(self.bias, self.weight @ self.weight.T + self.noise**2 * eye)
 
     def model(self, images: Tensor) -> Tensor:
-        """Joint p(x, z) with vectors ``(B, P)`` observed."""
+        """Joint p(x, z) with vectors ``images`` ``(B, P)`` observed; returns z ``(B, D)``."""
         pyro.module(str(self._store_name), self)
         with pyro.plate("images", len(images)):
             z = pyro.sample("z", self.prior())
@@ -107,14 +130,14 @@ class LinearGaussianVAE(nn.Module):
         return z
 
     def guide(self, images: Tensor) -> Tensor:
-        """The exact posterior."""
+        """The exact posterior of vectors ``images`` ``(B, P)``; returns z ``(B, D)``."""
         pyro.module(str(self._store_name), self)
         with pyro.plate("images", len(images)):
             return pyro.sample("z", self.posterior(images))
 
     @torch.no_grad()
     def simulate(self, num: int, generator: torch.Generator) -> Tensor:
-        """Vectors ``(num, P)`` drawn from the model: x = W z + b + σ ε with normal z and ε from ``generator``."""
+        """``num`` vectors ``(num, P)`` drawn from the model: x = W z + b + σ ε, normal z and ε from ``generator``."""
         data_dim, latent_dim = self.weight.shape
         z, epsilon = (
             torch.randn(num, dim, dtype=self.weight.dtype, generator=generator) for dim in (latent_dim, data_dim)
@@ -122,7 +145,11 @@ class LinearGaussianVAE(nn.Module):
         return z @ self.weight.T + self.bias + self.noise * epsilon
 
     def exact(self, shift: Tensor | None = None, covariance: Tensor | None = None) -> Exact:
-        """Exact quantities for data x ~ N(b + shift, covariance); by default data of the model itself."""
+        """Exact quantities for data x ~ N(b + shift, covariance).
+
+        shift: δ, ``(P,)``; none: zeros.
+        covariance: S, ``(P, P)``; none: that of the model itself.
+        """
         with torch.no_grad():
             shift = torch.zeros_like(self.bias) if shift is None else shift
             covariance = self.marginal().covariance_matrix if covariance is None else covariance

@@ -31,7 +31,17 @@ _source: ContextVar[Source] = ContextVar("noise_source", default=_fresh)
 
 
 def standard_normal(shape: torch.Size, like: Tensor) -> Tensor:
-    """Draws of N(0, 1) of the given shape, with the dtype and device of ``like``."""
+    """Draws of N(0, 1) of the given ``shape``, with the type and device of ``like``.
+
+    >>> with record() as shapes:
+    ...     first = standard_normal(torch.Size([2, 3]), torch.zeros(()))
+    >>> shapes
+    [torch.Size([2, 3])]
+    >>> with replay([first]):
+    ...     again = standard_normal(torch.Size([2, 3]), torch.zeros(()))
+    >>> torch.equal(first, again)
+    True
+    """
     return _source.get()(shape, like)
 
 

@@ -25,7 +25,34 @@ from models.store_name import StoreName
 
 @final
 class VAE(nn.Module):
-    """Three swappable parts; usable with any Pyro inference class, ``SVI(vae.model, vae.guide, …)`` for one."""
+    """Three swappable parts; usable with any Pyro inference class.
+
+    prior: p(z), a distribution over latents of one event shape.
+    posterior: q(z|x), a distribution over the same latents for each image.
+    likelihood: p(x|z), a distribution over images for each latent.
+
+    Raises ValueError where prior and posterior live on different spaces.
+
+    >>> import torch
+    >>> from pyro.infer import SVI, Trace_ELBO
+    >>> from pyro.optim import Adam
+    >>> from models.context import Context
+    >>> from models.likelihoods.bernoulli import Bernoulli
+    >>> from models.networks.mlp import MLP
+    >>> from models.posteriors.diagonal_normal import DiagonalNormal
+    >>> from models.priors.standard_normal import StandardNormal
+    >>> from models.shapes import Shapes
+    >>> context = Context(Shapes((4,), (1, 8, 8)), MLP(hidden=(32,)))
+    >>> vae = VAE(StandardNormal(context), DiagonalNormal(context), Bernoulli(context))
+    >>> svi = SVI(vae.model, vae.guide, Adam({"lr": 1e-3}), Trace_ELBO())
+    >>> images = torch.rand(16, 1, 8, 8).round()
+    >>> svi.step(images) > 0  # the negative ELBO of the batch, in nats
+    True
+    >>> vae.posterior(images).sample().shape
+    torch.Size([16, 4])
+    >>> vae.likelihood(vae.prior().sample((5,))).mean.shape
+    torch.Size([5, 1, 8, 8])
+    """
 
     def __init__(self, prior: Prior, posterior: Posterior, likelihood: Likelihood) -> None:
         super().__init__()

@@ -15,12 +15,15 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar, Self, get_type_hints
 
 import torch
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch import Tensor
 
 from analysis.estimate import Bound, Estimate
+
+_STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 
 
 class DensityRefused(ValueError):
@@ -135,11 +138,26 @@ class FittedDensity:
 class DensityFit(ABC):
     """A kind of ex-post density and its options.
 
-    To add one: a file in this folder with one final subclass whose constructor takes typed keyword-only options, whose
-    ``fit_vectors`` returns the density, and whose ``reference`` names the paper.
+    To add one: a file in this folder with one final subclass whose constructor takes typed keyword-only options with
+    their ranges (:mod:`analysis.options`), whose ``fit_vectors`` returns the density, and whose ``reference`` names the
+    paper.
     """
 
+    family: ClassVar[str] = "density"
     reference: ClassVar[str] = ""
+
+    def __new__(cls, **options: Any) -> Self:
+        """A fit whose ``options`` are of their types and within their ranges; ValueError names one that is not."""
+        hints = get_type_hints(cls.__init__, include_extras=True)
+        for name in options.keys() & hints.keys():
+            try:
+                TypeAdapter(hints[name], config=_STRICT).validate_python(options[name])
+            except ValidationError as invalid:
+                error = invalid.errors()[0]
+                address = ".".join((cls.family, name, *map(str, error["loc"])))
+                must = error["msg"].replace("Input should", "must")
+                raise ValueError(f"{address} {must}; got {error['input']!r}") from None
+        return super().__new__(cls)
 
     @abstractmethod
     def fit_vectors(self, codes: Codes, choice: Codes, generator: torch.Generator) -> Density:

@@ -52,16 +52,18 @@ class Standardisation(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TrainingOptions:
-    """Adam's step, codes per step, most epochs, and epochs without a better held-out loss after which to stop."""
+    """How a network is fitted.
+
+    learning_rate: Adam's step, positive.
+    batch_size: codes per step, at least 1.
+    max_epochs: passes over the codes at most.
+    patience: epochs without a better held-out loss after which to stop, at least 1.
+    """
 
     learning_rate: float
     batch_size: int
     max_epochs: int
     patience: int
-
-    def __post_init__(self) -> None:
-        if self.learning_rate <= 0 or min(self.batch_size, self.max_epochs, self.patience) < 1:
-            raise ValueError(f"training needs a positive rate and at least one code, epoch and patience; got {self}")
 
 
 def seeded_module[Module: nn.Module](build: Callable[[], Module], generator: torch.Generator) -> Module:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from analysis.aggregate import Aggregate, DiagonalAggregate, HeldCodes
 from analysis.density_fits._base import Codes, Density, DensityFit, flag_at_end
+from analysis.options import Factors
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,13 +36,14 @@ class WidenedAggregate(Density):
 
 @final
 class AggregateKernel(DensityFit):
-    """Aggregate posterior with the bandwidth chosen among ``bandwidths`` by held-out score."""
+    """Aggregate posterior with its bubbles widened by the factor of highest held-out score.
+
+    bandwidths: the factors h to choose from.
+    """
 
     reference = "Hoffman & Johnson 2016, ELBO surgery; bandwidth: Parzen 1962, doi:10.1214/aoms/1177704472"
 
-    def __init__(self, *, bandwidths: tuple[float, ...] = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0)) -> None:
-        if not bandwidths or min(bandwidths) <= 0:
-            raise ValueError(f"bandwidths must be one or more positive factors; got {bandwidths}")
+    def __init__(self, *, bandwidths: Factors = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0)) -> None:
         self.bandwidths = bandwidths
 
     def fit_vectors(self, codes: Codes, choice: Codes, generator: torch.Generator) -> WidenedAggregate:

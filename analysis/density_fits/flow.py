@@ -20,6 +20,7 @@ from torch.distributions import Distribution
 
 from analysis.density_fits._base import Codes, Density, DensityFit, DensityRefused
 from analysis.density_fits._training import Standardisation, TrainingOptions, blocks, seeded_module, train
+from analysis.options import AtLeastTwo, Count, Positive
 
 MAX_DIM = 256
 
@@ -48,7 +49,14 @@ class Flow(Density):
 
 @final
 class FlowFit(DensityFit):
-    """Flow with training stopped by the held-out score; ``num_bins`` is that of splines."""
+    """Autoregressive flow whose training is stopped by the held-out score.
+
+    kind: of the transforms.
+    num_transforms: steps of the flow.
+    num_bins: of each spline.
+    hidden_width: units of both layers of each step's masked network.
+    learning_rate, batch_size, max_epochs, patience: of training, see :class:`TrainingOptions`.
+    """
 
     reference = "Durkan et al. 2019, arXiv:1906.04032 (spline); Papamakarios et al. 2017, arXiv:1705.07057 (affine)"
 
@@ -56,16 +64,14 @@ class FlowFit(DensityFit):
         self,
         *,
         kind: Literal["spline", "affine"] = "spline",
-        num_transforms: int = 3,
-        num_bins: int = 8,
-        hidden_width: int = 128,
-        learning_rate: float = 1e-3,
-        batch_size: int = 256,
-        max_epochs: int = 100,
-        patience: int = 5,
+        num_transforms: Count = 3,
+        num_bins: AtLeastTwo = 8,
+        hidden_width: Count = 128,
+        learning_rate: Positive = 1e-3,
+        batch_size: Count = 256,
+        max_epochs: Count = 100,
+        patience: Count = 5,
     ) -> None:
-        if kind not in {"spline", "affine"}:
-            raise ValueError(f"kind must be spline or affine; got {kind!r}")
         self.kind = kind
         self.num_transforms = num_transforms
         self.num_bins = num_bins

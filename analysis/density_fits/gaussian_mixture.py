@@ -7,13 +7,14 @@ D ≫ N.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import Literal, final
 
 import torch
 from torch import Tensor
 
 from analysis.density_fits._base import Codes, Density, DensityFit, DensityRefused, flag_at_end
-from analysis.mixtures import CovarianceName, FittedMixture, select_gaussian_mixture
+from analysis.mixtures import FittedMixture, select_gaussian_mixture
+from analysis.options import Count, Counts
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,17 +34,23 @@ class Mixture(Density):
 
 @final
 class GaussianMixtureFit(DensityFit):
-    """Mixture with the number of components chosen among ``num_components``; ``rank`` is that of low_rank only."""
+    """Gaussian mixture by EM, with the number of components of highest held-out score.
+
+    covariance: of each component.
+    num_components: the numbers to choose from.
+    rank: number of factors of a ``low_rank`` covariance, from 1 to D − 1, and none for the others.
+    num_starts: starts of EM, of which the best is taken.
+    """
 
     reference = "Ghosh et al. 2020, arXiv:1903.12436; EM: Dempster, Laird & Rubin 1977"
 
     def __init__(
         self,
         *,
-        covariance: CovarianceName = "diagonal",
-        num_components: tuple[int, ...] = (1, 3, 10, 30, 100),
-        rank: int | None = None,
-        num_starts: int = 1,
+        covariance: Literal["diagonal", "full", "tied", "low_rank"] = "diagonal",
+        num_components: Counts = (1, 3, 10, 30, 100),
+        rank: Count | None = None,
+        num_starts: Count = 1,
     ) -> None:
         self.covariance = covariance
         self.num_components = num_components

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from analysis.density_fits._base import Codes, Density, DensityFit
 from analysis.density_fits._training import Standardisation, TrainingOptions, seeded_module, train
 from analysis.estimate import Bound
+from analysis.options import Count, Positive
 from analysis.randomness import stream
 
 ELEMENTS_PER_BLOCK = 2**21
@@ -86,23 +87,27 @@ class SecondStage(Density):
 
 @final
 class SecondStageFit(DensityFit):
-    """Second-stage VAE with min(D, ``latent_dim``) latents; training is stopped by the held-out ELBO."""
+    """Second-stage VAE on the codes, whose training is stopped by the held-out ELBO.
+
+    latent_dim: L, at most D in effect.
+    hidden_width: units of both layers of encoder and decoder.
+    num_importance: draws K of the bound.
+    learning_rate, batch_size, max_epochs, patience: of training, see :class:`TrainingOptions`.
+    """
 
     reference = "Dai & Wipf 2019, arXiv:1903.05789"
 
     def __init__(
         self,
         *,
-        latent_dim: int = 64,
-        hidden_width: int = 512,
-        num_importance: int = 64,
-        learning_rate: float = 1e-3,
-        batch_size: int = 256,
-        max_epochs: int = 200,
-        patience: int = 10,
+        latent_dim: Count = 64,
+        hidden_width: Count = 512,
+        num_importance: Count = 64,
+        learning_rate: Positive = 1e-3,
+        batch_size: Count = 256,
+        max_epochs: Count = 200,
+        patience: Count = 10,
     ) -> None:
-        if min(latent_dim, num_importance) < 1:
-            raise ValueError(f"latent_dim and num_importance must be at least 1; got {latent_dim}, {num_importance}")
         self.latent_dim = latent_dim
         self.hidden_width = hidden_width
         self.num_importance = num_importance

@@ -26,7 +26,7 @@ from models.options import NonNegative
 
 @final
 class BetaTCVAE(Objective):
-    """The loss of the module docstring.
+    """ELBO with a weight of its own on the total correlation of the aggregate posterior.
 
     total_correlation: β, the weight of TC; 1 gives the ELBO.
     """

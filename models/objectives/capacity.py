@@ -21,7 +21,7 @@ from models.options import NonNegative
 
 @final
 class Capacity(Objective):
-    """The loss of the module docstring.
+    """Reconstruction at a target rate, with a price for each nat away from it.
 
     nats: C, the target rate.
     gamma: γ, the price of each nat away from it.

@@ -25,7 +25,7 @@ from models.options import Positive
 
 @final
 class CommittedRate(Objective):
-    """The loss of the module docstring.
+    """ELBO with a hinge below a rate that every image should have.
 
     nats: δ, the committed rate of every image; without one it would be ``elbo``.
     weight: w, the slope of the hinge; at 1 or less the rate would still fall to 0.

@@ -24,7 +24,7 @@ from models.options import NonNegative
 
 @final
 class DIP(Objective):
-    """The loss of the module docstring.
+    """ELBO with a penalty that draws the covariance of the codes to the identity.
 
     variant: which covariance C is penalised, I or II.
     off_diagonal, diagonal: λ_od and λ_d, in nats.

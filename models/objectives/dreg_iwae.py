@@ -27,7 +27,7 @@ from models.options import Count
 
 @final
 class DRegIWAE(Objective):
-    """The bound of the module docstring.
+    """Importance-weighted bound of K draws, with a gradient of lower variance.
 
     draws: K per image.
     """

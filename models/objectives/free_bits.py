@@ -22,7 +22,7 @@ from models.options import Positive
 
 @final
 class FreeBits(Objective):
-    """The loss of the module docstring; without free nats it would be ``elbo``.
+    """ELBO that leaves every dimension a few nats at no charge; with none it would be ``elbo``.
 
     nats: λ, at no charge per dimension.
     """

@@ -33,7 +33,7 @@ WIDTHS = (0.1, 0.5, 1.0, 2.0, 10.0)
 
 @final
 class InfoVAE(Objective):
-    """The loss of the module docstring.
+    """ELBO with its KL reweighted, and the maximum mean discrepancy of codes and prior.
 
     information: α; at 1 the KL is dropped.
     divergence: λ ≥ 1 − α, or the discrepancy would be rewarded.

@@ -22,7 +22,7 @@ from models.options import Count
 
 @final
 class IWAE(Objective):
-    """The bound of the module docstring.
+    """Importance-weighted bound of K draws of the posterior per image.
 
     draws: K per image.
     """

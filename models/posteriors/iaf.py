@@ -67,7 +67,7 @@ class AutoregressiveStep(Step):
 
 @final
 class IAF(Posterior):
-    """Steps of the module docstring, after which come μ and σ of the encoder.
+    """Masked autoregressive steps of noise, after which come μ and σ of the encoder.
 
     context: shapes and network.
     transforms: number of steps.

@@ -54,7 +54,7 @@ class SplineCoupling(Step):
 
 @final
 class SplineFlowPosterior(Posterior):
-    """Couplings of the module docstring, after which come μ and σ of the encoder.
+    """Rational-quadratic spline couplings of noise, after which come μ and σ of the encoder.
 
     context: shapes and network.
     transforms: number of couplings.

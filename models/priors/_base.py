@@ -21,12 +21,35 @@ MAX_ELEMENTS = 2**28
 class Prior(Configurable, nn.Module, ABC):
     """A distribution over latents z with ``event_shape == context.latent_shape``.
 
+    context: shapes and neighbours; see :class:`~models.context.Context`.
+
     To add a prior: one file in this folder, or a class in a package of your own under the entry point group
     ``latent_study.priors``, with one final subclass whose constructor takes the context and typed keyword-only options,
     whose ``forward`` returns the distribution (batch shape ``()``, its ``support`` set), and whose ``reference`` names
     the paper. Parameters are ordinary ``nn.Parameter`` and are learned with the networks. Where KL(q ‖ p) has a closed
     form, register it in the same file with ``torch.distributions.kl.register_kl``; elsewhere it is sampled. A shape or
-    option that the prior cannot hold is refused with a ValueError, before memory is taken.
+    option that the prior cannot hold is refused with a ValueError, before memory is taken. Ranges of options stand in
+    their types (:mod:`models.options`) and are checked before the constructor.
+
+    >>> import pyro.distributions as dist
+    >>> import torch
+    >>> from models.networks.mlp import MLP
+    >>> from models.options import Positive
+    >>> from models.shapes import Shapes
+    >>> class Laplace(Prior):
+    ...     def __init__(self, context: Context, *, scale: Positive = 0.7) -> None:
+    ...         super().__init__(context)
+    ...         self.log_scale = nn.Parameter(torch.full(context.latent_shape, scale).log())
+    ...     def forward(self) -> TorchDistribution:
+    ...         scale = self.log_scale.exp()
+    ...         return dist.Laplace(torch.zeros_like(scale), scale).to_event(len(self.latent_shape))
+    >>> context = Context(Shapes((16,), (1, 28, 28)), MLP())
+    >>> Laplace(context)().sample((100,)).shape
+    torch.Size([100, 16])
+    >>> Laplace(context, scale=0.0)
+    Traceback (most recent call last):
+    ...
+    ValueError: prior.scale must be positive; got 0.0
     """
 
     family = "prior"

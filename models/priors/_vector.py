@@ -53,4 +53,4 @@ class VectorPriorDistribution(EventDistribution):
 
     @override
     def draw(self, shape: torch.Size) -> Tensor:
-        return self.prior.draw(shape.numel()).unflatten(0, shape)
+        return self.prior.draw(shape.numel()).reshape(*shape, self.event_shape.numel())

@@ -43,7 +43,7 @@ class _Masked(nn.Linear):
 
 @final
 class Autoregressive(VectorPrior):
-    """The factors of the module docstring.
+    """Product of mixtures of normals, each given the dimensions before its own.
 
     context: shapes.
     components: K normals of each factor.

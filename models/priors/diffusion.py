@@ -49,7 +49,7 @@ _FREQUENCIES = (1, 2, 4, 8)
 
 @final
 class Diffusion(VectorPrior):
-    """The diffusion of the module docstring.
+    """N(0, I) carried back along the flow of a learned score.
 
     context: shapes.
     units: of each of the two hidden layers of h.
@@ -118,8 +118,8 @@ class BoundInTraining(EventDistribution):
         # Under TraceGraph_ELBO, which tracks where values come from, the shape of one is a plain tuple.
         shape = torch.Size(z.shape[:-1])
         offset = torch.special.ndtr(noise.standard_normal(torch.Size((1,)), z))
-        strata = torch.arange(shape.numel(), device=z.device).reshape(shape) / shape.numel()
-        sigma = (offset + strata).remainder(1)[..., None]
+        strata = torch.arange(shape.numel(), device=z.device) / shape.numel()
+        sigma = (offset + strata).remainder(1).reshape(*shape, 1)
         cosine = (1 - sigma.square()).sqrt()
         epsilon = noise.standard_normal(z.shape, z)
         velocity = cosine * epsilon - sigma * z
@@ -129,7 +129,7 @@ class BoundInTraining(EventDistribution):
     @override
     def draw(self, shape: torch.Size) -> Tensor:
         """Draws of p(z) itself."""
-        return self.prior.draw(shape.numel()).unflatten(0, shape)
+        return self.prior.draw(shape.numel()).reshape(*shape, self.event_shape.numel())
 
 
 class Correction(nn.Module):

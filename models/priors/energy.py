@@ -28,7 +28,7 @@ _ELEMENTS_PER_BLOCK = 2**24
 
 @final
 class Energy(ReweightedPrior):
-    """The density of the module docstring.
+    """N(0, I) times the exponential of a bounded network, normalised by sampling.
 
     context: shapes.
     bound: B, in nats.
@@ -96,7 +96,7 @@ class TiltedNormal(ReweightedNormal):
             log_r = _bounded(evaluate(self.network, z), self.bound).reshape(size, self.proposals)
             pick = torch.distributions.Categorical(logits=log_r).sample()
             chosen.append(z.reshape(size, self.proposals, dim)[torch.arange(size, device=z.device), pick])
-        return torch.cat(chosen).unflatten(0, shape)
+        return torch.cat(chosen).reshape(*shape, dim)
 
 
 def _bounded(output: Tensor, bound: float) -> Tensor:

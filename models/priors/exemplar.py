@@ -40,7 +40,7 @@ _EDGE = 1e-4
 
 @final
 class Exemplar(PosteriorPrior):
-    """The window on the first examples of the context.
+    """Mixture of normals at the codes of the first training images.
 
     context: shapes, examples, and the posterior. Without examples the exemplars are uniform noise, to be replaced by a
         stored state.

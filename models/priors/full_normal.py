@@ -67,7 +67,7 @@ class PrecisionNormal(EventDistribution):
     def draw(self, shape: torch.Size) -> Tensor:
         noise = torch.randn(len(self.loc), shape.numel(), dtype=self.loc.dtype, device=self.loc.device)
         centred = torch.linalg.solve_triangular(self.factor.T, noise, upper=True).T
-        return (self.loc + centred).reshape(*shape, -1)
+        return (self.loc + centred).reshape(*shape, len(self.loc))
 
 
 @register_kl(Independent, PrecisionNormal)

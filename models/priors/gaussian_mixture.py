@@ -17,7 +17,7 @@ from models.priors._base import MIN_SCALE, Prior, check_memory
 
 @final
 class GaussianMixturePrior(Prior):
-    """Scales start at 1 and weights equal.
+    """Learned mixture of diagonal normals; scales start at 1 and weights equal.
 
     context: shapes.
     components: K.

@@ -27,7 +27,7 @@ from models.priors._reweighted import ReweightedNormal, ReweightedPrior, evaluat
 
 @final
 class LARS(ReweightedPrior):
-    """The density of the module docstring, with a = sigmoid f.
+    """N(0, I) thinned by a learned acceptance probability a = sigmoid f.
 
     context: shapes.
     rounds: T, proposals at most; of one alone every proposal would be kept.
@@ -87,4 +87,4 @@ class AcceptRejectNormal(ReweightedNormal):
             accept = evaluate(self.network, z[refused]).sigmoid()
             refused = refused[torch.rand_like(accept) >= accept]
             z[refused] = self.base_sample(len(refused))
-        return z.unflatten(0, shape)
+        return z.reshape(*shape, z.shape[-1])

@@ -15,7 +15,7 @@ from models.priors._flow import FlowPrior
 
 @final
 class MAF(FlowPrior):
-    """Steps of the module docstring, started at N(0, I).
+    """Flow of masked autoregressive affine maps, started at N(0, I).
 
     context: shapes.
     transforms: number of steps.

@@ -16,7 +16,7 @@ from models.priors._flow import FlowPrior
 
 @final
 class RealNVP(FlowPrior):
-    """Couplings of the module docstring, started at N(0, I).
+    """Flow of affine couplings, started at N(0, I).
 
     context: shapes.
     transforms: number of couplings.

@@ -17,7 +17,7 @@ from models.priors._flow import FlowPrior
 
 @final
 class SplineFlowPrior(FlowPrior):
-    """Couplings of the module docstring, started at N(0, I).
+    """Flow of rational-quadratic spline couplings, started at N(0, I).
 
     context: shapes.
     transforms: number of couplings.

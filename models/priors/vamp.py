@@ -19,9 +19,9 @@ from models.priors._pseudo_inputs import PseudoInputPrior
 
 @final
 class Vamp(PseudoInputPrior):
-    """Pseudo-inputs start at training images where the context has some, else at faint noise.
+    """Mixture of posteriors at learned pseudo-inputs.
 
-    context: shapes, examples, and the posterior.
+    context: shapes, the posterior, and examples, at which the pseudo-inputs start; without any they start at noise.
     components: K.
 
     Raises ValueError where the context holds no posterior.

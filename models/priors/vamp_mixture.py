@@ -26,7 +26,7 @@ from models.priors._pseudo_inputs import PseudoInputPrior
 
 @final
 class VampMixture(PseudoInputPrior):
-    """Weights start equal, pseudo-inputs as the VampPrior's.
+    """Mixture of widened posteriors at learned pseudo-inputs, with learned weights that start equal.
 
     context: shapes, examples, and the posterior.
     components: K clusters.

@@ -281,3 +281,16 @@ def test_moment_normal_with_fewer_codes_than_dimensions_has_their_moments():
     draws = fitted.sample(20_000, seeded(4))
     # Twenty thousand draws know each entry of the covariance to 0.01; six of those.
     assert float((draws.T.cov() - covariance).abs().max()) < 0.07
+
+
+@pytest.mark.parametrize("name", list(DENSITIES))
+def test_options_out_of_their_range_are_refused_by_name(name):
+    """Zero is outside the range of every option that counts, scales or steps."""
+    for option in DENSITIES.options(name).values():
+        if isinstance(option.default, str):
+            wrong: object = "unheard-of"
+        else:
+            wrong = (0,) if isinstance(option.default, tuple) else 0
+        with pytest.raises(ValueError, match=rf"^density\.{option.name}(\.0)? must be .*; got"):
+            DENSITIES[name](**{option.name: wrong})
+        DENSITIES[name](**{option.name: option.default})
