@@ -155,8 +155,8 @@ class DensityFit(ABC):
             except ValidationError as invalid:
                 error = invalid.errors()[0]
                 address = ".".join((cls.family, name, *map(str, error["loc"])))
-                must = error["msg"].replace("Input should", "must")
-                raise ValueError(f"{address} {must}; got {error['input']!r}") from None
+                message = error["msg"][0].lower() + error["msg"][1:]
+                raise ValueError(f"{address}: {message}; got {error['input']!r}") from None
         return super().__new__(cls)
 
     @abstractmethod

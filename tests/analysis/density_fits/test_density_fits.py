@@ -291,6 +291,6 @@ def test_options_out_of_their_range_are_refused_by_name(name):
             wrong: object = "unheard-of"
         else:
             wrong = (0,) if isinstance(option.default, tuple) else 0
-        with pytest.raises(ValueError, match=rf"^density\.{option.name}(\.0)? must be .*; got"):
+        with pytest.raises(ValueError, match=rf"^density\.{option.name}(\.0)?: input should be .*; got"):
             DENSITIES[name](**{option.name: wrong})
         DENSITIES[name](**{option.name: option.default})

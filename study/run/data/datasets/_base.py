@@ -30,7 +30,7 @@ class Dataset(Configurable, ABC):
         """The file stem, as everywhere."""
         return type(self).__module__.rpartition(".")[2]
 
-    def look(self, root: Path) -> None:  # noqa: B027 (most data sets can be fetched, and have nothing to say yet)
+    def look(self, root: Path) -> None:  # most data sets can be fetched, and have nothing to say yet
         """Raises DataError where a glance at ``root`` shows that :meth:`read` would."""
 
     @abstractmethod
