@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import torch
-from scipy import stats
 from torch import Tensor
+
+from analysis.interval import Interval
 
 Bound = Literal["exact", "unbiased", "consistent", "lower", "upper"]
 
@@ -75,12 +76,9 @@ class Estimate:
         error = math.sqrt(float(deviations.square().sum()) / (n * (n - 1))) if n > 1 else math.nan
         return cls(float(centre), error, n, num_draws, bound, flags)
 
-    def interval(self, level: float = 0.95) -> tuple[float, float]:
+    def interval(self, level: float = 0.95) -> Interval:
         """Student-t interval of the expectation of the estimator at ``level``, with n − 1 degrees of freedom."""
-        if self.standard_error == 0.0:
-            return self.value, self.value
-        half = float(stats.t.ppf(0.5 + level / 2, max(self.n - 1, 1))) * self.standard_error
-        return self.value - half, self.value + half
+        return Interval.around(self.value, self.standard_error, freedom=max(self.n - 1, 1), n=self.n, level=level)
 
     def flagged(self, *flags: str) -> Estimate:
         """The same estimate with further flags."""

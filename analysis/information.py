@@ -30,7 +30,7 @@ SATURATED = "saturated"
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class Bracket:
     """A quantity (nats) between the expectations of two estimates."""
 
     lower: Estimate
@@ -68,10 +68,10 @@ def marginal_kl_lower(draws: ComponentDraws | HeldOutDraws) -> Estimate:
     return _refuse_single(draws) or _mean(draws, "kl_lower", "lower")
 
 
-def marginal_kl_interval(draws: ComponentDraws) -> Interval:
+def marginal_kl_bracket(draws: ComponentDraws) -> Bracket:
     """KL(q_∞ ‖ p) in nats between R − I_loo and R − I_N, each the mean of a paired difference."""
     upper = _flag_saturation(_mean(draws, "kl", "upper"), draws)
-    return Interval(marginal_kl_lower(draws), upper)
+    return Bracket(marginal_kl_lower(draws), upper)
 
 
 def _mean(draws: ComponentDraws | HeldOutDraws, name: str, bound: Bound = "unbiased") -> Estimate:

@@ -33,10 +33,10 @@ class Interval:
     """A value and the ends of its interval, in the unit of the value.
 
     value: the estimate; NaN where it is refused.
-    standard_error: of the value; NaN where it has none, as a ratio.
     lower, upper: ends; NaN where there is no interval.
     n: number of independent units behind the value, such as seeds.
-    freedom: degrees of freedom of Student's t; infinite for a normal interval.
+    standard_error: of the value; NaN where it has none, as a ratio.
+    freedom: degrees of freedom of Student's t; infinite for a normal interval, NaN where there is none.
     level: probability with which such intervals hold the truth.
     reason: why there is no interval; empty where there is one.
 
@@ -50,11 +50,11 @@ class Interval:
     """
 
     value: float
-    standard_error: float
     lower: float
     upper: float
     n: int
-    freedom: float
+    standard_error: float = math.nan
+    freedom: float = math.nan
     level: float = 0.95
     reason: str = ""
 
@@ -72,7 +72,7 @@ class Interval:
             level: of confidence.
         """
         half = _quantile(freedom, level) * standard_error
-        return cls(value, standard_error, value - half, value + half, n, freedom, level)
+        return cls(value, value - half, value + half, n, standard_error, freedom, level)
 
     @classmethod
     def student_t(cls, values: npt.ArrayLike, level: float = 0.95) -> Interval:
@@ -84,7 +84,7 @@ class Interval:
         finite = every[np.isfinite(every)]
         if len(finite) < 2:
             value, reason = (float(finite[0]), ONE_VALUE) if len(finite) else (math.nan, NO_VALUE)
-            return cls(value, math.nan, math.nan, math.nan, len(finite), 0, level, reason)
+            return cls(value, math.nan, math.nan, len(finite), level=level, reason=reason)
         error = float(finite.std(ddof=1)) / math.sqrt(len(finite))
         return cls.around(float(finite.mean()), error, freedom=len(finite) - 1, n=len(finite), level=level)
 
@@ -104,10 +104,10 @@ class Interval:
         sizes = np.array([pair.shape[1] for pair in pairs])
         n, (above, below) = int(sizes.sum()), np.sum([pair.mean(1) for pair in pairs], axis=0)
         if below <= 0:
-            return cls(math.nan, math.nan, math.nan, math.nan, n, 0, level, NO_RATIO)
+            return cls(math.nan, math.nan, math.nan, n, level=level, reason=NO_RATIO)
         value = float(above / below)
         if sizes.min() < 2:
-            return cls(value, math.nan, math.nan, math.nan, n, 0, level, ONE_VALUE)
+            return cls(value, math.nan, math.nan, n, level=level, reason=ONE_VALUE)
         covariances = np.stack([np.cov(pair) / size for pair, size in zip(pairs, sizes, strict=True)])
         freedom = _effective_freedom(covariances, sizes - 1, np.array([1.0, -value]))
         square = _quantile(freedom, level) ** 2
@@ -117,10 +117,10 @@ class Interval:
         middle = -(above * below - square * shared)
         last = above**2 - square * var_above
         if leading <= 0:
-            return cls(math.nan, math.nan, math.nan, math.nan, n, freedom, level, NO_RATIO)
+            return cls(math.nan, math.nan, math.nan, n, freedom=freedom, level=level, reason=NO_RATIO)
         root = math.sqrt(max(middle**2 - leading * last, 0.0))  # rounding alone makes it negative, at a width of 0
         ends = (float((-middle - root) / leading), float((-middle + root) / leading))
-        return cls(value, math.nan, *ends, n, freedom, level)
+        return cls(value, *ends, n, freedom=freedom, level=level)
 
     def __contains__(self, value: float) -> bool:
         """Whether ``value`` lies between the ends; nothing lies in an interval that is not there."""

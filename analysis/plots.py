@@ -23,6 +23,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
+from analysis.interval import Interval
+
 INK, MUTED, GRID, PAPER = "#1f2430", "#6b7280", "#e3e5ea", "#ffffff"
 """Text and frames; secondary text; grid lines; background."""
 
@@ -112,23 +114,17 @@ def figure(width: float = 4.8, height: float = 3.3) -> Figure:
         return _Styled(figsize=(width, height), layout="constrained", facecolor="none", dpi=100)
 
 
-class Point(NamedTuple):
-    """One estimate at ``x``: its mean over seeds and the ends of its 95 % interval."""
-
-    x: float
-    mean: float
-    lower: float
-    upper: float
-
-
-def trend(series: Mapping[str, Sequence[Point]], ylabel: str, *, xlabel: str = "latent dimension D") -> Figure:
+def trend(
+    series: Mapping[str, Sequence[tuple[float, Interval]]], ylabel: str, *, xlabel: str = "latent dimension D"
+) -> Figure:
     """Means over seeds with 95 % intervals (Student-t over seeds), one line per label, over a logarithmic axis."""
     made = figure()
     axes = made.subplots()
-    marks = sorted({point.x for points in series.values() for point in points})
+    marks = sorted({x for points in series.values() for x, _ in points})
     for place, (label, style) in enumerate(lines(series).items()):
         shift = 1.04 ** (place - (len(series) - 1) / 2)  # so that intervals at one D stand side by side
-        _interval(axes, [point.x * shift for point in series[label]], series[label], label, style)
+        places, intervals = zip(*series[label], strict=True)
+        _intervals(axes, [place * shift for place in places], intervals, label, style)
     _log_axis(axes, marks)
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
@@ -152,10 +148,15 @@ def lines(labels: Iterable[str]) -> dict[str, dict[str, Any]]:
 _DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 1.5, 1.5, 1.5)))
 
 
-def _interval(axes: Axes, x: npt.ArrayLike, points: Sequence[Point], label: str, style: dict[str, Any]) -> None:
-    mean, lower, upper = (np.array([getattr(point, name) for point in points]) for name in ("mean", "lower", "upper"))
-    errors = [mean - lower, upper - mean]
-    axes.errorbar(x, mean, errors, linewidth=1.6, elinewidth=1.1, markersize=5, label=label, **style)
+def _intervals(axes: Axes, x: npt.ArrayLike, intervals: Sequence[Interval], label: str, style: dict[str, Any]) -> None:
+    values = [interval.value for interval in intervals]
+    shape: dict[str, Any] = {"linewidth": 1.6, "elinewidth": 1.1, "markersize": 5, "label": label}
+    axes.errorbar(x, values, _whiskers(intervals), **shape, **style)
+
+
+def _whiskers(intervals: Sequence[Interval]) -> npt.NDArray[np.float64]:
+    """Lengths below and above the values, ``(2, n)``; 0 where there is no interval."""
+    return np.nan_to_num([[i.value - i.lower for i in intervals], [i.upper - i.value for i in intervals]])
 
 
 def _log_axis(axes: Axes, marks: Sequence[float]) -> None:
@@ -259,21 +260,20 @@ def decomposition(bars: Sequence[Decomposition], log_n: float) -> Figure:
     return made
 
 
-def rate_distortion(series: Mapping[str, Sequence[tuple[Point, Point]]]) -> Figure:
+def rate_distortion(series: Mapping[str, Sequence[tuple[float, Interval, Interval]]]) -> Figure:
     """Distortion −E log p(x|z) against rate (nats per image, training images), with 95 % intervals over seeds; along a
     line the latent dimension grows; the rate's axis is linear to 1 nat and logarithmic beyond."""
     made = figure()
     axes = made.subplots()
     for label, style in lines(series).items():
-        pairs = series[label]
-        rates, distortions = zip(*pairs, strict=True)
-        x, y = [point.mean for point in rates], [point.mean for point in distortions]
-        _interval(axes, x, distortions, label, style)
-        across = [[p.mean - p.lower for p in rates], [p.upper - p.mean for p in rates]]
-        axes.errorbar(x, y, xerr=across, linestyle="", elinewidth=1.1, color=colour(label))
-        for rate, distortion in (pairs[0], pairs[-1]) if len(pairs) > 1 else ():
-            place = (rate.mean, distortion.mean)
-            axes.annotate(f"D = {rate.x:g}", place, (5, 4), textcoords="offset points", fontsize=8)
+        points = series[label]
+        _, rates, distortions = zip(*points, strict=True)
+        x, y = [rate.value for rate in rates], [distortion.value for distortion in distortions]
+        _intervals(axes, x, distortions, label, style)
+        axes.errorbar(x, y, xerr=_whiskers(rates), linestyle="", elinewidth=1.1, color=colour(label))
+        for dim, rate, distortion in (points[0], points[-1]) if len(points) > 1 else ():
+            place = (rate.value, distortion.value)
+            axes.annotate(f"D = {dim:g}", place, (5, 4), textcoords="offset points", fontsize=8)
     _bend(axes)
     axes.set_xlabel("rate R, nats")
     axes.set_ylabel("distortion, nats")
@@ -282,17 +282,16 @@ def rate_distortion(series: Mapping[str, Sequence[tuple[Point, Point]]]) -> Figu
 
 
 def forest(
-    rows: Sequence[tuple[str, Point]], xlabel: str, references: Sequence[float] = (), *, bent: bool = False
+    rows: Sequence[tuple[str, Interval]], xlabel: str, references: Sequence[float] = (), *, bent: bool = False
 ) -> Figure:
     """Means over seeds with 95 % intervals, one row each; dashed lines are the values to compare with."""
     longest = max(len(label) for label, _ in rows)
     made = figure(max(4.8, 2.2 + 0.072 * longest), 0.8 + 0.25 * len(rows))
     axes = made.subplots()
     places = np.arange(len(rows))[::-1]
-    for place, (label, point) in zip(places, rows, strict=True):
-        ends = [[point.mean - point.lower], [point.upper - point.mean]]
+    for place, (label, interval) in zip(places, rows, strict=True):
         shape: dict[str, Any] = {"marker": marker(label), "color": colour(label), "elinewidth": 1.6, "markersize": 5.5}
-        axes.errorbar([point.mean], [place], xerr=ends, **shape)
+        axes.errorbar([interval.value], [place], xerr=_whiskers([interval]), **shape)
     for reference in references:
         axes.axvline(reference, color=INK, linewidth=1.0, linestyle=(0, (4, 3)))
     axes.set_yticks(places, [label for label, _ in rows])

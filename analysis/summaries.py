@@ -9,48 +9,32 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import xarray as xr
-from scipy import stats
 
+from analysis.address import Address
+from analysis.interval import Interval
 from analysis.tree import ROWS, UNDEFINED
 
 ONE_SEED = "one seed: Monte Carlo error only"
 
 
-class OverSeeds(NamedTuple):
-    """A quantity over S seeds: mean, its standard error, and the 95 % interval."""
+def over_seeds(values: npt.ArrayLike, standard_errors: npt.ArrayLike) -> Interval:
+    """Student-t interval of a quantity over S seeds; of a single one, the normal interval of its own standard error.
 
-    mean: float
-    standard_error: float
-    lower: float
-    upper: float
-    seeds: int
-
-
-def over_seeds(values: npt.ArrayLike, standard_errors: npt.ArrayLike) -> OverSeeds:
-    """Student-t over the finite ones of ``values`` ``(S,)``; of a single one, normal with its own standard error."""
-    every, errors = np.asarray(values, float), np.asarray(standard_errors, float)
-    finite = every[np.isfinite(every)]
-    if not len(finite):
-        return OverSeeds(math.nan, math.nan, math.nan, math.nan, 0)
-    mean = float(finite.mean())
-    if len(finite) == 1:
-        error, quantile = float(errors[np.isfinite(every)][0]), _quantile(math.inf)
-    else:
-        error, quantile = float(finite.std(ddof=1) / math.sqrt(len(finite))), _quantile(len(finite) - 1)
-    return OverSeeds(mean, error, mean - quantile * error, mean + quantile * error, len(finite))
-
-
-@cache
-def _quantile(freedom: float) -> float:
-    """Of Student's t at 97.5 %."""
-    return float(stats.t.ppf(0.975, freedom))
+    Args:
+        values: one per seed, ``(S,)``; those that are not finite were refused and do not count.
+        standard_errors: Monte Carlo errors of the values, ``(S,)``.
+    """
+    mean = Interval.student_t(values)
+    if mean.n != 1:
+        return mean
+    (error,) = np.asarray(standard_errors, float)[np.isfinite(np.asarray(values, float))]
+    return Interval.around(mean.value, float(error))
 
 
 COLUMNS = ["prior", "latent_dim", "group", "row", "quantity"]
@@ -90,11 +74,15 @@ def _combined(
     if absent == len(value) or not any(isinstance(text, str) for text in bound):
         return None
     over = over_seeds(value, error)
-    if over.seeds == 1 and over.standard_error > 0:
+    if over.n == 1 and over.standard_error > 0:
         flags.append(ONE_SEED)
-    chosen = int(np.flatnonzero(np.isfinite(value.astype(float)))[0]) if over.seeds else 0
+    chosen = int(np.flatnonzero(np.isfinite(value.astype(float)))[0]) if over.n else 0
     return {
-        **over._asdict(),
+        "mean": over.value,
+        "standard_error": over.standard_error,
+        "lower": over.lower,
+        "upper": over.upper,
+        "seeds": over.n,
         "n": int(n[chosen]),
         "num_draws": int(draws[chosen]),
         "bound": str(bound[chosen]),
@@ -103,35 +91,34 @@ def _combined(
 
 
 OVERVIEW = {
-    "log p(x) ≥": ("aggregate", "held_out", "log_px"),
-    "rate R": ("aggregate", "train", "rate"),
-    "I_N": ("aggregate", "train", "information"),
-    "log N": ("aggregate", "train", "log_n"),
-    "KL(q_N‖p)": ("aggregate", "train", "kl"),
-    "KL(q∞‖p) ≥": ("aggregate", "held_out", "kl_certified_aggregate"),
-    "KL(p‖q_N)": ("aggregate", "train", "kl_reverse"),
-    "TV": ("aggregate", "train", "total_variation"),
-    "‖z‖ AUC": ("aggregate", "train", "norm_auc"),
-    "active": ("aggregate", "train", "active_units"),
-    "Fréchet² prior": ("realism", "prior", "squared_frechet"),
-    "Fréchet² q": ("realism", "aggregate_train", "squared_frechet"),
+    "log p(x) ≥": "aggregate/held_out/log_px",
+    "rate R": "aggregate/train/rate",
+    "I_N": "aggregate/train/information",
+    "log N": "aggregate/train/log_n",
+    "KL(q_N‖p)": "aggregate/train/kl",
+    "KL(q∞‖p) ≥": "aggregate/held_out/kl_certified_aggregate",
+    "KL(p‖q_N)": "aggregate/train/kl_reverse",
+    "TV": "aggregate/train/total_variation",
+    "‖z‖ AUC": "aggregate/train/norm_auc",
+    "active": "aggregate/train/active_units",
+    "Fréchet² prior": "realism/prior/squared_frechet",
+    "Fréchet² q": "realism/aggregate_train/squared_frechet",
 }
-"""Columns of the printed table: group, row and quantity of each."""
+"""Columns of the printed table: the address of each, see :mod:`analysis.address`."""
 
 
 def overview(trees: Mapping[str, xr.DataTree]) -> pd.DataFrame:
     """The table to look at first: ``mean ± standard error`` as text, ``*`` where flagged, ``–`` where withheld."""
     table = summary(trees)
-    entries = {tuple(row[name] for name in COLUMNS): row for _, row in table.iterrows()}
-    keys = dict.fromkeys((prior, dim) for prior, dim, *_ in entries)
-    rows = []
-    for prior, dim in keys:
-        row = {"prior": prior, "D": str(dim)}
-        for title, column in OVERVIEW.items():
-            where = (prior, dim, *column)
-            row[title] = as_text(entries[where]) if where in entries else "–"
-        rows.append(row)
-    return pd.DataFrame(rows)
+    texts: dict[tuple[str, int], dict[Address, str]] = {}
+    for _, row in table.iterrows():
+        address = Address(row["group"], row["row"], row["quantity"])
+        texts.setdefault((row["prior"], row["latent_dim"]), {})[address] = as_text(row)
+    columns = {title: Address.parse(name) for title, name in OVERVIEW.items()}
+    return pd.DataFrame(
+        {"prior": prior, "D": str(dim)} | {title: found.get(address, "–") for title, address in columns.items()}
+        for (prior, dim), found in texts.items()
+    )
 
 
 def select(table: pd.DataFrame, patterns: Sequence[str]) -> pd.DataFrame:

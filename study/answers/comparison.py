@@ -20,6 +20,7 @@ import pandas as pd
 import xarray as xr
 from arviz_stats.utils import ELPDData
 
+from analysis.interval import Interval
 from study.answers.results import Results, StoredCell
 from study.design.labels import labels
 
@@ -67,13 +68,11 @@ def _compared(cells: Mapping[str, StoredCell]) -> pd.DataFrame:
 
 
 def _beside(cell: StoredCell) -> dict[str, float]:
-    found: dict[str, float] = {}
+    columns: dict[str, float] = {}
     for name, estimate in BESIDE.items():
-        group, row, quantity = estimate.split("/")
-        values = Results((cell,)).values(quantity, row, group)["value"].to_numpy(float)
-        found[name] = float(values.mean()) if len(values) else math.nan
-        found[f"{name}_se"] = float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
-    return found | {"training_seconds": cell.manifest.details.get("training_seconds", math.nan)}
+        mean = Interval.student_t(Results((cell,)).values(estimate)["value"])
+        columns |= {name: mean.value, f"{name}_se": mean.standard_error}
+    return columns | {"training_seconds": cell.manifest.details.get("training_seconds", math.nan)}
 
 
 def _elpd(cell: StoredCell, draws: int) -> ELPDData:

@@ -75,7 +75,7 @@ def _table(results: Results, outcome: str) -> pd.DataFrame:
     candidates = [family for group in (results.families(*FACTORS), families) for family in group]
     for family in candidates:
         index = ["key", "replicate"]
-        rate = family.values("rate").set_index(index)
+        rate = family.values("aggregate/train/rate").set_index(index)
         found = pd.DataFrame(
             {"outcome": _outcome(family, outcome), "rate": rate["value"], "latent_dim": rate["latent_dim"],
              "prior": rate["prior"]}
@@ -92,12 +92,12 @@ def _outcome(family: Results, outcome: str) -> pd.Series:
     index = ["key", "replicate"]
     if outcome == "quality_gap":
         prior, aggregate = (
-            family.values("squared_frechet", row, "realism").set_index(index)["value"]
+            family.values(f"realism/{row}/squared_frechet").set_index(index)["value"]
             for row in ("prior", "aggregate_train")
         )
         return prior - aggregate
     row = "held_out" if outcome == "log_px" else "train"
-    return family.values(outcome, row).set_index(index)["value"]
+    return family.values(f"aggregate/{row}/{outcome}").set_index(index)["value"]
 
 
 def _rows(posterior: xr.Dataset) -> Iterator[dict[str, object]]:

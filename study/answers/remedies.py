@@ -10,23 +10,20 @@ it. A remedy is another prior, posterior, objective or course of training with a
 prior, or a density fitted after training to the codes of the standard cell. Replicate r of all of them shares data
 order and noise, so that numerator and denominator are paired by seed.
 
-The interval is Fieller's (1954): the shares ρ for which mean(a − ρ b) is no further from 0 than its Student-t allows.
-Unlike a delta-method interval it stays honest where the gap is small: there it is a whole line, and the share is
-refused. Over several latent dimensions, strata with seeds of their own, the means of a and b are summed.
+The interval is Fieller's (:meth:`analysis.interval.Interval.fieller`), and where the gap is not distinguishable from 0
+the share is refused. Over several latent dimensions, strata with seeds of their own, the means are summed.
 """
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
+from analysis.interval import NO_RATIO, ONE_VALUE, Interval
 from study.answers.results import Results, StoredCell, settings
 from study.design.cell import Cell
 from study.design.labels import labels
@@ -49,44 +46,8 @@ POOLED = 0
 
 NO_GAP = "no gap to close that is distinguishable from 0"
 ONE_SEED = "one seed: no interval"
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """A ratio of means with its 95 % interval; where there is none, the ends are NaN and ``flag`` says why."""
-
-    value: float
-    lower: float
-    upper: float
-    flag: str = ""
-
-
-def share(strata: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]]) -> Share:
-    """Fieller's interval of Σ_k mean(a_k) / Σ_k mean(b_k) over strata of paired values (a_k, b_k), ``(S_k,)`` each.
-
-    Strata have 2 seeds or more, or none has; degrees of freedom are Σ_k (S_k − 1).
-    """
-    covariance = np.zeros((2, 2))
-    means = np.zeros(2)
-    freedom = 0
-    for pair in strata:
-        both = np.stack(pair)
-        means += both.mean(1)
-        freedom += both.shape[1] - 1
-        if both.shape[1] > 1:
-            covariance += np.cov(both) / both.shape[1]
-    value = float(means[0] / means[1])
-    if not freedom:
-        return Share(value, math.nan, math.nan, ONE_SEED)
-    square = float(stats.t.ppf(0.975, freedom)) ** 2
-    # mean(a − ρ b)² ≤ t² var(a − ρ b), a quadratic in ρ: leading ρ² + 2 middle ρ + last ≤ 0.
-    leading = means[1] ** 2 - square * covariance[1, 1]
-    middle = -(means[0] * means[1] - square * covariance[0, 1])
-    last = means[0] ** 2 - square * covariance[0, 0]
-    if leading <= 0 or means[1] <= 0:
-        return Share(math.nan, math.nan, math.nan, NO_GAP)
-    root = math.sqrt(max(middle**2 - leading * last, 0.0))
-    return Share(value, (-middle - root) / leading, (-middle + root) / leading)
+_FLAGS = {"": "", NO_RATIO: NO_GAP, ONE_VALUE: ONE_SEED}
+"""What the reason for which a ratio has no interval means here."""
 
 
 def remedies(results: Results) -> pd.DataFrame:
@@ -105,10 +66,9 @@ def remedies(results: Results) -> pd.DataFrame:
         replicated = [pair for pair in by_dim.values() if len(pair[0]) > 1]
         pooled = {POOLED: replicated} if len(replicated) > 1 else {}
         for dim, strata in (pooled | {dim: [pair] for dim, pair in by_dim.items()}).items():
-            found = share(strata)
+            share = Interval.fieller(strata)
             gap = float(np.mean([closable.mean() for _, closable in strata]))
-            seeds = sum(len(closable) for _, closable in strata)
-            lines.append((*identity, dim, found.value, found.lower, found.upper, gap, seeds, found.flag))
+            lines.append((*identity, dim, share.value, share.lower, share.upper, gap, share.n, _FLAGS[share.reason]))
     table = pd.DataFrame(lines, columns=COLUMNS)
     return table.sort_values(["latent_dim", "share"], ascending=[True, False], kind="stable").reset_index(drop=True)
 
@@ -155,7 +115,7 @@ def _kind(untreated: StoredCell, treated: StoredCell) -> str:
 
 def _frechet(cell: StoredCell, source: str) -> dict[int, float]:
     """Squared Fréchet distance of a source's samples to held-out images, by seed."""
-    values = Results((cell,)).values("squared_frechet", source, "realism")
+    values = Results((cell,)).values(f"realism/{source}/squared_frechet")
     return dict(zip(values["replicate"], values["value"], strict=True))
 
 

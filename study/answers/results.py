@@ -4,7 +4,7 @@ A *family* is a set of cells that differ in nothing but the factors named, so th
 them. Values are per replicate: seeds are the units of every comparison, and replicate r of all cells of a family shares
 data order and noise, so that differences are taken seed by seed.
 
-An estimate is named ``group/row/quantity``: ``aggregate/train/kl``, ``realism/prior/squared_frechet``.
+An estimate is named by its address (:mod:`analysis.address`): ``aggregate/train/kl``.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from analysis.address import Address
 from analysis.tree import ROWS
 from study.design.cell import Cell, Train
 from study.design.families import FAMILIES
@@ -75,6 +76,24 @@ class StoredCell:
     def group(self, name: str) -> xr.Dataset | None:
         """A group of the tree, or None where this cell has none of that name."""
         return self.tree[name].to_dataset() if name in self.groups else None
+
+
+def estimate_of(cell: StoredCell, estimate: str) -> xr.Dataset | None:
+    """The FIELDS of one estimate of ``cell`` by replicate (``chain``); None where the cell has none of that address.
+
+    Raises:
+        ValueError: if ``estimate`` is no address, or its group holds no estimates.
+    """
+    address = Address.parse(estimate)
+    if address.group not in ROWS:
+        raise ValueError(f"expected an estimate in one of the groups {', '.join(ROWS)}; got {estimate!r}: name one")
+    table = cell.group(address.group)
+    if table is None:
+        return None
+    dim = ROWS[address.group]
+    if address.row not in table[dim].values or address.quantity not in table["quantity"].values:
+        return None
+    return table.sel({"quantity": address.quantity, dim: address.row})
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,18 +170,19 @@ class Results:
             key=lambda value: (str(type(value)), value) if isinstance(value, (int, float, str)) else ("", str(value)),
         )
 
-    def values(self, quantity: str, row: str = "train", group: str = "aggregate") -> pd.DataFrame:
-        """One line per cell and replicate that has the estimate: ``key``, ``replicate``, ``value``, ``standard_error``,
-        ``n``, ``bound``, ``flags``, and every setting. Refused estimates are left out.
+    def values(self, estimate: str) -> pd.DataFrame:
+        """One line per cell and replicate that has the ``estimate`` of this address: ``key``, ``replicate``, ``value``,
+        ``standard_error``, ``n``, ``bound``, ``flags``, and every setting. Refused estimates are left out.
+
+        Raises:
+            ValueError: if ``estimate`` is no address.
         """
         lines = []
         for cell in self.cells:
-            table = cell.group(group)
-            labels = () if table is None else table[ROWS[group]].values
-            if table is None or row not in labels or quantity not in table["quantity"].values:
+            table = estimate_of(cell, estimate)
+            if table is None:
                 continue
-            found = table.sel({"quantity": quantity, ROWS[group]: row})
-            fields = {name: found[name].values for name in FIELDS}
+            fields = {name: table[name].values for name in FIELDS}
             for replicate in np.flatnonzero(np.isfinite(fields["value"])).tolist():
                 own = {name: values[replicate].item() for name, values in fields.items()}
                 lines.append({"key": cell.key, "replicate": replicate, **own, **cell.settings})
@@ -197,9 +217,8 @@ class Results:
         return pd.DataFrame(lines) if lines else pd.DataFrame(columns=["key", "replicate", *estimates])
 
     def _by_replicate(self, name: str) -> dict[tuple[str, int], float]:
-        """The values of the estimate ``group/row/quantity`` by key and replicate."""
-        group, row, quantity = name.split("/")
-        table = self.values(quantity, row, group)
+        """The values of the estimate of this address by key and replicate."""
+        table = self.values(name)
         return dict(zip(zip(table["key"], table["replicate"], strict=True), table["value"], strict=True))
 
     def by(self, setting: str) -> dict[Any, Results]:

@@ -3,7 +3,10 @@
 import pytest
 
 from analysis.address import Address
+from analysis.summaries import OVERVIEW
 from analysis.tree import ROWS
+from study.answers.comparison import BESIDE
+from study.answers.report.explorer import FACTS
 
 
 @pytest.mark.parametrize("text", ["aggregate/train/kl", "realism/prior/squared_frechet", "densities/flow/log_px_10"])
@@ -13,6 +16,11 @@ def test_text_is_parsed_in_one_order_and_given_back(text):
     assert [address.group, address.row, address.quantity] == text.split("/")
     assert str(address) == text
     assert Address.parse(str(address)) == address
+
+
+@pytest.mark.parametrize("text", sorted({*OVERVIEW.values(), *FACTS.values(), *BESIDE.values()}))
+def test_what_tables_and_panels_ask_for_are_addresses_of_estimates(text):
+    assert Address.parse(text).group in ROWS
 
 
 @pytest.mark.parametrize("text", ["", "kl", "train/kl", "aggregate/train/kl/mean", "aggregate//kl", "/train/kl"])

@@ -12,7 +12,7 @@ from analysis.draws import ComponentDraws, evaluate_component_draws, evaluate_he
 from analysis.estimate import Estimate
 from analysis.information import (
     kl_standard_normal,
-    marginal_kl_interval,
+    marginal_kl_bracket,
     marginal_kl_lower,
     mutual_information,
     mutual_information_upper,
@@ -128,7 +128,7 @@ def test_linear_gaussian_population_is_bracketed():
     assert within(rate(fresh), true_rate)
     assert within(Estimate.mean(kl_standard_normal(train.codes.loc, train.codes.scale).sum(1)), true_rate)
     information, bound = mutual_information(draws), mutual_information_upper(draws)
-    divergence = marginal_kl_interval(draws)
+    divergence = marginal_kl_bracket(draws)
     for lower, upper, truth in [
         (information, bound, true_information),
         (divergence.lower, divergence.upper, true_kl),
@@ -204,6 +204,6 @@ def test_saturated_ends_say_so():
     loc[:, 0] = torch.arange(4) * 20.0
     _, draws = evaluate(DiagonalAggregate(HeldCodes(loc, torch.ones_like(loc))), 400)
     assert "saturated" in mutual_information(draws).flags
-    assert "saturated" in marginal_kl_interval(draws).upper.flags
+    assert "saturated" in marginal_kl_bracket(draws).upper.flags
     assert "saturated" not in mutual_information_upper(draws).flags
     assert mutual_information(draws).value == pytest.approx(math.log(4), abs=1e-6)

@@ -38,7 +38,7 @@ def test_fewer_than_two_values_have_no_interval(values, value, reason):
 def test_an_estimate_with_its_own_error_has_the_normal_interval():
     found = Interval.around(2.0, 0.5)
     assert (found.lower, found.upper) == pytest.approx(stats.norm.interval(0.95, 2.0, 0.5))
-    assert Interval.around(2.0, 0.0) == Interval(2.0, 0.0, 2.0, 2.0, 1, math.inf)
+    assert Interval.around(2.0, 0.0) == Interval(2.0, 2.0, 2.0, 1, 0.0, math.inf)
 
 
 def test_intervals_of_a_mean_cover():

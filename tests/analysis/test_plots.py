@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 from analysis import plots
-from analysis.plots import Decomposition, Point
+from analysis.interval import Interval
+from analysis.plots import Decomposition
 
 RNG = np.random.default_rng(0)
-POINTS = [Point(2, 1.0, 0.8, 1.2), Point(128, 30.0, -2.0, 62.0)]
+POINTS = [(2, Interval(1.0, 0.8, 1.2, 3)), (128, Interval(30.0, -2.0, 62.0, 3))]
 SERIES = {"standard_normal": POINTS, "standard_normal, beta=4": POINTS, "vamp": POINTS[:1]}
 
 FIGURES = {
@@ -16,8 +17,8 @@ FIGURES = {
     plots.bubbles: ((RNG.normal(size=50), RNG.normal(size=50)), (RNG.normal(size=50) - 9, RNG.normal(size=50))),
     plots.shells: (RNG.normal(size=50), RNG.normal(size=60) + 2),
     plots.decomposition: ([Decomposition("vamp, D = 2", 2.0, 0.5, 0.1, True)], 7.3),
-    plots.rate_distortion: ({label: [(p, p) for p in points] for label, points in SERIES.items()},),
-    plots.forest: ([("vamp", POINTS[0]), ("standard_normal", POINTS[1])], "AUC", (0.5,)),
+    plots.rate_distortion: ({label: [(x, p, p) for x, p in points] for label, points in SERIES.items()},),
+    plots.forest: ([("vamp", POINTS[0][1]), ("standard_normal", POINTS[1][1])], "AUC", (0.5,)),
     plots.curves: ({"vamp": np.array([np.nan, 3.0, 2.0])}, "nats"),
 }
 

@@ -18,16 +18,16 @@ TABLE = pd.DataFrame([line(32, "kl", 2.0), line(2, "kl", 1.0, flags="saturated")
 
 def test_seeds_are_combined_by_student_t():
     found = over_seeds([1.0, 2.0, 3.0], [9.0, 9.0, 9.0])
-    assert found.mean == 2.0
+    assert found.value == 2.0
     assert found.standard_error == pytest.approx(1 / math.sqrt(3))
-    assert found.upper - found.mean == pytest.approx(4.30265273 / math.sqrt(3))
+    assert found.upper - found.value == pytest.approx(4.30265273 / math.sqrt(3))
 
 
 def test_a_single_seed_has_its_own_error_and_refused_ones_do_not_count():
     found = over_seeds([math.nan, 2.0], [math.nan, 0.5])
-    assert (found.mean, found.standard_error, found.seeds) == (2.0, 0.5, 1)
+    assert (found.value, found.standard_error, found.n) == (2.0, 0.5, 1)
     assert found.upper == pytest.approx(2 + 1.959963985 * 0.5)
-    assert math.isnan(over_seeds([math.nan], [math.nan]).mean)
+    assert math.isnan(over_seeds([math.nan], [math.nan]).value)
 
 
 def test_quantities_are_chosen_by_name_and_pattern():

@@ -7,7 +7,7 @@ its mean over replicates has the Student-t interval
 
 which holds Monte Carlo error and the spread of trainings alike. Where several families answer, their values are first
 averaged within each replicate: replicate r of all cells shares data order and noise, so that families are not
-independent given r, and replicates are. A ratio of means has Fieller's interval (:mod:`study.answers.remedies`).
+independent given r, and replicates are. A ratio of means has Fieller's interval (:mod:`analysis.interval`).
 One seed has no interval.
 """
 
@@ -22,8 +22,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
+from analysis.interval import Interval as Ratio
 from study.answers.hypotheses._base import MissingCells
-from study.answers.remedies import share
 
 Tables = Mapping[str, pd.DataFrame]
 """By the label of each family: one line per cell and replicate, see :meth:`~study.answers.results.Results.frame`."""
@@ -120,5 +120,5 @@ def ratio_over_seeds(numerator: pd.DataFrame, denominator: pd.DataFrame) -> Inte
     above, below = pooled(numerator, denominator)
     if below.mean() <= 0:
         return Interval(math.nan, math.nan, math.nan, len(above))
-    found = share([(above, below)])
+    found = Ratio.fieller([(above, below)])
     return Interval(found.value, found.lower, found.upper, len(above))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from analysis.summaries import OverSeeds
+from analysis.interval import Interval
 from study.answers.remedies import KINDS, POOLED
 from study.answers.report.chapter import Chapter, dimension, measured, quality_gap
 from study.answers.results import StoredCell
@@ -38,10 +38,11 @@ def _what_happens(chapter: Chapter) -> str:
 
 def _observed(cell: StoredCell) -> str:
     """Mismatch and quality gap of a cell; empty where neither was measured."""
-    rate, mismatch, gap = measured(cell, "rate"), measured(cell, "kl"), quality_gap(cell)
+    rate, mismatch = (measured(cell, f"aggregate/train/{name}") for name in ("rate", "kl"))
+    gap = quality_gap(cell)
     parts = []
     if rate and mismatch:
-        parts.append(f"KL(q_N ‖ p) is {_with_interval(mismatch)} nats at a rate of {_number(rate.mean)}")
+        parts.append(f"KL(q_N ‖ p) is {_with_interval(mismatch)} nats at a rate of {_number(rate.value)}")
     if gap:
         beyond = "" if gap.lower > 0 or gap.upper < 0 else ", which is not distinguishable from 0"
         parts.append(f"samples of p are {_with_interval(gap)} further from real images than samples of q_N{beyond}")
@@ -74,12 +75,12 @@ def _what_helps(chapter: Chapter) -> str:
     if known.empty:
         return f"No remedy can be ranked {where}: {_joined(table[table['latent_dim'] == scope]['flag'])}."
     best = known.iloc[0]
-    found = OverSeeds(best["share"], math.nan, best["lower"], best["upper"], best["seeds"])
+    share = Interval(best["share"], best["lower"], best["upper"], best["seeds"])
     kind = f"another {best['kind']}" if best["kind"] in KINDS else f"an {best['kind']}"
     certain = known[known["lower"] > 0]
     return (
         f"Of {len(known)} remedies, {best['remedy']} ({kind}) closes the largest share of the quality gap {where}: "
-        f"{_with_interval(found)}; {len(certain)} of them close more than nothing at 95 %."
+        f"{_with_interval(share)}; {len(certain)} of them close more than nothing at 95 %."
     )
 
 
@@ -87,10 +88,10 @@ def _joined(flags: Iterable[str]) -> str:
     return "; ".join(dict.fromkeys(flag for flag in flags if flag)) or "nothing was measured"
 
 
-def _with_interval(over: OverSeeds) -> str:
-    if not math.isfinite(over.lower):
-        return f"{_number(over.mean)} (one seed)"
-    return f"{_number(over.mean)} [{_number(over.lower)}, {_number(over.upper)}]"
+def _with_interval(interval: Interval) -> str:
+    if not math.isfinite(interval.lower):
+        return f"{_number(interval.value)} (one seed)"
+    return f"{_number(interval.value)} [{_number(interval.lower)}, {_number(interval.upper)}]"
 
 
 def _number(value: float) -> str:

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
-from analysis.plots import Point
-from analysis.summaries import OverSeeds, over_seeds, summary
-from analysis.tree import ROWS
+from analysis.interval import Interval
+from analysis.summaries import over_seeds, summary
 from study.answers.hypotheses import HYPOTHESES, Hypothesis, Verdict
 from study.answers.remedies import remedies
-from study.answers.results import Results, StoredCell
+from study.answers.results import Results, StoredCell, estimate_of
 from study.design.labels import labels
 from study.errors import ConfigurationError
 from study.store.merge import merge
@@ -118,43 +116,25 @@ def dimension(cell: StoredCell) -> int:
     return int(cell.settings["latent_dim"])
 
 
-def by_seed(cell: StoredCell, quantity: str, row: str = "train", group: str = "aggregate") -> np.ndarray | None:
-    """Values ``(S,)``, NaN where refused; None where the cell has no such estimate."""
-    found = _found(cell, quantity, row, group)
-    return None if found is None else np.asarray(found["value"].values, float)
-
-
-def measured(cell: StoredCell, quantity: str, row: str = "train", group: str = "aggregate") -> OverSeeds | None:
-    """The estimate over seeds; None where the cell has none, or every seed refused it."""
-    found = _found(cell, quantity, row, group)
-    if found is None or not np.isfinite(found["value"].values).any():
+def measured(cell: StoredCell, estimate: str) -> Interval | None:
+    """The ``estimate`` of this address over seeds; None where the cell has none, or every seed refused it."""
+    table = estimate_of(cell, estimate)
+    if table is None:
         return None
-    return over_seeds(found["value"].values, found["standard_error"].values)
+    mean = over_seeds(table["value"].values, table["standard_error"].values)
+    return mean if mean.n else None
 
 
-def flags(cell: StoredCell, quantity: str, row: str = "train", group: str = "aggregate") -> str:
-    """Flags of all seeds, joined."""
-    found = _found(cell, quantity, row, group)
-    return "" if found is None else "; ".join(dict.fromkeys(str(flag) for flag in found["flags"].values if flag))
+def flags(cell: StoredCell, estimate: str) -> str:
+    """Flags of the ``estimate`` of this address, of all seeds, joined."""
+    table = estimate_of(cell, estimate)
+    return "" if table is None else "; ".join(dict.fromkeys(str(flag) for flag in table["flags"].values if flag))
 
 
-def quality_gap(cell: StoredCell) -> OverSeeds | None:
+def quality_gap(cell: StoredCell) -> Interval | None:
     """Squared Fréchet distance of prior samples minus that of aggregate samples, paired by seed."""
-    prior, aggregate = (by_seed(cell, "squared_frechet", row, "realism") for row in ("prior", "aggregate_train"))
-    if prior is None or aggregate is None or not np.isfinite(prior - aggregate).any():
+    prior, aggregate = (estimate_of(cell, f"realism/{row}/squared_frechet") for row in ("prior", "aggregate_train"))
+    if prior is None or aggregate is None:
         return None
-    gap = prior - aggregate
-    return over_seeds(gap, np.full_like(gap, np.nan))
-
-
-def point(cell: StoredCell, over: OverSeeds) -> Point:
-    """The estimate at the cell's latent dimension; without an interval, its ends are its mean."""
-    lower, upper = (over.lower, over.upper) if np.isfinite(over.lower) else (over.mean, over.mean)
-    return Point(dimension(cell), over.mean, lower, upper)
-
-
-def _found(cell: StoredCell, quantity: str, row: str, group: str) -> xr.Dataset | None:
-    table, dim = cell.group(group), ROWS[group]
-    if table is None or quantity not in table["quantity"] or row not in table[dim]:
-        return None
-    return table.sel({"quantity": quantity, dim: row})
+    gap = Interval.student_t(prior["value"].values - aggregate["value"].values)
+    return gap if gap.n else None

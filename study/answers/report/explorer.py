@@ -17,14 +17,14 @@ from study.answers.report.samples import Source, sources
 from study.answers.results import StoredCell
 
 FACTS = {
-    "rate R": ("rate", "train", "aggregate"),
-    "information I_N": ("information", "train", "aggregate"),
-    "KL(q_N ‖ p)": ("kl", "train", "aggregate"),
-    "total variation": ("total_variation", "train", "aggregate"),
-    "log p(x) ≥": ("log_px", "held_out", "aggregate"),
-    "active units": ("active_units", "train", "aggregate"),
+    "rate R": "aggregate/train/rate",
+    "information I_N": "aggregate/train/information",
+    "KL(q_N ‖ p)": "aggregate/train/kl",
+    "total variation": "aggregate/train/total_variation",
+    "log p(x) ≥": "aggregate/held_out/log_px",
+    "active units": "aggregate/train/active_units",
 }
-"""Numbers of a panel: quantity, row and group of each."""
+"""Numbers of a panel: the address of each, see :mod:`analysis.address`."""
 
 
 class Panel(NamedTuple):
@@ -48,12 +48,12 @@ def _panel(cell: StoredCell, label: str) -> Panel:
     title = f"{label}, D = {dimension(cell)}"
     realism = cell.group("realism")
     rows = [] if realism is None else [str(row) for row in realism["source"].values]
-    distances = {row: text for row in rows if (text := _text(cell, "squared_frechet", row, "realism"))}
+    distances = {row: text for row in rows if (text := _text(cell, f"realism/{row}/squared_frechet"))}
     pictures = [
         Picture.of_figure(drawn.figure, f"{drawn.title}, {title}. {drawn.caption}", drawn.caption)
         for drawn in figures(cell)
     ]
-    facts = {name: text for name, where in FACTS.items() if (text := _text(cell, *where))}
+    facts = {name: text for name, estimate in FACTS.items() if (text := _text(cell, estimate))}
     return Panel(cell.key, label, dimension(cell), facts, sources(cell, title, distances), pictures)
 
 
@@ -73,6 +73,8 @@ def _densities(group: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
     return first["log_q"].values, first["log_p"].values
 
 
-def _text(cell: StoredCell, quantity: str, row: str, group: str) -> str:
-    over = measured(cell, quantity, row, group)
-    return as_text(over._asdict() | {"flags": flags(cell, quantity, row, group)}) if over else ""
+def _text(cell: StoredCell, estimate: str) -> str:
+    mean = measured(cell, estimate)
+    if mean is None:
+        return ""
+    return as_text({"mean": mean.value, "standard_error": mean.standard_error, "flags": flags(cell, estimate)})

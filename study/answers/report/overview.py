@@ -10,14 +10,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from analysis import plots
-from analysis.plots import Decomposition, Point
-from analysis.summaries import OverSeeds
+from analysis.interval import Interval
+from analysis.plots import Decomposition
 from study.answers.remedies import EX_POST, POOLED
-from study.answers.report.chapter import Chapter, dimension, flags, measured, point, quality_gap
+from study.answers.report.chapter import Chapter, dimension, flags, measured, quality_gap
 from study.answers.report.picture import Picture
 from study.answers.results import StoredCell
 
-Measure = Callable[[StoredCell], OverSeeds | None]
+Measure = Callable[[StoredCell], Interval | None]
 
 
 class Drawn(NamedTuple):
@@ -45,7 +45,7 @@ def headline(chapter: Chapter) -> Iterator[Drawn]:
         "mismatch",
         "Mismatch KL(q_N ‖ p)",
         "nats",
-        lambda cell: measured(cell, "kl"),
+        lambda cell: measured(cell, "aggregate/train/kl"),
         "Divergence of the aggregate posterior of the training images from the prior.",
     )
     yield from _trend(
@@ -62,15 +62,11 @@ def headline(chapter: Chapter) -> Iterator[Drawn]:
 def information(chapter: Chapter) -> Iterator[Drawn]:
     """Rate, information and distortion."""
     bars = [bar for label, cells in chapter.series().items() for cell in cells if (bar := _bar(label, cell))]
-    log_n = [over.mean for cell in chapter.principal if (over := measured(cell, "log_n"))]
+    log_n = [over.value for cell in chapter.principal if (over := measured(cell, "aggregate/train/log_n"))]
     if bars and log_n:
         figure = plots.decomposition(bars, max(log_n))
         yield Drawn("decomposition", "What the rate is made of", figure, caption(plots.decomposition))
-    series = {
-        label: [(point(cell, rate), point(cell, distortion)) for cell, rate, distortion in found]
-        for label, cells in chapter.series().items()
-        if (found := [(c, r, d) for c in cells if (r := measured(c, "rate")) and (d := measured(c, "distortion"))])
-    }
+    series = {label: points for label, cells in chapter.series().items() if (points := _rate_distortion(cells))}
     if series:
         figure = plots.rate_distortion(series)
         yield Drawn("rate_distortion", "Rate and distortion", figure, caption(plots.rate_distortion))
@@ -79,7 +75,7 @@ def information(chapter: Chapter) -> Iterator[Drawn]:
         "log_px",
         "Held-out log p(x), lower bound",
         "nats",
-        lambda cell: measured(cell, "log_px", "held_out"),
+        lambda cell: measured(cell, "aggregate/held_out/log_px"),
         "Importance-weighted bound on the log-likelihood of held-out images, per image; higher is better.",
     )
     lines = {f"{label}, D = {dimension(cells[-1])}": curve for label, cells in chapter.along().items()
@@ -104,10 +100,10 @@ def estimates(chapter: Chapter) -> Iterator[Drawn]:
         ("active_units", "Units in use", "active units", (), "Dimensions whose posterior mean varies with the image."),
     ):
         rows = [
-            (f"{label}, D = {dimension(cell)}", point(cell, over))
+            (f"{label}, D = {dimension(cell)}", over)
             for label, cells in chapter.along().items()
             for cell in cells
-            if (over := measured(cell, quantity))
+            if (over := measured(cell, f"aggregate/train/{quantity}"))
         ]
         if rows:
             yield Drawn(quantity, title, plots.forest(rows, xlabel, references), f"{about} {caption(plots.forest)}")
@@ -125,8 +121,7 @@ def remedies(chapter: Chapter) -> Iterator[Drawn]:
     for line in shown.to_dict("records"):
         how = "fitted" if line["kind"] == EX_POST else "trained"
         name = ", ".join([line["remedy"], how, *(part for part in line["of"].split(", ") if part not in common)])
-        ends = (line["lower"], line["upper"]) if math.isfinite(line["lower"]) else (line["share"], line["share"])
-        rows.append((name, Point(line["latent_dim"], line["share"], *ends)))
+        rows.append((name, Interval(line["share"], line["lower"], line["upper"], line["seeds"])))
     where = "over all latent dimensions" if len(pooled) else f"at D = {shown['latent_dim'].iloc[0]}"
     figure = plots.forest(rows, "share of the gap closed", (0.0, 1.0), bent=True)
     yield Drawn("remedies", f"Remedies, ranked {where}", figure, _REMEDIES)
@@ -148,17 +143,27 @@ def _trend(chapter: Chapter, name: str, title: str, ylabel: str, measure: Measur
         yield Drawn(name, title, made, f"{about} {caption(plots.trend)}")
 
 
-def _points(cells: Sequence[StoredCell], measure: Measure) -> list[Point]:
-    return [point(cell, over) for cell in cells if (over := measure(cell))]
+def _points(cells: Sequence[StoredCell], measure: Measure) -> list[tuple[float, Interval]]:
+    return [(dimension(cell), over) for cell in cells if (over := measure(cell))]
+
+
+def _rate_distortion(cells: Sequence[StoredCell]) -> list[tuple[float, Interval, Interval]]:
+    """Latent dimension, rate and distortion of the cells that have both."""
+    rates, distortions = (
+        [measured(cell, f"aggregate/train/{name}") for cell in cells] for name in ("rate", "distortion")
+    )
+    triples = zip(map(dimension, cells), rates, distortions, strict=True)
+    return [(dim, rate, distortion) for dim, rate, distortion in triples if rate and distortion]
 
 
 def _bar(label: str, cell: StoredCell) -> Decomposition | None:
-    rate, known, mismatch = measured(cell, "rate"), measured(cell, "information"), measured(cell, "kl")
+    names = ("aggregate/train/rate", "aggregate/train/information", "aggregate/train/kl")
+    rate, known, mismatch = (measured(cell, name) for name in names)
     if not (rate and known and mismatch):
         return None
-    half = rate.upper - rate.mean if math.isfinite(rate.upper) else 0.0
-    saturated = "saturated" in flags(cell, "information") + flags(cell, "kl")
-    return Decomposition(f"{label}, D = {dimension(cell)}", known.mean, mismatch.mean, half, saturated)
+    half = rate.upper - rate.value if math.isfinite(rate.upper) else 0.0
+    saturated = any("saturated" in flags(cell, name) for name in names[1:])
+    return Decomposition(f"{label}, D = {dimension(cell)}", known.value, mismatch.value, half, saturated)
 
 
 def _curve(cell: StoredCell) -> np.ndarray | None:

@@ -106,7 +106,7 @@ def kl(split: Split) -> Estimate:
     ),
 )
 def kl_interval(split: Split) -> dict[str, Estimate]:
-    ends = information.marginal_kl_interval(split.draws)
+    ends = information.marginal_kl_bracket(split.draws)
     return {"kl_upper": ends.upper, "kl_lower": ends.lower}
 
 

@@ -103,15 +103,19 @@ def test_settings_that_a_cell_was_stored_without_have_their_defaults(keep):
 
 def test_values_are_per_replicate_with_their_errors_and_settings(keep):
     results = keep("prior=vamp", "latent_dim=2", "seeds=3", kl=[1.0, math.nan, 3.0], rate=5.0)
-    table = results.values("kl")
+    table = results.values("aggregate/train/kl")
     assert table["value"].tolist() == [1.0, 3.0]
     assert table["replicate"].tolist() == [0, 2]
     assert table["standard_error"].tolist() == pytest.approx([0.1, 0.3])
     assert set(table["flags"]) == {"noted"}
     assert set(table["prior"]) == {"vamp"}
-    assert results.values("absent").empty
-    assert results.values("kl", row="held_out").empty
-    assert results.values("kl", group="realism").empty
+    assert results.values("aggregate/train/absent").empty
+    assert results.values("aggregate/held_out/kl").empty
+    assert results.values("realism/train/kl").empty
+    with pytest.raises(ValueError, match="expected group/row/quantity"):
+        results.values("kl")
+    with pytest.raises(ValueError, match="groups aggregate, realism, densities; got 'training/train/kl'"):
+        results.values("training/train/kl")
 
 
 def test_a_frame_has_the_lines_with_every_estimate(keep):

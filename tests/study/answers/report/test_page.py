@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from analysis import plots
+from analysis.interval import Interval
 from analysis.sprite import COLUMNS, SHOWN, sprite
 from study.answers.effects import keep
 from study.answers.report import answer, chapters, write_files
@@ -169,7 +170,7 @@ def test_files_are_figures_in_three_formats_with_captions_and_tables(folder, tmp
 
 
 def test_figures_follow_the_page_into_the_dark():
-    picture = Picture.of_figure(plots.forest([("vamp", plots.Point(2, 1, 0, 2))], "x"), "words")
+    picture = Picture.of_figure(plots.forest([("vamp", Interval(1, 0, 2, 3))], "x"), "words")
     text = base64.b64decode(picture.uri.partition(",")[2]).decode()
     assert plots.INK not in text.replace(f"--ink:{plots.INK}", "")
     assert "var(--ink)" in text
