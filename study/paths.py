@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from functools import cache
 from pathlib import Path
 
 import platformdirs
@@ -15,8 +16,20 @@ RESULTS = Path("results")
 
 
 def cache_directory() -> Path:
-    """Where compiled programs and classifiers are kept: ``LATENT_STUDY_CACHE`` or the user's cache folder."""
-    return Path(os.environ.get("LATENT_STUDY_CACHE") or platformdirs.user_cache_path("latent-study"))
+    """Where what can be made again is kept: ``LATENT_STUDY_CACHE``, else the user's cache folder.
+
+    A user without a home directory has a temporary one, which ends with the process.
+    """
+    chosen = os.environ.get("LATENT_STUDY_CACHE")
+    try:
+        return Path(chosen or platformdirs.user_cache_path("latent-study")).expanduser()
+    except RuntimeError:
+        return Path(_temporary().name)
+
+
+@cache
+def _temporary() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="latent-study-")
 
 
 def studies(results: Path) -> list[Path]:

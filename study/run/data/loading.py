@@ -24,13 +24,13 @@ def data_root(root: Path | None = None) -> Path:
 
     Raises EnvironmentFault where that needs a home directory and there is none.
     """
-    chosen = root or os.environ.get(ROOT_VARIABLE) or platformdirs.user_data_path("latent-study", appauthor=False)
+    chosen = root or os.environ.get(ROOT_VARIABLE)
     try:
-        return Path(chosen).expanduser()
+        return Path(chosen or platformdirs.user_data_path("latent-study", appauthor=False)).expanduser()
     except RuntimeError as error:
         raise EnvironmentFault(
-            f"no home directory is known in which data sets could lie ({chosen}); name a folder by {ROOT_VARIABLE} "
-            "or --data-root"
+            f"data sets are looked for in {chosen or 'the home directory'}, and no home directory is known; "
+            f"name a folder by {ROOT_VARIABLE} or --data-root"
         ) from error
 
 

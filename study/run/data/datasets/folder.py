@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import final
+from typing import Literal, final
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from study.paths import printable
 from study.run.data.collection import Collection, collect
 from study.run.data.datasets._base import Dataset
 from study.run.data.decoded import Decoded, decoded
-from study.run.data.decoding import Background, content_of, decode
+from study.run.data.decoding import content_of, decode
 
 
 @final
@@ -31,7 +31,7 @@ class Folder(Dataset):
 
     reference = "torchvision.datasets.ImageFolder"
 
-    def __init__(self, *, colour: bool = False, background: Background = "white") -> None:
+    def __init__(self, *, colour: bool = False, background: Literal["white", "black"] = "white") -> None:
         self.colour = colour
         self.background = background
 
