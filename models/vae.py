@@ -11,6 +11,7 @@ prior made of training images hides from them (:meth:`~models.priors.Prior.for_t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import final
 
 import pyro
@@ -76,11 +77,21 @@ class VAE(nn.Module):
             pyro.sample("x", self.likelihood(z), obs=images)
         return z
 
-    def guide(self, images: Tensor, latent_scale: Tensor | float = 1.0) -> Tensor:
-        """Approximate posterior q(z|x); returns z ``(B, *latent_shape)``."""
+    def guide(
+        self,
+        images: Tensor,
+        latent_scale: Tensor | float = 1.0,
+        observations: Mapping[str, Tensor] | None = None,
+    ) -> Tensor:
+        """Approximate posterior q(z|x); returns z ``(B, *latent_shape)``.
+
+        ``observations["x"]``, where given, stands for ``images``: what the sleep phase of Pyro's ReweightedWakeSleep
+        drew from the model, ``(B, *image_shape)`` with dimensions of particles before it.
+        """
         pyro.module(str(self._store_name), self)
+        seen = images if observations is None else observations["x"]
         with pyro.plate("images", len(images)), poutine.scale(scale=latent_scale):
-            return pyro.sample("z", self.posterior(images))
+            return pyro.sample("z", self.posterior(seen))
 
 
 def _name(part: nn.Module) -> str:
