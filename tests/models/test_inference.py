@@ -65,10 +65,13 @@ SMALL = {
 
 def part(family, name: str, *context: Context):
     """A part of ``family`` whose options of size are small."""
-    sizes = {o: SMALL[o] for o in family.options(name) if o in SMALL}
-    listed = {o: (v,) for o, v in sizes.items() if isinstance(family.options(name)[o].default, tuple) and v.__hash__}
-    flat = {o: v[0] if isinstance(v[0], tuple) else v for o, v in listed.items()}
-    return family[name](*context, **(sizes | flat))
+    options = family.options(name)
+    sizes = {
+        option: (size,) if isinstance(options[option].default, tuple) and isinstance(size, int) else size
+        for option, size in SMALL.items()
+        if option in options
+    }
+    return family[name](*context, **sizes)
 
 
 def build(prior: str, network: str = "mlp", likelihood: str = "bernoulli", posterior: str | None = None) -> VAE:
