@@ -18,7 +18,7 @@ from study.answers.formats import Comparison, Format
 from study.design.cell import Cell
 from study.design.labels import titles
 from study.design.study import Study
-from study.errors import PartialResults, StudyError
+from study.errors import ConfigurationError, PartialResults, StudyError
 from study.paths import RESULTS, studies
 from study.store import Store
 from study.store.status import status_lines, tally
@@ -52,6 +52,10 @@ def run(
             help="A preset or YAML file, and settings that override it; several values make a factor.",
         ),
     ] = None,
+    hypothesis: Annotated[
+        str | None,
+        typer.Option("--for", metavar="HYPOTHESIS", help="The cells that decide it, in place of a preset or file: H7."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the cells and compute nothing.")] = False,
     workers: Annotated[str, typer.Option(metavar="N|auto", help="Processes that compute cells side by side.")] = "auto",
     shard: Annotated[str, typer.Option(metavar="i/n", help="Compute only the i-th of n parts of the cells.")] = "1/1",
@@ -74,17 +78,22 @@ def run(
     - `latent-study run`: the preset *digits*
     - `latent-study run mnist latent_dim=2,16 prior=vamp,standard_normal prior.components=200`
     - `latent-study run my_study.yaml train.epochs=3 --dry-run`
+    - `latent-study run --for H7 dataset=mnist`
     """
     from rich.console import Console  # noqa: PLC0415
 
+    from study.answers.hypotheses import needed_study  # noqa: PLC0415
     from study.answers.tables import summary_text  # noqa: PLC0415
     from study.run.building import check_all  # noqa: PLC0415
     from study.run.execution import share  # noqa: PLC0415
     from study.run.launch import Launch  # noqa: PLC0415
 
     words = arguments or []
-    source, assignments = (words[0], words[1:]) if words and "=" not in words[0] else (DEFAULT_PRESET, words)
-    study = Study.load(source).override(assignments)
+    source, assignments = (words[0], words[1:]) if words and "=" not in words[0] else (None, words)
+    if source and hypothesis:
+        raise ConfigurationError(f"expected a study or --for; got {source} and --for {hypothesis}: leave one out")
+    named = needed_study(hypothesis) if hypothesis else Study.load(source or DEFAULT_PRESET)
+    study = named.override(assignments)
     cells = share(study.cells(), shard)
     check_all(cells)
     store = Store(results / study.name)
@@ -179,10 +188,10 @@ def verdict(
     format: Annotated[Format, typer.Option(help="How to write it.")] = Format.TABLE,
 ) -> None:
     """Decide every hypothesis: supported, refuted or undecided; `--format csv` has the effects, and what is missing."""
-    from study.answers.verdicts import told  # noqa: PLC0415
+    from study.answers.verdicts import verdict_text  # noqa: PLC0415
 
     folders = [folder for place in results or [RESULTS] for folder in studies(place)]
-    typer.echo(told(folders, format, None if sys.stdout.isatty() else WIDTH))
+    typer.echo(verdict_text(folders, format, None if sys.stdout.isatty() else WIDTH))
 
 
 @app.command("report")

@@ -1,8 +1,45 @@
 """Hypotheses: the claims of the study, one per file, discovered by file name."""
 
-from study.answers.hypotheses._base import Hypothesis, MissingCells, Outcome, Verdict
-from study.design.registry import Registry
+from __future__ import annotations
 
-HYPOTHESES: Registry[Hypothesis] = Registry("hypothesis", __name__, "Hypothesis")
+from typing import Any
 
-__all__ = ["HYPOTHESES", "Hypothesis", "MissingCells", "Outcome", "Verdict"]
+from study.answers.hypotheses._base import Case, Decision, Hypothesis, MissingCells, Verdict
+from study.answers.hypotheses._needs import Needs
+from study.design.registry import Registry, UnknownName
+from study.design.study import Study
+from study.errors import ConfigurationError
+
+HYPOTHESES: Registry[Hypothesis[Any]] = Registry("hypothesis", __name__, "Hypothesis")
+
+__all__ = [
+    "HYPOTHESES",
+    "Case",
+    "Decision",
+    "Hypothesis",
+    "MissingCells",
+    "Needs",
+    "Verdict",
+    "hypotheses",
+    "needed_study",
+]
+
+
+def hypotheses() -> list[Hypothesis[Any]]:
+    """One of each hypothesis, by number."""
+    return sorted((kind() for kind in HYPOTHESES.values()), key=lambda each: int(each.id.removeprefix("H")))
+
+
+def needed_study(id: str) -> Study:
+    """The study whose cells decide the hypothesis of an id such as ``H7``, in capitals or not.
+
+    Raises:
+        ConfigurationError: if there is no such hypothesis, or it rests on no cells.
+    """
+    by_id = {each.id: each for each in hypotheses()}
+    if id.upper() not in by_id:
+        raise ConfigurationError(str(UnknownName("hypothesis", id.upper(), by_id)))
+    needs = by_id[id.upper()].needs
+    if needs is None:
+        raise ConfigurationError(f"{id.upper()} rests on no cells; `latent-study verdict` decides it by itself")
+    return needs.study()

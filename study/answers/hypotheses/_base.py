@@ -1,17 +1,21 @@
-"""Hypothesis: the author's recipe for a claim that finished cells decide."""
+"""Hypothesis: a claim about latent dimension, its evidence among finished cells, and the rule that decides it.
+
+The evidence is computed once; the verdict and the figure are two views of the same numbers.
+"""
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from matplotlib.figure import Figure
 
+from study.answers.hypotheses._needs import DATASET, Needs
 from study.answers.results import Results
 
-Outcome = Literal["supported", "refuted", "undecided"]
+Decision = Literal["supported", "refuted", "undecided"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +28,7 @@ class Verdict:
     scope: on what it rests: data set, dimensions, training lengths.
     """
 
-    outcome: Outcome
+    decision: Decision
     why: str
     effect: str = ""
     value: float = math.nan
@@ -34,34 +38,80 @@ class Verdict:
 
 
 class MissingCells(Exception):
-    """The cells that a hypothesis needs are not among the results; the message says which, and how to get them."""
+    """The cells that a hypothesis needs are not among the results; the message says which."""
 
 
-class Hypothesis(ABC):
+class Hypothesis[Evidence](ABC):
     """One claim about latent dimension, decided by a rule that was written before the runs.
 
     To add one: a file in this folder, named ``h<number>_<noun>.py``, with one final subclass. Its module docstring
-    states the rule. ``decide`` and ``draw`` are given the results of one data set.
+    states the rule. ``Evidence`` is what both verdict and figure are made of: a table, most often, with a column
+    ``family`` (:mod:`study.answers.hypotheses._families`).
     """
 
     id: ClassVar[str]
     """As in ``H7``."""
     claim: ClassVar[str]
     """One sentence that can be true or false."""
-    needs: ClassVar[str]
-    """The cells it rests on, in words, and a command that makes them."""
+    caption: ClassVar[str]
+    """Of the figure: what each axis is, with its unit, what intervals are of, and where the claim would show."""
+    needs: ClassVar[Needs | None]
+    """The cells that decide it; None where it rests on no cells."""
 
     @abstractmethod
-    def decide(self, results: Results) -> Verdict:
-        """The verdict; raises MissingCells where the cells are not there."""
+    def evidence(self, results: Results) -> Evidence:
+        """What the results of one data set hold of the claim; raises MissingCells where that is nothing."""
 
     @abstractmethod
-    def draw(self, results: Results) -> Figure:
-        """The figure that shows it; this docstring is its caption. Raises MissingCells as ``decide`` does."""
+    def decide(self, evidence: Evidence) -> Verdict:
+        """The verdict by the rule; raises MissingCells where the evidence is too little for it."""
 
-    def verdict(self, results: Results) -> Verdict:
-        """The verdict; undecided, with the cells that are missing, where :meth:`decide` cannot be made."""
+    @abstractmethod
+    def draw(self, evidence: Evidence) -> Figure:
+        """The figure that shows it; raises MissingCells as :meth:`decide` does."""
+
+    def examine(self, results: Results) -> Case:
+        """The case of this hypothesis on the results of one data set; undecided where cells are missing."""
+        dataset = next(iter(results.levels("dataset")), DATASET)
         try:
-            return self.decide(results)
+            evidence = self.evidence(results)
         except MissingCells as missing:
-            return Verdict("undecided", str(missing))
+            return Case(self, dataset, self._undecided(missing, dataset))
+        try:
+            return Case(self, dataset, self.decide(evidence), evidence)
+        except MissingCells as missing:
+            return Case(self, dataset, self._undecided(missing, dataset), evidence)
+
+    def command(self, dataset: str = DATASET) -> str:
+        """The command that computes the cells it needs, on that data set."""
+        return f"latent-study run --for {self.id}{'' if dataset == DATASET else f' dataset={dataset}'}"
+
+    def _undecided(self, missing: MissingCells, dataset: str) -> Verdict:
+        return Verdict("undecided", f"{missing}; `{self.command(dataset)}` computes cells that decide it")
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A hypothesis before the results of ``dataset``: its verdict, and the evidence, None where cells are missing."""
+
+    hypothesis: Hypothesis[Any]
+    dataset: str
+    verdict: Verdict
+    evidence: Any = None
+
+    @property
+    def needs(self) -> str:
+        """The cells that decide it, in words, and the command that computes them."""
+        needs = self.hypothesis.needs
+        if needs is None:
+            return "No cells: it is computed anew, whatever the results."
+        return f"{needs.description}: `{self.hypothesis.command(self.dataset)}`"
+
+    def figure(self) -> Figure | None:
+        """The figure of the evidence; None where that is too little for one."""
+        if self.evidence is None:
+            return None
+        try:
+            return self.hypothesis.draw(self.evidence)
+        except MissingCells:
+            return None

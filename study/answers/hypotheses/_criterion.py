@@ -13,21 +13,22 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from study.answers.hypotheses._base import Outcome, Verdict
-from study.answers.hypotheses._statistics import Interval, mean_interval, over_seeds, ratio_over_seeds
+from analysis.interval import Interval
+from study.answers.hypotheses._base import Decision, Verdict
+from study.answers.hypotheses._intervals import over_seeds, ratio_over_seeds
 
-ANSWERS: dict[Outcome, str] = {"supported": "yes", "refuted": "no", "undecided": "open"}
+ANSWERS: dict[Decision, str] = {"supported": "yes", "refuted": "no", "undecided": "open"}
 
 
 @dataclass(frozen=True)
 class Criterion:
-    """``effect``, with its unit, was ``found``; the claim has it between ``least`` and ``most``.
+    """``effect``, with its unit, has the ``interval``; the claim has it between ``least`` and ``most``.
 
-    parts: the same of each family by itself, by label, where it has two seeds.
+    parts: the interval of each family by itself, by label, where it has two seeds.
     """
 
     effect: str
-    found: Interval
+    interval: Interval
     least: float = -math.inf
     most: float = math.inf
     parts: Mapping[str, Interval] = field(default_factory=dict)
@@ -44,7 +45,7 @@ class Criterion:
     ) -> Criterion:
         """Of the mean of ``values``, families × replicates."""
         rows = {str(label): row.dropna() for label, row in values.iterrows()}
-        parts = {label: mean_interval(row, level) for label, row in rows.items() if len(row) >= 2}
+        parts = {label: Interval.student_t(row, level) for label, row in rows.items() if len(row) >= 2}
         return cls(effect, over_seeds(values, level), least, most, parts)
 
     @classmethod
@@ -65,24 +66,24 @@ class Criterion:
                 parts[str(label)] = ratio_over_seeds(row, denominator.loc[[label], row.columns])
         return cls(effect, ratio_over_seeds(numerator, denominator), least, most, parts)
 
-    def outcome_of(self, found: Interval) -> Outcome:
+    def decision_of(self, interval: Interval) -> Decision:
         """What an interval alone says; NaN says nothing."""
-        if self.least < found.lower and found.upper < self.most:
+        if self.least < interval.lower and interval.upper < self.most:
             return "supported"
-        return "refuted" if found.upper <= self.least or found.lower >= self.most else "undecided"
+        return "refuted" if interval.upper <= self.least or interval.lower >= self.most else "undecided"
 
     @property
     def contradictory(self) -> bool:
         """Whether one family supports what another refutes."""
-        return {"supported", "refuted"} <= {self.outcome_of(part) for part in self.parts.values()}
+        return {"supported", "refuted"} <= {self.decision_of(part) for part in self.parts.values()}
 
     @property
-    def outcome(self) -> Outcome:
+    def decision(self) -> Decision:
         """Supported, refuted or undecided, by the rule of the module docstring."""
-        return "undecided" if self.contradictory else self.outcome_of(self.found)
+        return "undecided" if self.contradictory else self.decision_of(self.interval)
 
     def __str__(self) -> str:
-        text = f"{self.effect}: {shown(self.found)}, {self._region}: {ANSWERS[self.outcome]}"
+        text = f"{self.effect}: {self.interval}, {self._region}: {ANSWERS[self.decision]}"
         if self.contradictory:
             low, high = (pick(self.parts, key=lambda name: self.parts[name].value) for pick in (min, max))
             text += f" (from {self.parts[low].value:.3g} in {low} to {self.parts[high].value:.3g} in {high})"
@@ -95,51 +96,44 @@ class Criterion:
         return f"above {self.least:.3g}" if math.isinf(self.most) else f"within {self.least:.3g} to {self.most:.3g}"
 
 
-def shown(interval: Interval) -> str:
-    """``0.31 [0.21, 0.41]``, or that there is none."""
-    if not math.isfinite(interval.value):
-        return "no ratio, for its denominator is not distinguishable from 0"
-    return f"{interval.value:.3g} [{interval.lower:.3g}, {interval.upper:.3g}]"
-
-
-def conjunction(outcomes: Sequence[Outcome]) -> Outcome:
+def conjunction(decisions: Sequence[Decision]) -> Decision:
     """Of a claim that needs every part: refuted where one part is."""
-    if "refuted" in outcomes:
+    if "refuted" in decisions:
         return "refuted"
-    return "undecided" if "undecided" in outcomes else "supported"
+    return "undecided" if "undecided" in decisions else "supported"
 
 
-def unanimity(outcomes: Sequence[Outcome]) -> Outcome:
+def unanimity(decisions: Sequence[Decision]) -> Decision:
     """Of a claim with several measures: decided where they agree."""
-    return outcomes[0] if len(set(outcomes)) == 1 else "undecided"
+    return decisions[0] if len(set(decisions)) == 1 else "undecided"
 
 
-def first_given_rest(outcomes: Sequence[Outcome]) -> Outcome:
+def first_given_rest(decisions: Sequence[Decision]) -> Decision:
     """Of a claim that the first criterion decides where the others, its premises, hold."""
-    return outcomes[0] if set(outcomes[1:]) <= {"supported"} else "undecided"
+    return decisions[0] if set(decisions[1:]) <= {"supported"} else "undecided"
 
 
-def some_effect(outcomes: Sequence[Outcome]) -> Outcome:
+def some_effect(decisions: Sequence[Decision]) -> Decision:
     """Of a claim that some effect is there, from criteria that each say one is not."""
-    opposite: dict[Outcome, Outcome] = {"supported": "refuted", "refuted": "supported", "undecided": "undecided"}
-    return opposite[conjunction(outcomes)]
+    opposite: dict[Decision, Decision] = {"supported": "refuted", "refuted": "supported", "undecided": "undecided"}
+    return opposite[conjunction(decisions)]
 
 
-def judged(
+def conclude(
     criteria: Sequence[Criterion],
     scope: str,
     *,
-    combine: Callable[[Sequence[Outcome]], Outcome] = conjunction,
+    combine: Callable[[Sequence[Decision]], Decision] = conjunction,
     notes: Sequence[str] = (),
 ) -> Verdict:
     """The verdict of ``criteria``, the first of which gives the effect; ``notes`` follow in its ``why``."""
     first = criteria[0]
     return Verdict(
-        combine([criterion.outcome for criterion in criteria]),
+        combine([criterion.decision for criterion in criteria]),
         "; ".join([*map(str, criteria), *notes]),
         first.effect,
-        first.found.value,
-        (first.found.lower, first.found.upper),
-        min(criterion.found.seeds for criterion in criteria),
+        first.interval.value,
+        (first.interval.lower, first.interval.upper),
+        min(criterion.interval.n for criterion in criteria),
         scope,
     )

@@ -28,11 +28,12 @@ from typing import final, override
 import pandas as pd
 from matplotlib.figure import Figure
 
-from study.answers.hypotheses import _drawing as drawing
+from study.answers.hypotheses import _marks as marks
 from study.answers.hypotheses._base import Hypothesis, MissingCells, Verdict
-from study.answers.hypotheses._cells import command, family_tables, frechet, scope
-from study.answers.hypotheses._criterion import Criterion, judged
-from study.answers.hypotheses._statistics import Tables, by_replicate, mean_of
+from study.answers.hypotheses._criterion import Criterion, conclude
+from study.answers.hypotheses._families import dims, families, frechet, scope
+from study.answers.hypotheses._intervals import by_replicate, mean_of
+from study.answers.hypotheses._needs import Needs
 from study.answers.results import Results
 
 LEAST_DIM = 512
@@ -45,14 +46,14 @@ COLUMNS = {
     "rate": "aggregate/train/rate",
     "worst": frechet("prior"),
     "best": frechet("aggregate_held_out"),
-    "kept": "realism/local/label_agreement_1",
+    "agreement": "realism/local/label_agreement_1",
 }
-MADE = {
+REGIONS = {
     "error": (-math.inf, 0.02),
     "rms_loc": (-math.inf, 0.3),
     "mean_scale": (0.9, 1.1),
     "ratio": (4.0, math.inf),
-    "kept": (0.8, math.inf),
+    "agreement": (0.8, math.inf),
 }
 """Where each observation counts as made."""
 LABELS = {
@@ -60,93 +61,83 @@ LABELS = {
     "rms_loc": "(b) root mean square of μ_d",
     "mean_scale": "(b) mean σ_d",
     "ratio": "(c) F(prior) / F(aggregate)",
-    "kept": "(d) share that keeps the label",
+    "agreement": "(d) share that keeps the label",
     "rate": "rate R, nats",
 }
 
 
 @final
-class Reductions(Hypothesis):
+class Reductions(Hypothesis[pd.DataFrame]):
     """The asker's observations under three reductions of the ELBO."""
 
     id = "H10"
     claim = (
         "At large D the asker's observations (a) to (d) occur together under averaged loss terms, not under the sum."
     )
-    needs = "Cells that differ in objective alone, at a large D, of images not binarised by chance: " + command(
-        "latent_dim=32,1024",
-        "objective=elbo,both_means,kl_mean",
-        "binarisation=none",
+    caption = (
+        "The asker's observations under three reductions of the ELBO (elbo: both terms summed; both_means: both "
+        "averaged; kl_mean: the KL averaged) against the latent dimension D: means over seeds with 95 % intervals, "
+        "seeds as dots. Shaded: where the observation counts as made. F is the squared Fréchet distance to held-out "
+        "images in the features of a classifier; the rate is the latent loss as a sum, which averaging divides by D."
+    )
+    needs = Needs(
+        "Cells that differ in objective alone, at a large D, of images not binarised by chance",
+        {"latent_dim": (32, 1024), "objective": (SUM, *AVERAGES)},
+        {"binarisation": "none"},
     )
 
     @override
-    def decide(self, results: Results) -> Verdict:
-        tables = _largest(_tables(results))
-        summed = _scores(tables, SUM)
-        averaged = [found for name in AVERAGES if not (found := _scores(tables, name)).empty]
+    def evidence(self, results: Results) -> pd.DataFrame:
+        """Families over the objective that have the sum and an average, with F(prior)/F(aggregate) as ``ratio``."""
+        exact = results.plain("objective").where(binarisation=set(results.levels("binarisation")) - BY_CHANCE)
+        reductions = families(exact, "objective", **COLUMNS)
+        comparable = reductions.groupby("family").filter(
+            lambda family: SUM in set(family["objective"]) and bool(set(AVERAGES) & set(family["objective"]))
+        )
+        if comparable.empty:
+            raise MissingCells(f"no cells under {SUM} and under {' or '.join(AVERAGES)} with all else equal")
+        return comparable.assign(ratio=comparable["worst"] / comparable["best"])
+
+    @override
+    def decide(self, evidence: pd.DataFrame) -> Verdict:
+        largest = max(dims(evidence))
+        if largest < LEAST_DIM:
+            raise MissingCells(
+                f"the largest D under {SUM} and under an average is {largest}, where {LEAST_DIM} or more is needed"
+            )
+        cells = evidence[evidence["latent_dim"] == largest]
+        averaged = [scores for name in AVERAGES if not (scores := _scores(cells, name)).empty]
         best = max(averaged, key=lambda scores: scores.mean().mean())
-        joined = pd.concat(tables.values())
-        return judged(
+        return conclude(
             [
                 Criterion.of_mean("tightest relative margin of (a) to (d) under averaging", best, least=0.0),
-                Criterion.of_mean("the same under the sum", summed, most=0.0),
+                Criterion.of_mean("the same under the sum", _scores(cells, SUM), most=0.0),
             ],
-            scope(tables.values()),
-            notes=[_described(str(name), lines) for name, lines in joined.groupby("objective")],
+            scope(cells),
+            notes=[_description(str(name), lines) for name, lines in cells.groupby("objective")],
         )
 
     @override
-    def draw(self, results: Results) -> Figure:
-        """The asker's observations under three reductions of the ELBO (elbo: both terms summed; both_means: both
-        averaged; kl_mean: the KL averaged) against the latent dimension D: means over seeds with 95 % intervals, seeds
-        as dots. Shaded: where the observation counts as made. F is the squared Fréchet distance to held-out images in
-        the features of a classifier; the rate is the latent loss as a sum, which averaging divides by D."""
-        tables = _tables(results)
-        joined = pd.concat(tables.values())
-        made, axes = drawing.panels(3, 2, width=3.4, height=2.7)
+    def draw(self, evidence: pd.DataFrame) -> Figure:
+        figure, axes = marks.panels(3, 2, width=3.4, height=2.7)
         for panel, (column, label) in zip(axes, LABELS.items(), strict=True):
-            for name, lines in joined.groupby("objective"):
-                drawing.means(panel, lines, "latent_dim", column, str(name))
+            for name, lines in evidence.groupby("objective"):
+                marks.means(panel, lines, "latent_dim", column, str(name))
             if column in {"ratio", "rate"}:
-                drawing.log_axis(panel, "y")
-            if column in MADE:
-                drawing.within(panel, *MADE[column], vertical=False)
-            drawing.log_dims(panel, drawing.dims_of(tables))
-            drawing.titled(panel, "latent dimension D", label)
-        drawing.legend(axes[0])
-        return made
+                marks.log_axis(panel, "y")
+            if column in REGIONS:
+                marks.region(panel, *REGIONS[column], vertical=False)
+            marks.log_dims(panel, dims(evidence))
+            marks.axis_labels(panel, "latent dimension D", label)
+        marks.legend(axes[0])
+        return figure
 
 
-def _tables(results: Results) -> Tables:
-    """Families over the objective that have the sum and an average, with F(prior)/F(aggregate) as ``ratio``."""
-    exact = results.plain("objective").where(binarisation=set(results.levels("binarisation")) - BY_CHANCE)
-    families = family_tables(exact, "objective", **COLUMNS)
-    found = {
-        label: table.assign(ratio=table["worst"] / table["best"])
-        for label, table in families.items()
-        if SUM in set(table["objective"]) and set(AVERAGES) & set(table["objective"])
-    }
-    if not found:
-        raise MissingCells(f"no cells under {SUM} and under {' or '.join(AVERAGES)} with all else equal")
-    return found
-
-
-def _largest(tables: Tables) -> Tables:
-    """The tables of the largest latent dimension; raises MissingCells where that is not large."""
-    largest = max(drawing.dims_of(tables))
-    if largest < LEAST_DIM:
-        raise MissingCells(
-            f"the largest D under {SUM} and under an average is {largest}, where {LEAST_DIM} or more is needed"
-        )
-    return {label: table for label, table in tables.items() if table["latent_dim"].max() == largest}
-
-
-def _scores(tables: Tables, objective: str) -> pd.DataFrame:
+def _scores(cells: pd.DataFrame, objective: str) -> pd.DataFrame:
     """The tightest margin of each replicate of the cells under ``objective``, families × replicates."""
-    own = {label: table[table["objective"] == objective] for label, table in tables.items()}
     return by_replicate(
-        {label: table for label, table in own.items() if not table.empty},
-        lambda lines: min(_margin(mean_of(name)(lines), *ends) for name, ends in MADE.items()),
+        cells[cells["objective"] == objective],
+        lambda lines: min(_margin(mean_of(name)(lines), *ends) for name, ends in REGIONS.items()),
     )
 
 
@@ -157,10 +148,10 @@ def _margin(value: float, least: float, most: float) -> float:
     return value / least - 1 if math.isinf(most) else 1 - abs(2 * value - most - least) / (most - least)
 
 
-def _described(objective: str, lines: pd.DataFrame) -> str:
-    found = lines[[*MADE, "rate"]].mean()
+def _description(objective: str, lines: pd.DataFrame) -> str:
+    mean = lines[[*REGIONS, "rate"]].mean()
     return (
-        f"{objective}: squared error {found['error']:.3g}, μ {found['rms_loc']:.3g}, σ {found['mean_scale']:.3g}, "
-        f"F ratio {found['ratio']:.3g}, label kept {found['kept']:.3g}, rate {found['rate']:.3g} nats or "
-        f"{found['rate'] / lines['latent_dim'].iloc[0]:.2g} per dimension"
+        f"{objective}: squared error {mean['error']:.3g}, μ {mean['rms_loc']:.3g}, σ {mean['mean_scale']:.3g}, "
+        f"F ratio {mean['ratio']:.3g}, label kept {mean['agreement']:.3g}, rate {mean['rate']:.3g} nats or "
+        f"{mean['rate'] / lines['latent_dim'].iloc[0]:.2g} per dimension"
     )

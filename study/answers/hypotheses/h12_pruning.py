@@ -16,55 +16,54 @@ from typing import final, override
 import pandas as pd
 from matplotlib.figure import Figure
 
-from study.answers.hypotheses import _drawing as drawing
+from study.answers.hypotheses import _marks as marks
 from study.answers.hypotheses._base import Hypothesis, Verdict
-from study.answers.hypotheses._cells import Lengths, by_length, command, scope
-from study.answers.hypotheses._criterion import Criterion, judged, shown
-from study.answers.hypotheses._statistics import by_replicate, over_seeds
+from study.answers.hypotheses._criterion import Criterion, conclude
+from study.answers.hypotheses._families import at_two_lengths, dims, longest, scope, shortest
+from study.answers.hypotheses._intervals import by_replicate, over_seeds
+from study.answers.hypotheses._needs import Needs
 from study.answers.results import Results
 
 MOST = 0.1
 
 
 @final
-class Pruning(Hypothesis):
+class Pruning(Hypothesis[pd.DataFrame]):
     """Active units against the latent dimension."""
 
     id = "H12"
     claim = "Under the summed ELBO the number of active units saturates: dimensions beyond it are pruned."
-    needs = "Cells that differ in latent_dim and train.epochs alone, under the summed ELBO: " + command(
-        "latent_dim=2,8,32,128",
-        "train.epochs=20,80",
+    caption = (
+        "Active units, dimensions whose posterior mean has a variance above 0.01 over the training images, against the "
+        "latent dimension D; solid: longest training, dotted: shortest; means over seeds with 95 % intervals "
+        "(Student-t), seeds as dots. Dashed: every dimension active. Pruning is a line that turns flat."
+    )
+    needs = Needs(
+        "Cells that differ in latent_dim and train.epochs alone, under the summed ELBO",
+        {"latent_dim": (2, 8, 32, 128), "train.epochs": (20, 80)},
     )
 
     @override
-    def decide(self, results: Results) -> Verdict:
-        lengths = _lengths(results)
-        effect = "active units gained per dimension added, at the largest D"
-        found = Criterion.of_mean(effect, by_replicate(lengths.longest, _gained), most=MOST)
-        early = over_seeds(by_replicate(lengths.shortest, _gained))
-        tables = [*lengths.longest.values(), *lengths.shortest.values()]
-        return judged([found], scope(tables), notes=[f"at the shortest training {shown(early)}"])
+    def evidence(self, results: Results) -> pd.DataFrame:
+        return at_two_lengths(results.plain(), active="aggregate/train/active_units")
 
     @override
-    def draw(self, results: Results) -> Figure:
-        """Active units, dimensions whose posterior mean has a variance above 0.01 over the training images, against the
-        latent dimension D; solid: longest training, dotted: shortest; means over seeds with 95 % intervals (Student-t),
-        seeds as dots. Dashed: every dimension active. Pruning is a line that turns flat."""
-        lengths = _lengths(results)
-        made, (axes,) = drawing.panels(1, width=4.8)
-        drawing.lengths(axes, lengths, "active")
-        dims = drawing.dims_of(lengths.longest)
-        axes.plot(dims, dims, **drawing.guide("D"))
+    def decide(self, evidence: pd.DataFrame) -> Verdict:
+        effect = "active units gained per dimension added, at the largest D"
+        criterion = Criterion.of_mean(effect, by_replicate(longest(evidence), _gained), most=MOST)
+        early = over_seeds(by_replicate(shortest(evidence), _gained))
+        return conclude([criterion], scope(evidence), notes=[f"at the shortest training {early}"])
+
+    @override
+    def draw(self, evidence: pd.DataFrame) -> Figure:
+        figure, (axes,) = marks.panels(1, width=4.8)
+        marks.lengths(axes, evidence, "active")
+        axes.plot(dims(evidence), dims(evidence), **marks.guide("D"))
         axes.set_yscale("symlog", base=2, linthresh=1.0)
         axes.yaxis.set_major_formatter("{x:g}")
-        drawing.titled(axes, "latent dimension D", "active units")
-        drawing.legend(axes)
-        return made
-
-
-def _lengths(results: Results) -> Lengths:
-    return by_length(results.plain(), active="aggregate/train/active_units")
+        marks.axis_labels(axes, "latent dimension D", "active units")
+        marks.legend(axes)
+        return figure
 
 
 def _gained(lines: pd.DataFrame) -> float:

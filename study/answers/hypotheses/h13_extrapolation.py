@@ -11,74 +11,82 @@ the least that would make where a draw lies matter beside what else makes an ima
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import final, override
+from typing import NamedTuple, final, override
 
 import pandas as pd
-import xarray as xr
 from matplotlib.figure import Figure
 from scipy import stats
 
 from analysis.plots import ROLES
-from study.answers.hypotheses import _drawing as drawing
+from study.answers.hypotheses import _marks as marks
 from study.answers.hypotheses._base import Hypothesis, Verdict
-from study.answers.hypotheses._cells import RATIO_AUC, command, recorded, records, scope, tables_of, told_apart
-from study.answers.hypotheses._criterion import Criterion, judged
-from study.answers.hypotheses._statistics import Tables, by_replicate
+from study.answers.hypotheses._criterion import Criterion, conclude
+from study.answers.hypotheses._families import RATIO_AUC, alike, distinguishable, scope
+from study.answers.hypotheses._intervals import by_replicate
+from study.answers.hypotheses._needs import Needs
+from study.answers.hypotheses._records import having_records, record_lines
 from study.answers.results import Results
 
 MOST = -0.3
 
 
+class Draws(NamedTuple):
+    """Of every cell with a mismatch the ``log_ratio`` and the ``distance`` of single draws of the prior; and, to
+    compare, of both sources in the first seed of the cell with the highest AUC."""
+
+    prior: pd.DataFrame
+    example: dict[str, pd.DataFrame]
+
+
 @final
-class Extrapolation(Hypothesis):
+class Extrapolation(Hypothesis[Draws]):
     """Realism of single prior draws against the log-ratio of aggregate and prior there."""
 
     id = "H13"
     claim = "The further a prior draw lies from the codes, by log q_N(z) − log p(z), the less real its decoded image."
-    needs = "Cells with the standard prior, a mismatch to see, and samples judged: " + command(
-        "latent_dim=32,128",
-        "train.epochs=20,80",
+    caption = (
+        "Left: single draws of the prior (first seed of the cell with the highest AUC of log q_N − log p): distance of "
+        "the decoded image to the nearest real one in the features of a classifier, against log q_N(z) − log p(z) in "
+        "nats; draws of the aggregate posterior for comparison. Right: Spearman's correlation of the two among prior "
+        "draws, mean over seeds with 95 % interval (Student-t), over all cells and by cell; the claim is the shaded "
+        "region."
+    )
+    needs = Needs(
+        "Cells with the standard prior, a mismatch to see, and samples judged",
+        {"latent_dim": (32, 128), "train.epochs": (20, 80)},
     )
 
     @override
-    def decide(self, results: Results) -> Verdict:
-        draws = records(results, "decoded")
-        tables = told_apart(_tables(results))
-        return judged([_correlation(draws, tables)], scope(tables.values()))
+    def evidence(self, results: Results) -> Draws:
+        decoded = having_records(results, "decoded")
+        cells = distinguishable(alike(decoded.plain("beta", "objective", "posterior"), ratio_auc=RATIO_AUC))
+        columns = {"log_ratio": "log_ratio", "distance": "distance"}
+        clearest = cells.groupby("family", sort=False)["ratio_auc"].mean().idxmax()
+        first = cells[cells["family"] == clearest].iloc[:1]
+        sources = {"aggregate": "aggregate_train", "prior": "prior"}
+        return Draws(
+            record_lines(decoded, cells, "decoded", columns, source="prior"),
+            {label: record_lines(decoded, first, "decoded", columns, source=name) for label, name in sources.items()},
+        )
 
     @override
-    def draw(self, results: Results) -> Figure:
-        """Left: single draws of the prior (first seed of the cell with the highest AUC of log q_N − log p): distance of
-        the decoded image to the nearest real one in the features of a classifier, against log q_N(z) − log p(z) in
-        nats; draws of the aggregate posterior for comparison. Right: Spearman's correlation of the two among prior
-        draws, mean over seeds with 95 % interval (Student-t), over all cells and by cell; the claim is the shaded
-        region."""
-        draws = records(results, "decoded")
-        tables = told_apart(_tables(results))
-        chosen = max(tables.values(), key=lambda table: table["ratio_auc"].mean()).iloc[:1]
-        (one,) = recorded(draws, chosen)
-        made, (left, right) = drawing.panels(2, width=4.4, height=drawing.forest_height(tables))
-        for source, label in (("aggregate_train", "aggregate"), ("prior", "prior")):
-            own = one.sel(source=source)
-            style = drawing.dots(label, ROLES[label]) | {"markersize": 2.5, "markeredgewidth": 0}
-            left.plot(own["log_ratio"], own["distance"], **style)
-        drawing.titled(left, "log q_N(z) − log p(z), nats", "distance to the nearest real image")
-        drawing.legend(left, markerscale=2.5)
-        drawing.forest(right, _correlation(draws, tables))
-        return made
+    def decide(self, evidence: Draws) -> Verdict:
+        return conclude([_correlation(evidence.prior)], scope(evidence.prior))
+
+    @override
+    def draw(self, evidence: Draws) -> Figure:
+        figure, (left, right) = marks.panels(2, width=4.4, height=marks.forest_height(evidence.prior))
+        for label, draws in evidence.example.items():
+            style = marks.dots(label, ROLES[label]) | {"markersize": 2.5, "markeredgewidth": 0}
+            left.plot(draws["log_ratio"], draws["distance"], **style)
+        marks.axis_labels(left, "log q_N(z) − log p(z), nats", "distance to the nearest real image")
+        marks.legend(left, markerscale=2.5)
+        marks.forest(right, _correlation(evidence.prior))
+        return figure
 
 
-def _tables(results: Results) -> Tables:
-    judged_cells = results.having("decoded").plain("beta", "objective", "posterior")
-    return tables_of(judged_cells, ratio_auc=RATIO_AUC)
-
-
-def _correlation(draws: Mapping[str, xr.Dataset], tables: Tables) -> Criterion:
-    def spearman(lines: pd.DataFrame) -> float:
-        (one,) = recorded(draws, lines)
-        own = one.sel(source="prior")
-        return float(stats.spearmanr(own["log_ratio"], own["distance"]).statistic)
-
-    effect = "rank correlation of distance to real images and log q_N − log p"
-    return Criterion.of_mean(effect, by_replicate(tables, spearman), most=MOST)
+def _correlation(draws: pd.DataFrame) -> Criterion:
+    correlations = by_replicate(
+        draws, lambda lines: float(stats.spearmanr(lines["log_ratio"], lines["distance"]).statistic)
+    )
+    return Criterion.of_mean("rank correlation of distance to real images and log q_N − log p", correlations, most=MOST)

@@ -18,11 +18,12 @@ from typing import final, override
 import pandas as pd
 from matplotlib.figure import Figure
 
-from study.answers.hypotheses import _drawing as drawing
+from study.answers.hypotheses import _marks as marks
 from study.answers.hypotheses._base import Hypothesis, MissingCells, Verdict
-from study.answers.hypotheses._cells import command, excess_tables, scope
-from study.answers.hypotheses._criterion import Criterion, judged, some_effect
-from study.answers.hypotheses._statistics import Tables, contrast
+from study.answers.hypotheses._criterion import Criterion, conclude, some_effect
+from study.answers.hypotheses._families import dims, excess, scope
+from study.answers.hypotheses._intervals import contrast
+from study.answers.hypotheses._needs import Needs
 from study.answers.results import Results
 from study.design.cell import Cell
 
@@ -30,57 +31,57 @@ EDGE = math.log2(1.25)
 
 
 @final
-class Likelihood(Hypothesis):
+class Likelihood(Hypothesis[pd.DataFrame]):
     """Excess of prior draws over aggregate draws by likelihood."""
 
     id = "H16"
     claim = "The likelihood changes how much worse draws of the prior decode than draws of the aggregate."
-    needs = "Cells that differ in likelihood alone, on grey images: " + command(
-        "likelihood=bernoulli,continuous_bernoulli,gaussian,gaussian_shared",
-        "binarisation=none",
-        "latent_dim=32",
+    caption = (
+        "How many times worse prior draws decode than draws of the aggregate posterior, by squared Fréchet distance to "
+        "held-out images, against the latent dimension D for each likelihood; means over seeds with 95 % intervals "
+        "(Student-t), seeds as dots. On the dashed line prior draws are as good."
+    )
+    needs = Needs(
+        "Cells that differ in likelihood alone, on grey images",
+        {"likelihood": ("bernoulli", "continuous_bernoulli", "gaussian", "gaussian_shared")},
+        {"binarisation": "none"},
     )
 
     @override
-    def decide(self, results: Results) -> Verdict:
-        tables = _tables(results)
+    def evidence(self, results: Results) -> pd.DataFrame:
+        """Families over the likelihood that have the default one, with the ``excess`` of prior draws."""
+        lines = excess(results.plain(), "likelihood")
         usual = Cell().likelihood.name
-        others = sorted({str(name) for table in tables.values() for name in table["likelihood"]} - {usual})
+        comparable = lines.groupby("family").filter(lambda family: usual in set(family["likelihood"]))
+        if comparable.empty:
+            raise MissingCells(f"no cells under likelihood={usual} beside another likelihood with all else equal")
+        return comparable
+
+    @override
+    def decide(self, evidence: pd.DataFrame) -> Verdict:
+        usual = Cell().likelihood.name
+        others = sorted(set(map(str, evidence["likelihood"])) - {usual})
         criteria = [
             Criterion.of_mean(
                 f"log2 excess of prior draws, {other} against {usual}",
-                contrast(tables, "likelihood", other, usual, "excess"),
+                contrast(evidence, "likelihood", other, usual, "excess"),
                 least=-EDGE,
                 most=EDGE,
                 level=1 - 0.05 / len(others),
             )
             for other in others
         ]
-        return judged(criteria, scope(tables.values()), combine=some_effect)
+        return conclude(criteria, scope(evidence), combine=some_effect)
 
     @override
-    def draw(self, results: Results) -> Figure:
-        """How many times worse prior draws decode than draws of the aggregate posterior, by squared Fréchet distance to
-        held-out images, against the latent dimension D for each likelihood; means over seeds with 95 % intervals
-        (Student-t), seeds as dots. On the dashed line prior draws are as good."""
-        tables = _tables(results)
-        joined = pd.concat(tables.values())
-        ratios = joined.assign(times=2 ** joined["excess"])
-        made, (axes,) = drawing.panels(1, width=4.8)
+    def draw(self, evidence: pd.DataFrame) -> Figure:
+        ratios = evidence.assign(times=2 ** evidence["excess"])
+        figure, (axes,) = marks.panels(1, width=4.8)
         for name, lines in ratios.groupby("likelihood"):
-            drawing.means(axes, lines, "latent_dim", "times", str(name))
-        axes.axhline(1.0, **drawing.guide())
-        drawing.log_axis(axes, "y")
-        drawing.log_dims(axes, drawing.dims_of(tables))
-        drawing.titled(axes, "latent dimension D", "F(prior) / F(aggregate)")
-        drawing.legend(axes)
-        return made
-
-
-def _tables(results: Results) -> Tables:
-    tables = excess_tables(results.plain(), "likelihood")
-    usual = Cell().likelihood.name
-    found = {label: table for label, table in tables.items() if usual in set(table["likelihood"])}
-    if not found:
-        raise MissingCells(f"no cells under likelihood={usual} beside another likelihood with all else equal")
-    return found
+            marks.means(axes, lines, "latent_dim", "times", str(name))
+        axes.axhline(1.0, **marks.guide())
+        marks.log_axis(axes, "y")
+        marks.log_dims(axes, dims(evidence))
+        marks.axis_labels(axes, "latent dimension D", "F(prior) / F(aggregate)")
+        marks.legend(axes)
+        return figure

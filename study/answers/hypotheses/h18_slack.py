@@ -20,77 +20,70 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from study.answers.hypotheses import _drawing as drawing
+from study.answers.hypotheses import _marks as marks
 from study.answers.hypotheses._base import Hypothesis, Verdict
-from study.answers.hypotheses._cells import Lengths, by_length, command, joined_lengths, largest_dim, scope
-from study.answers.hypotheses._criterion import Criterion, judged
-from study.answers.hypotheses._statistics import by_replicate, mean_of, slope
+from study.answers.hypotheses._criterion import Criterion, conclude
+from study.answers.hypotheses._families import at_two_lengths, dims, largest_dim, scope, shortest
+from study.answers.hypotheses._intervals import by_replicate, mean_of, slope
+from study.answers.hypotheses._needs import Needs
 from study.answers.results import Results
 
 HALF, LEAST_SLOPE, MOST_RATIO = 0.5, 0.5, math.log2(0.9)
 
 
 @final
-class Slack(Hypothesis):
+class Slack(Hypothesis[pd.DataFrame]):
     """Mean and variance of each dimension: their share of the mismatch, its growth with D, its fall with training."""
 
     id = "H18"
     claim = "Harmless mismatches of mean and variance sum to one that grows with D and that longer training cures."
-    needs = "Cells that differ in latent_dim and train.epochs alone, with the standard prior: " + command(
-        "latent_dim=8,32,128,512",
-        "train.epochs=20,80",
+    caption = (
+        "Left: KL(q_N ‖ p), right: its share in means and variances of single dimensions, KL(G ‖ p)/KL(q_N ‖ p) with G "
+        "the diagonal Gaussian of the exact moments, against the latent dimension D. Solid: longest training, dotted: "
+        "shortest; means over seeds with 95 % intervals (Student-t), seeds as dots. Slack is a line of slope 1 on the "
+        "left (dashed) that falls with training, with a share above one half on the right (shaded)."
+    )
+    needs = Needs(
+        "Cells that differ in latent_dim and train.epochs alone, with the standard prior",
+        {"latent_dim": (8, 32, 128, 512), "train.epochs": (20, 80)},
     )
 
     @override
-    def decide(self, results: Results) -> Verdict:
-        lengths = _lengths(results)
-        both = joined_lengths(lengths)
-        at_largest = largest_dim(both)
+    def evidence(self, results: Results) -> pd.DataFrame:
+        columns = {"kl": "aggregate/train/kl", "moments": "aggregate/train/kl_moments_diagonal"}
+        lines = at_two_lengths(results.plain(), **columns)
+        return lines.assign(share=lines["moments"] / lines["kl"])
+
+    @override
+    def decide(self, evidence: pd.DataFrame) -> Verdict:
+        at_largest = largest_dim(evidence)
         moments, kl = (by_replicate(at_largest, mean_of(column)) for column in ("moments", "kl"))
-        return judged(
+        growth, change = by_replicate(shortest(evidence), _exponent), by_replicate(at_largest, _change)
+        share = "share of means and variances in KL(q_N ‖ p) at the largest D"
+        ratio = "log2 KL after the longest over KL after the shortest training"
+        return conclude(
             [
-                Criterion.of_ratio(
-                    "share of means and variances in KL(q_N ‖ p) at the largest D", moments, kl, least=HALF
-                ),
-                Criterion.of_mean(
-                    "slope of log KL in log D", by_replicate(lengths.shortest, _exponent), least=LEAST_SLOPE
-                ),
-                Criterion.of_mean(
-                    "log2 KL after the longest over KL after the shortest training",
-                    by_replicate(at_largest, _change),
-                    most=MOST_RATIO,
-                ),
+                Criterion.of_ratio(share, moments, kl, least=HALF),
+                Criterion.of_mean("slope of log KL in log D", growth, least=LEAST_SLOPE),
+                Criterion.of_mean(ratio, change, most=MOST_RATIO),
             ],
-            scope(both.values()),
+            scope(evidence),
         )
 
     @override
-    def draw(self, results: Results) -> Figure:
-        """Left: KL(q_N ‖ p), right: its share in means and variances of single dimensions, KL(G ‖ p)/KL(q_N ‖ p) with G
-        the diagonal Gaussian of the exact moments, against the latent dimension D. Solid: longest training, dotted:
-        shortest; means over seeds with 95 % intervals (Student-t), seeds as dots. Slack is a line of slope 1 on the
-        left (dashed) that falls with training, with a share above one half on the right (shaded)."""
-        lengths = _lengths(results)
-        made, (left, right) = drawing.panels(2)
-        drawing.lengths(left, lengths, "kl")
-        drawing.lengths(right, lengths, "share")
-        dims = np.array(drawing.dims_of(lengths.longest), dtype=float)
-        top = max(table["kl"].max() for table in lengths.shortest.values())
-        left.plot(dims, top * dims / dims.max(), **drawing.guide("slope 1"))
+    def draw(self, evidence: pd.DataFrame) -> Figure:
+        figure, (left, right) = marks.panels(2)
+        marks.lengths(left, evidence, "kl")
+        marks.lengths(right, evidence, "share")
+        along = np.array(dims(evidence), dtype=float)
+        left.plot(along, shortest(evidence)["kl"].max() * along / along.max(), **marks.guide("slope 1"))
         left.set_yscale("symlog", linthresh=0.01)
         left.yaxis.set_major_formatter("{x:g}")
-        drawing.within(right, HALF, math.inf, vertical=False)
-        drawing.titled(left, "latent dimension D", "KL(q_N ‖ p), nats")
-        drawing.titled(right, "latent dimension D", "share of means and variances")
-        drawing.legend(left)
-        return made
-
-
-def _lengths(results: Results) -> Lengths:
-    found = by_length(results.plain(), kl="aggregate/train/kl", moments="aggregate/train/kl_moments_diagonal")
-    return Lengths(
-        *({label: table.assign(share=table["moments"] / table["kl"]) for label, table in end.items()} for end in found)
-    )
+        marks.region(right, HALF, math.inf, vertical=False)
+        marks.axis_labels(left, "latent dimension D", "KL(q_N ‖ p), nats")
+        marks.axis_labels(right, "latent dimension D", "share of means and variances")
+        marks.legend(left)
+        return figure
 
 
 def _exponent(lines: pd.DataFrame) -> float:

@@ -14,16 +14,19 @@ intervals; the shares after the shortest training are reported.
 
 from __future__ import annotations
 
-from typing import final, override
+from typing import NamedTuple, final, override
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.plots import colour
-from study.answers.hypotheses import _drawing as drawing
+from study.answers.hypotheses import _marks as marks
 from study.answers.hypotheses._base import Hypothesis, Verdict
-from study.answers.hypotheses._cells import Lengths, by_length, command, joined_lengths, largest_dim, recorded, scope
-from study.answers.hypotheses._criterion import Criterion, judged, shown
-from study.answers.hypotheses._statistics import by_replicate, mean_of, ratio_over_seeds
+from study.answers.hypotheses._criterion import Criterion, conclude
+from study.answers.hypotheses._families import at_two_lengths, by_family, dims, largest_dim, longest, scope, shortest
+from study.answers.hypotheses._intervals import by_replicate, mean_of, ratio_over_seeds
+from study.answers.hypotheses._needs import Needs
+from study.answers.hypotheses._records import record_lines
 from study.answers.results import Results
 
 HALF, EIGENVALUE, APART = 0.5, 2.0, 0.9
@@ -37,72 +40,77 @@ COLUMNS = {
 }
 
 
+class Covariances(NamedTuple):
+    """COLUMNS of sweeps over the latent dimension, and every ``eigenvalue`` of cells at the largest, in descending
+    order."""
+
+    sweeps: pd.DataFrame
+    spectra: pd.DataFrame
+
+
 @final
-class MisalignedCodes(Hypothesis):
+class MisalignedCodes(Hypothesis[Covariances]):
     """A mismatch of second order that no single dimension and no norm shows."""
 
     id = "H19"
     claim = (
         "At high D the mismatch lies in a few directions of the aggregate's covariance that no single dimension shows."
     )
-    needs = "Cells that differ in latent_dim and train.epochs alone, with the standard prior: " + command(
-        "latent_dim=8,32,128,512",
-        "train.epochs=20,80",
+    caption = (
+        "Left: eigenvalues of the exact covariance of the aggregate posterior in descending order at the largest "
+        "latent dimension, one line per seed (solid: longest training, dotted: shortest; dashed: the prior's). Right: "
+        "share of KL(q_N ‖ p) that mean and covariance account for, and that means and variances of single dimensions "
+        "do, against the latent dimension D after the longest training; means over seeds with 95 % intervals "
+        "(Student-t), seeds as dots. Misaligned codes have few large eigenvalues, and the two shares far apart."
+    )
+    needs = Needs(
+        "Cells that differ in latent_dim and train.epochs alone, with the standard prior",
+        {"latent_dim": (8, 32, 128, 512), "train.epochs": (20, 80)},
     )
 
     @override
-    def decide(self, results: Results) -> Verdict:
-        lengths = _lengths(results)
-        late, early = largest_dim(lengths.longest), largest_dim(lengths.shortest)
-        values = {column: by_replicate(late, mean_of(column)) for column in COLUMNS}
-        first = [
-            ratio_over_seeds(*(by_replicate(early, mean_of(c)) for c in (part, "kl")))
-            for part in ("moments", "diagonal")
-        ]
-        return judged(
+    def evidence(self, results: Results) -> Covariances:
+        sweeps = at_two_lengths(results.plain(), **COLUMNS)
+        columns = {"eigenvalue": "eigenvalue"}
+        return Covariances(sweeps, record_lines(results, largest_dim(sweeps), "spectrum", columns))
+
+    @override
+    def decide(self, evidence: Covariances) -> Verdict:
+        at_largest = largest_dim(evidence.sweeps)
+        late, early = (
+            {column: by_replicate(lines, mean_of(column)) for column in COLUMNS}
+            for lines in (longest(at_largest), shortest(at_largest))
+        )
+        first = [str(ratio_over_seeds(early[part], early["kl"])) for part in ("moments", "diagonal")]
+        covariance = "share of mean and covariance in KL(q_N ‖ p)"
+        return conclude(
             [
-                Criterion.of_ratio(
-                    "share of mean and covariance in KL(q_N ‖ p)", values["moments"], values["kl"], least=HALF
-                ),
-                Criterion.of_ratio("share that single dimensions show", values["diagonal"], values["kl"], most=HALF),
-                Criterion.of_mean("largest eigenvalue of the covariance", values["eigenvalue"], least=EIGENVALUE),
-                Criterion.of_ratio("I_N over log N", values["information"], values["log_n"], most=APART),
+                Criterion.of_ratio(covariance, late["moments"], late["kl"], least=HALF),
+                Criterion.of_ratio("share that single dimensions show", late["diagonal"], late["kl"], most=HALF),
+                Criterion.of_mean("largest eigenvalue of the covariance", late["eigenvalue"], least=EIGENVALUE),
+                Criterion.of_ratio("I_N over log N", late["information"], late["log_n"], most=APART),
             ],
-            scope(joined_lengths(lengths).values()),
-            notes=[f"the two shares after the shortest training: {' and '.join(map(shown, first))}"],
+            scope(evidence.sweeps),
+            notes=[f"the two shares after the shortest training: {' and '.join(first)}"],
         )
 
     @override
-    def draw(self, results: Results) -> Figure:
-        """Left: eigenvalues of the exact covariance of the aggregate posterior in descending order at the largest
-        latent dimension, one line per seed (solid: longest training, dotted: shortest; dashed: the prior's). Right:
-        share of KL(q_N ‖ p) that mean and covariance account for, and that means and variances of single dimensions
-        do, against the latent dimension D after the longest training; means over seeds with 95 % intervals
-        (Student-t), seeds as dots. Misaligned codes have few large eigenvalues, and the two shares far apart."""
-        lengths = _lengths(results)
-        spectra = {cell.key: found for cell in results if (found := cell.group("spectrum")) is not None}
-        made, (left, right) = drawing.panels(2)
-        for tables, line in ((lengths.longest, "-"), (lengths.shortest, ":")):
-            for label, table in largest_dim(tables).items():
-                kept = table[table["key"].isin(list(spectra))]
-                for one in recorded(spectra, kept):
-                    eigenvalues = one["eigenvalue"].values
-                    ranks = range(1, len(eigenvalues) + 1)
-                    left.plot(ranks, eigenvalues, linestyle=line, linewidth=1.2, color=colour(label))
-        left.axhline(1.0, **drawing.guide())
-        drawing.log_axis(left, "x")
-        drawing.log_axis(left, "y")
-        for table in lengths.longest.values():
+    def draw(self, evidence: Covariances) -> Figure:
+        figure, (left, right) = marks.panels(2)
+        for end, line in ((longest(evidence.spectra), "-"), (shortest(evidence.spectra), ":")):
+            for (label, _, _), spectrum in end.groupby(["family", "key", "replicate"], sort=False):
+                ranks = range(1, len(spectrum) + 1)
+                left.plot(ranks, spectrum["eigenvalue"], linestyle=line, linewidth=1.2, color=colour(str(label)))
+        left.axhline(1.0, **marks.guide())
+        marks.log_axis(left, "x")
+        marks.log_axis(left, "y")
+        for _, family in by_family(longest(evidence.sweeps)):
             for column, label in (("moments", "mean and covariance"), ("diagonal", "single dimensions")):
-                shares = table.assign(share=table[column] / table["kl"])
-                drawing.means(right, shares, "latent_dim", "share", label)
-        right.axhline(HALF, **drawing.guide())
-        drawing.log_dims(right, drawing.dims_of(lengths.longest))
-        drawing.titled(left, "rank", "eigenvalue")
-        drawing.titled(right, "latent dimension D", "share of KL(q_N ‖ p)")
-        drawing.legend(right)
-        return made
-
-
-def _lengths(results: Results) -> Lengths:
-    return by_length(results.plain(), **COLUMNS)
+                shares = family.assign(share=family[column] / family["kl"])
+                marks.means(right, shares, "latent_dim", "share", label)
+        right.axhline(HALF, **marks.guide())
+        marks.log_dims(right, dims(evidence.sweeps))
+        marks.axis_labels(left, "rank", "eigenvalue")
+        marks.axis_labels(right, "latent dimension D", "share of KL(q_N ‖ p)")
+        marks.legend(right)
+        return figure

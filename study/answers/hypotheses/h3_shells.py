@@ -12,41 +12,65 @@ what a perfect test has; refuted if above.
 
 from __future__ import annotations
 
-from typing import final, override
+from typing import NamedTuple, final, override
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.plots import ROLES
-from study.answers.hypotheses import _drawing as drawing
+from study.answers.hypotheses import _marks as marks
 from study.answers.hypotheses._base import Hypothesis, Verdict
-from study.answers.hypotheses._cells import RATIO_AUC, command, scope, tables_of, told_apart
-from study.answers.hypotheses._criterion import Criterion, judged
-from study.answers.hypotheses._statistics import Tables, by_replicate, mean_of
+from study.answers.hypotheses._criterion import Criterion, conclude
+from study.answers.hypotheses._families import RATIO_AUC, alike, by_family, dims, distinguishable, scope
+from study.answers.hypotheses._intervals import by_replicate, mean_of
+from study.answers.hypotheses._needs import Needs
 from study.answers.results import Results
 
 BLIND = 0.1
+COLUMNS = {
+    "norm_auc": "aggregate/train/norm_auc",
+    "ratio_auc": RATIO_AUC,
+    "mean_square": "aggregate/train/mean_square",
+}
+
+
+class Aucs(NamedTuple):
+    """COLUMNS of every cell by itself, and of the same cells in sweeps over the latent dimension."""
+
+    cells: pd.DataFrame
+    sweeps: pd.DataFrame
 
 
 @final
-class Shells(Hypothesis):
+class Shells(Hypothesis[Aucs]):
     """AUC of norms where the AUC of the log-ratio is high."""
 
     id = "H3"
     claim = "Norms of latents do not tell the aggregate posterior from the prior, even where their densities do."
-    needs = "Cells with the standard prior and a mismatch to see, from high D or little training: " + command(
-        "latent_dim=32,128",
-        "train.epochs=20,80",
+    caption = (
+        "How well draws of the aggregate posterior are told from draws of the prior: area under the ROC curve of the "
+        "exact log-ratio log q_N(z) − log p(z), the best there is, and of the norm ‖z‖, against the latent dimension "
+        "D; means over seeds with 95 % intervals (Student-t), seeds as dots. ½ is blindness; the shaded band is where "
+        "norms count as blind."
+    )
+    needs = Needs(
+        "Cells with the standard prior and a mismatch to see, from high D or little training",
+        {"latent_dim": (32, 128), "train.epochs": (20, 80)},
     )
 
     @override
-    def decide(self, results: Results) -> Verdict:
-        tables = told_apart(_tables(results))
-        values = by_replicate(tables, lambda lines: abs(mean_of("norm_auc")(lines) - 0.5))
-        square = by_replicate(tables, mean_of("mean_square"))
-        ratio = by_replicate(tables, mean_of("ratio_auc"))
-        return judged(
+    def evidence(self, results: Results) -> Aucs:
+        return Aucs(alike(results.plain(), **COLUMNS), alike(results.plain(), "latent_dim", **COLUMNS))
+
+    @override
+    def decide(self, evidence: Aucs) -> Verdict:
+        cells = distinguishable(evidence.cells)
+        values = by_replicate(cells, lambda lines: abs(mean_of("norm_auc")(lines) - 0.5))
+        square = by_replicate(cells, mean_of("mean_square"))
+        ratio = by_replicate(cells, mean_of("ratio_auc"))
+        return conclude(
             [Criterion.of_mean("|AUC of ‖z‖ − ½|", values, most=BLIND)],
-            scope(tables.values()),
+            scope(cells),
             notes=[
                 f"AUC of log q_N − log p: {ratio.mean().mean():.3g}",
                 f"E‖z‖²/D under q_N: {square.min().min():.3g} to {square.max().max():.3g}",
@@ -54,31 +78,13 @@ class Shells(Hypothesis):
         )
 
     @override
-    def draw(self, results: Results) -> Figure:
-        """How well draws of the aggregate posterior are told from draws of the prior: area under the ROC curve of the
-        exact log-ratio log q_N(z) − log p(z), the best there is, and of the norm ‖z‖, against the latent dimension D;
-        means over seeds with 95 % intervals (Student-t), seeds as dots. ½ is blindness; the shaded band is where norms
-        count as blind."""
-        tables = _tables(results, "latent_dim")
-        made, (axes,) = drawing.panels(1, width=4.8)
-        for table in tables.values():
-            for name, label, colour in (
-                ("ratio_auc", "log q_N − log p", ROLES["aggregate"]),
-                ("norm_auc", "‖z‖", ROLES["prior"]),
-            ):
-                drawing.means(axes, table, "latent_dim", name, label, colour=colour)
-        drawing.within(axes, 0.5 - BLIND, 0.5 + BLIND, vertical=False)
-        drawing.log_dims(axes, drawing.dims_of(tables))
-        drawing.titled(axes, "latent dimension D", "AUC, aggregate against prior")
-        drawing.legend(axes)
-        return made
-
-
-def _tables(results: Results, *free: str) -> Tables:
-    return tables_of(
-        results.plain(),
-        *free,
-        norm_auc="aggregate/train/norm_auc",
-        ratio_auc=RATIO_AUC,
-        mean_square="aggregate/train/mean_square",
-    )
+    def draw(self, evidence: Aucs) -> Figure:
+        figure, (axes,) = marks.panels(1, width=4.8)
+        for _, sweep in by_family(evidence.sweeps):
+            marks.means(axes, sweep, "latent_dim", "ratio_auc", "log q_N − log p", colour=ROLES["aggregate"])
+            marks.means(axes, sweep, "latent_dim", "norm_auc", "‖z‖", colour=ROLES["prior"])
+        marks.region(axes, 0.5 - BLIND, 0.5 + BLIND, vertical=False)
+        marks.log_dims(axes, dims(evidence.sweeps))
+        marks.axis_labels(axes, "latent dimension D", "AUC, aggregate against prior")
+        marks.legend(axes)
+        return figure

@@ -15,18 +15,19 @@ nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import final, override
+from typing import NamedTuple, final, override
 
 import pandas as pd
-import xarray as xr
 from matplotlib.figure import Figure
 
-from study.answers.hypotheses import _drawing as drawing
+from analysis.interval import Interval
+from study.answers.hypotheses import _marks as marks
 from study.answers.hypotheses._base import Hypothesis, MissingCells, Verdict
-from study.answers.hypotheses._cells import command, family_tables, recorded, scope, tables_of
-from study.answers.hypotheses._criterion import Criterion, judged, shown
-from study.answers.hypotheses._statistics import Tables, by_replicate, mean_of, over_seeds, slope
+from study.answers.hypotheses._criterion import Criterion, conclude
+from study.answers.hypotheses._families import alike, by_family, families, scope
+from study.answers.hypotheses._intervals import by_replicate, mean_of, over_seeds, slope
+from study.answers.hypotheses._needs import Needs
+from study.answers.hypotheses._records import record_lines
 from study.answers.results import Results
 
 SATURATED, TOLERANCE = 0.1, 0.1
@@ -38,80 +39,88 @@ COLUMNS = {
 }
 
 
+class Subsets(NamedTuple):
+    """COLUMNS of every cell, its ``kl`` over ``images`` of the training images, and the slope of KL in log N over
+    networks trained anew on fewer images, where there are some."""
+
+    cells: pd.DataFrame
+    curves: pd.DataFrame
+    retrained: Interval | None
+
+
 @final
-class Coverage(Hypothesis):
+class Coverage(Hypothesis[Subsets]):
     """Slope of KL(q_N ‖ p) in log N at a fixed model."""
 
     id = "H5"
     claim = (
         "While its bubbles are disjoint, q_N covers the prior as N e^(−R): KL(q_N ‖ p) falls by 1 nat per e-fold of N."
     )
-    needs = "Cells whose rate is far above log N, from a small beta or few images: " + command(
-        "latent_dim=32",
-        "beta=0.01,1",
-        "limit=200,800",
+    caption = (
+        "Left: KL(q_S ‖ p) over random subsets S of the training images, networks held fixed, less its value for the "
+        "smallest subsets, against the size of S; one line per cell, mean over seeds with 95 % intervals (dashed: "
+        "slope −1, that of disjoint bubbles). Right: the slope of such lines against how far the information I_N stays "
+        "below log N, its value for disjoint bubbles; one dot per cell and seed. Colours are by that distance, dark "
+        "where bubbles are disjoint; the claim is the shaded region, for cells left of 0.1."
+    )
+    needs = Needs(
+        "Cells whose rate is far above log N, from a small beta or few images",
+        {"beta": (0.01, 1), "limit": (200, 800)},
     )
 
     @override
-    def decide(self, results: Results) -> Verdict:
-        everything = _tables(results)
-        disjoint = {label: table for label, table in everything.items() if _spare(table) < SATURATED}
-        if not disjoint:
-            least = min(_spare(table) for table in everything.values())
+    def evidence(self, results: Results) -> Subsets:
+        cells = alike(results.plain("beta", "objective", "posterior"), **COLUMNS)
+        columns = {"images": "num_images", "kl": "kl"}
+        curves = record_lines(results, cells, "subsampling", columns, split="train")
+        return Subsets(cells, curves, _retrained(results))
+
+    @override
+    def decide(self, evidence: Subsets) -> Verdict:
+        disjoint = evidence.cells.groupby("family").filter(lambda cell: _spare(cell) < SATURATED)
+        if disjoint.empty:
+            least = min(_spare(cell) for _, cell in by_family(evidence.cells))
             raise MissingCells(
                 f"no cells with disjoint bubbles: log N − I_N is at least {least:.3g} nats, where {SATURATED} is needed"
             )
         slopes = by_replicate(disjoint, mean_of("slope"))
         low, high = -1 - TOLERANCE, -1 + TOLERANCE
         criterion = Criterion.of_mean("slope of KL(q_N ‖ p) in log N", slopes, least=low, most=high)
-        return judged([criterion], scope(disjoint.values()), notes=_retrained(results))
+        retrained = evidence.retrained
+        notes = [f"slope over networks trained anew on N images: {retrained}"] if retrained else []
+        return conclude([criterion], scope(disjoint), notes=notes)
 
     @override
-    def draw(self, results: Results) -> Figure:
-        """Left: KL(q_S ‖ p) over random subsets S of the training images, networks held fixed, less its value for the
-        smallest subsets, against the size of S; one line per cell, mean over seeds with 95 % intervals (dashed: slope
-        −1, that of disjoint bubbles). Right: the slope of such lines against how far the information I_N stays below
-        log N, its value for disjoint bubbles; one dot per cell and seed. Colours are by that distance, dark where
-        bubbles are disjoint; the claim is the shaded region, for cells left of 0.1."""
-        tables = _tables(results)
-        curves = {cell.key: found for cell in results if (found := cell.group("subsampling")) is not None}
-        made, (left, right) = drawing.panels(2)
-        spares = {label: _spare(table) for label, table in tables.items()}
-        for label, table in tables.items():
-            colour = drawing.shade(-spares[label], [-spare for spare in spares.values()])
-            if set(table["key"]) <= curves.keys():
-                drawing.means(left, _curve(curves, table), "size", "change", label, colour=colour, marker="")
-            right.plot(table["log_n"] - table["information"], table["slope"], **drawing.dots(label, colour))
-        drawing.log_axis(left, "x")
+    def draw(self, evidence: Subsets) -> Figure:
+        figure, (left, right) = marks.panels(2)
+        curves = dict(by_family(evidence.curves))
+        spares = {label: _spare(cell) for label, cell in by_family(evidence.cells)}
+        for label, cell in by_family(evidence.cells):
+            colour = marks.shade(-spares[label], [-spare for spare in spares.values()])
+            if label in curves:
+                curve = curves[label]
+                change = curve["kl"] - curve.groupby("replicate")["kl"].transform("first")
+                marks.means(left, curve.assign(change=change), "images", "change", label, colour=colour, marker="")
+            right.plot(cell["log_n"] - cell["information"], cell["slope"], **marks.dots(label, colour))
+        marks.log_axis(left, "x")
         low, high = left.get_xlim()
-        left.plot([low, high], [0, math.log(low / high)], **drawing.guide("slope −1"))
+        left.plot([low, high], [0, math.log(low / high)], **marks.guide("slope −1"))
         right.set_xscale("symlog", linthresh=SATURATED)
-        drawing.within(right, -1 - TOLERANCE, -1 + TOLERANCE, vertical=False)
-        drawing.titled(left, "images in S", "KL(q_S ‖ p), change in nats")
-        drawing.titled(right, "log N − I_N, nats", "slope of KL in log N")
-        return made
+        marks.region(right, -1 - TOLERANCE, -1 + TOLERANCE, vertical=False)
+        marks.axis_labels(left, "images in S", "KL(q_S ‖ p), change in nats")
+        marks.axis_labels(right, "log N − I_N, nats", "slope of KL in log N")
+        return figure
 
 
-def _tables(results: Results) -> Tables:
-    return tables_of(results.plain("beta", "objective", "posterior"), **COLUMNS)
-
-
-def _spare(table: pd.DataFrame) -> float:
+def _spare(cell: pd.DataFrame) -> float:
     """How far the information of a cell stays below log N, nats, mean over seeds."""
-    return float((table["log_n"] - table["information"]).mean())
+    return float((cell["log_n"] - cell["information"]).mean())
 
 
-def _curve(curves: Mapping[str, xr.Dataset], table: pd.DataFrame) -> pd.DataFrame:
-    """``size`` of the subsets of training images, and ``change`` of KL since the smallest, for every replicate."""
-    train = [one.sel(split="train") for one in recorded(curves, table)]
-    return pd.concat([pd.DataFrame({"size": one["num_images"], "change": one["kl"] - one["kl"][0]}) for one in train])
-
-
-def _retrained(results: Results) -> list[str]:
+def _retrained(results: Results) -> Interval | None:
     """The slope over networks trained anew on fewer images, where there are some."""
     try:
-        families = family_tables(results.plain(), "limit", kl=COLUMNS["kl"], images=COLUMNS["log_n"])
-        slopes = over_seeds(by_replicate(families, lambda lines: slope(lines["images"], lines["kl"])))
+        sweeps = families(results.plain(), "limit", kl=COLUMNS["kl"], images=COLUMNS["log_n"])
+        return over_seeds(by_replicate(sweeps, lambda lines: slope(lines["images"], lines["kl"])))
     except MissingCells:
-        return []
-    return [f"slope over networks trained anew on N images: {shown(slopes)}"]
+        return None

@@ -20,74 +20,77 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from study.answers.hypotheses import _drawing as drawing
+from study.answers.hypotheses import _marks as marks
 from study.answers.hypotheses._base import Hypothesis, MissingCells, Verdict
-from study.answers.hypotheses._cells import Lengths, by_length, command, frechet, joined_lengths, scope
-from study.answers.hypotheses._criterion import Criterion, first_given_rest, judged
-from study.answers.hypotheses._statistics import by_replicate
+from study.answers.hypotheses._criterion import Criterion, conclude, first_given_rest
+from study.answers.hypotheses._families import at_two_lengths, by_family, dims, frechet, longest, scope
+from study.answers.hypotheses._intervals import by_replicate
+from study.answers.hypotheses._needs import Needs
 from study.answers.results import Results
 
 ADDED, EXPLAINED, LEAST_CELLS = 0.1, 0.5, 6
 
 
 @final
-class Rate(Hypothesis):
+class Rate(Hypothesis[pd.DataFrame]):
     """Gap in quality against the rate over a sweep of beta and the latent dimension."""
 
     id = "H6"
     claim = "At matched rate, the gap in quality between samples of prior and aggregate does not depend on D."
-    needs = "A sweep of beta and latent_dim, six cells or more: " + command(
-        "latent_dim=8,32,128",
-        "beta=0.1,0.3,1,3",
-        "train.epochs=20,80",
+    caption = (
+        "Gap in quality at the longest training: the squared Fréchet distance to held-out images of decoded draws of "
+        "the prior minus that of draws of the aggregate posterior (features of a classifier of the data set), against "
+        "the rate (nats) over cells of different β; means over seeds, seeds as dots, coloured by the latent dimension "
+        "D. If the rate alone drives the gap, the colours fall on one curve."
+    )
+    needs = Needs(
+        "A sweep of beta and latent_dim, six cells or more",
+        {"latent_dim": (8, 32, 128), "beta": (0.1, 0.3, 1, 3), "train.epochs": (20, 80)},
     )
 
     @override
-    def decide(self, results: Results) -> Verdict:
-        lengths = _lengths(results)
-        tables = lengths.longest
-        added = by_replicate(tables, lambda lines: _explained(lines, by_dim=True) - _explained(lines, by_dim=False))
-        rate_alone = by_replicate(tables, lambda lines: _explained(lines, by_dim=False))
+    def evidence(self, results: Results) -> pd.DataFrame:
+        """``rate`` and ``gap`` of sweeps of LEAST_CELLS or more at two training lengths."""
+        columns = {"rate": "aggregate/train/rate", "worst": frechet("prior"), "best": frechet("aggregate_train")}
+        sweeps = at_two_lengths(results.plain("beta"), "beta", **columns)
+        large = sweeps.groupby("family").filter(
+            lambda sweep: sweep.groupby("length")["key"].nunique().min() >= LEAST_CELLS
+        )
+        if large.empty:
+            raise MissingCells(
+                f"no sweep of beta and latent_dim of {LEAST_CELLS} cells or more at two training lengths"
+            )
+        return large.assign(gap=large["worst"] - large["best"])
+
+    @override
+    def decide(self, evidence: pd.DataFrame) -> Verdict:
+        late = longest(evidence)
+        added = by_replicate(late, lambda lines: _explained(lines, by_dim=True) - _explained(lines, by_dim=False))
+        rate_alone = by_replicate(late, lambda lines: _explained(lines, by_dim=False))
         explained = Criterion.of_mean("share of the gap's variance that the rate explains", rate_alone, least=EXPLAINED)
-        return judged(
+        return conclude(
             [Criterion.of_mean("share that log2 D adds at fixed rate", added, most=ADDED), explained],
-            scope(joined_lengths(lengths).values()),
-            combine=lambda outcomes: "refuted" if outcomes[0] == "refuted" else first_given_rest(outcomes),
+            scope(evidence),
+            combine=lambda decisions: "refuted" if decisions[0] == "refuted" else first_given_rest(decisions),
         )
 
     @override
-    def draw(self, results: Results) -> Figure:
-        """Gap in quality at the longest training: the squared Fréchet distance to held-out images of decoded draws of
-        the prior minus that of draws of the aggregate posterior (features of a classifier of the data set), against the
-        rate (nats) over cells of different β; means over seeds, seeds as dots, coloured by the latent dimension D. If
-        the rate alone drives the gap, the colours fall on one curve."""
-        tables = _lengths(results).longest
-        made, (axes,) = drawing.panels(1, width=4.8)
-        dims = drawing.dims_of(tables)
-        for table in tables.values():
-            for dim in dims:
-                own = table[table["latent_dim"] == dim]
-                colour = drawing.shade(dim, dims)
-                axes.plot(own["rate"], own["gap"], **drawing.dots("seeds", colour) | {"markersize": 2.5, "label": None})
-                centre = own.groupby("beta")[["rate", "gap"]].mean().sort_values("rate")
+    def draw(self, evidence: pd.DataFrame) -> Figure:
+        late = longest(evidence)
+        figure, (axes,) = marks.panels(1, width=4.8)
+        for _, sweep in by_family(late):
+            for dim in dims(late):
+                cells = sweep[sweep["latent_dim"] == dim]
+                colour = marks.shade(dim, dims(late))
+                style = marks.dots("seeds", colour) | {"markersize": 2.5, "label": None}
+                axes.plot(cells["rate"], cells["gap"], **style)
+                centre = cells.groupby("beta")[["rate", "gap"]].mean().sort_values("rate")
                 axes.plot(centre["rate"], centre["gap"], marker="o", color=colour, label=f"D = {dim}")
-        axes.axhline(0.0, **drawing.guide())
+        axes.axhline(0.0, **marks.guide())
         axes.set_xscale("symlog", linthresh=1.0)
-        drawing.titled(axes, "rate R, nats", "F(prior) − F(aggregate)")
-        drawing.legend(axes)
-        return made
-
-
-def _lengths(results: Results) -> Lengths:
-    """Sweeps of LEAST_CELLS or more, with the ``gap`` of the prior."""
-    columns = {"rate": "aggregate/train/rate", "worst": frechet("prior"), "best": frechet("aggregate_train")}
-    found = by_length(results.plain("beta"), "beta", **columns)
-    large = [label for label in found.longest if min(end[label]["key"].nunique() for end in found) >= LEAST_CELLS]
-    if not large:
-        raise MissingCells(f"no sweep of beta and latent_dim of {LEAST_CELLS} cells or more at two training lengths")
-    return Lengths(
-        *({label: end[label].assign(gap=end[label]["worst"] - end[label]["best"]) for label in large} for end in found)
-    )
+        marks.axis_labels(axes, "rate R, nats", "F(prior) − F(aggregate)")
+        marks.legend(axes)
+        return figure
 
 
 def _explained(lines: pd.DataFrame, *, by_dim: bool) -> float:

@@ -14,13 +14,15 @@ from __future__ import annotations
 
 from typing import final, override
 
+import pandas as pd
 from matplotlib.figure import Figure
 
-from study.answers.hypotheses import _drawing as drawing
+from study.answers.hypotheses import _marks as marks
 from study.answers.hypotheses._base import Hypothesis, Verdict
-from study.answers.hypotheses._cells import Lengths, by_length, command, scope
-from study.answers.hypotheses._criterion import Criterion, judged, shown, unanimity
-from study.answers.hypotheses._statistics import by_replicate, over_seeds, per_doubling
+from study.answers.hypotheses._criterion import Criterion, conclude, unanimity
+from study.answers.hypotheses._families import at_two_lengths, longest, scope, shortest
+from study.answers.hypotheses._intervals import by_replicate, over_seeds, per_doubling
+from study.answers.hypotheses._needs import Needs
 from study.answers.results import Results
 
 LEAST = 0.1
@@ -28,47 +30,44 @@ LEAST = 0.1
 
 
 @final
-class Mismatch(Hypothesis):
+class Mismatch(Hypothesis[pd.DataFrame]):
     """KL(q_N ‖ p), and what held-out images certify of it, against the latent dimension."""
 
     id = "H7"
     claim = "The mismatch KL(q ‖ p) of aggregate posterior and prior grows with the latent dimension D."
-    needs = "Cells that differ in latent_dim and train.epochs alone, with the standard prior: " + command(
-        "latent_dim=2,8,32,128",
-        "train.epochs=20,80",
+    caption = (
+        "Mismatch of aggregate posterior and prior (nats) against the latent dimension D. Left: KL(q_N ‖ p) of the "
+        "aggregate of the training images; right: the lower end that held-out images certify. Solid: longest training, "
+        "dotted: shortest; means over seeds with 95 % intervals (Student-t), seeds as dots."
+    )
+    needs = Needs(
+        "Cells that differ in latent_dim and train.epochs alone, with the standard prior",
+        {"latent_dim": (2, 8, 32, 128), "train.epochs": (20, 80)},
     )
 
     @override
-    def decide(self, results: Results) -> Verdict:
-        lengths = _lengths(results)
-        found = [
+    def evidence(self, results: Results) -> pd.DataFrame:
+        columns = {"kl": "aggregate/train/kl", "certified": "aggregate/held_out/kl_certified_aggregate"}
+        return at_two_lengths(results.plain(), **columns)
+
+    @override
+    def decide(self, evidence: pd.DataFrame) -> Verdict:
+        criteria = [
             Criterion.of_mean(
-                f"{name}, nats per doubling of D", by_replicate(lengths.longest, per_doubling(column)), least=LEAST
+                f"{name}, nats per doubling of D", by_replicate(longest(evidence), per_doubling(column)), least=LEAST
             )
             for column, name in (("kl", "growth of KL(q_N ‖ p)"), ("certified", "growth of its certified lower end"))
         ]
-        early = over_seeds(by_replicate(lengths.shortest, per_doubling("kl")))
-        tables = [*lengths.longest.values(), *lengths.shortest.values()]
-        return judged(found, scope(tables), combine=unanimity, notes=[f"at the shortest training {shown(early)}"])
+        early = over_seeds(by_replicate(shortest(evidence), per_doubling("kl")))
+        notes = [f"at the shortest training {early}"]
+        return conclude(criteria, scope(evidence), combine=unanimity, notes=notes)
 
     @override
-    def draw(self, results: Results) -> Figure:
-        """Mismatch of aggregate posterior and prior (nats) against the latent dimension D. Left: KL(q_N ‖ p) of the
-        aggregate of the training images; right: the lower end that held-out images certify. Solid: longest training,
-        dotted: shortest; means over seeds with 95 % intervals (Student-t), seeds as dots."""
-        lengths = _lengths(results)
-        made, axes = drawing.panels(2)
-        for panel, column in zip(axes, ("kl", "certified"), strict=True):
-            drawing.lengths(panel, lengths, column)
-        drawing.titled(axes[0], "latent dimension D", "KL(q_N ‖ p), nats")
-        drawing.titled(axes[1], "latent dimension D", "certified KL(q∞ ‖ p) ≥, nats")
-        drawing.legend(axes[0])
-        return made
-
-
-def _lengths(results: Results) -> Lengths:
-    return by_length(
-        results.plain(),
-        kl="aggregate/train/kl",
-        certified="aggregate/held_out/kl_certified_aggregate",
-    )
+    def draw(self, evidence: pd.DataFrame) -> Figure:
+        figure, axes = marks.panels(2)
+        labels = {"kl": "KL(q_N ‖ p), nats", "certified": "certified KL(q∞ ‖ p) ≥, nats"}
+        for panel, (column, label) in zip(axes, labels.items(), strict=True):
+            marks.lengths(panel, evidence, column)
+            marks.axis_labels(panel, "latent dimension D", label)
+        marks.legend(axes[0])
+        return figure

@@ -22,71 +22,63 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.plots import ROLES
-from study.answers.hypotheses import _drawing as drawing
+from study.answers.hypotheses import _marks as marks
 from study.answers.hypotheses._base import Hypothesis, Verdict
-from study.answers.hypotheses._cells import best_density, command, frechet, scope
-from study.answers.hypotheses._criterion import Criterion, judged, shown
-from study.answers.hypotheses._statistics import Tables, by_replicate, mean_of, over_seeds
+from study.answers.hypotheses._criterion import Criterion, conclude
+from study.answers.hypotheses._families import best_density, dims, frechet, scope
+from study.answers.hypotheses._intervals import by_replicate, mean_of, over_seeds
+from study.answers.hypotheses._needs import Needs
 from study.answers.results import Results
 
 HALF = 0.5
 
 
 @final
-class ExPost(Hypothesis):
+class ExPost(Hypothesis[pd.DataFrame]):
     """Share of the prior's gap in quality that densities fitted after training close."""
 
     id = "H8"
     claim = (
         "A density fitted to the codes after training closes most of the gap in quality between prior and aggregate."
     )
-    needs = "Cells with the standard prior, with densities fitted to their codes and samples judged: " + command(
-        "latent_dim=8,32,128",
-        "evaluate.densities=[gaussian_mixture,moment_normal,flow]",
+    caption = (
+        "Left: squared Fréchet distance to held-out images (features of a classifier of the data set) of decoded draws "
+        "of the prior, of the density fitted to the codes after training that certifies the most nats, and of the "
+        "aggregate posterior, against the latent dimension D; means over seeds with 95 % intervals, seeds as dots. "
+        "Right: share of the gap between prior and aggregate that the density closes, over all cells and by cell, with "
+        "Fieller's 95 % interval; the claim is the shaded region."
+    )
+    needs = Needs(
+        "Cells with the standard prior, with densities fitted to their codes and samples judged",
+        {"latent_dim": (8, 32, 128)},
+        {"evaluate.densities": ("gaussian_mixture", "moment_normal", "flow")},
     )
 
     @override
-    def decide(self, results: Results) -> Verdict:
-        tables = _tables(results)
-        nats = over_seeds(by_replicate(tables, mean_of("certified")))
-        chosen = sorted({name for table in tables.values() for name in table["density"]})
-        return judged(
-            [_share(tables)],
-            scope(tables.values()),
-            notes=[f"certified by {', '.join(chosen)}: {shown(nats)} nats"],
-        )
+    def evidence(self, results: Results) -> pd.DataFrame:
+        """Of each cell its best density: ``certified`` nats, and the distances ``worst``, ``fitted`` and ``best``."""
+        cells = best_density(results.plain(), worst=frechet("prior"), best=frechet("aggregate_train"))
+        return cells.assign(gained=cells["worst"] - cells["fitted"], gap=cells["worst"] - cells["best"])
 
     @override
-    def draw(self, results: Results) -> Figure:
-        """Left: squared Fréchet distance to held-out images (features of a classifier of the data set) of decoded draws
-        of the prior, of the density fitted to the codes after training that certifies the most nats, and of the
-        aggregate posterior, against the latent dimension D; means over seeds with 95 % intervals, seeds as dots. Right:
-        share of the gap between prior and aggregate that the density closes, over all cells and by cell, with Fieller's
-        95 % interval; the claim is the shaded region."""
-        tables = _tables(results)
-        made, (left, right) = drawing.panels(2, width=4.6, height=drawing.forest_height(tables))
-        joined = pd.concat(tables.values())
+    def decide(self, evidence: pd.DataFrame) -> Verdict:
+        nats = over_seeds(by_replicate(evidence, mean_of("certified")))
+        certified = f"certified by {', '.join(sorted(evidence['density'].unique()))}: {nats} nats"
+        return conclude([_share(evidence)], scope(evidence), notes=[certified])
+
+    @override
+    def draw(self, evidence: pd.DataFrame) -> Figure:
+        figure, (left, right) = marks.panels(2, width=4.6, height=marks.forest_height(evidence))
         for column, label in (("worst", "prior"), ("fitted", "fitted density"), ("best", "aggregate")):
-            colour = ROLES.get(label)
-            drawing.means(left, joined, "latent_dim", column, label, colour=colour, line="")
-        drawing.log_dims(left, drawing.dims_of(tables))
-        drawing.log_axis(left, "y")
-        drawing.titled(left, "latent dimension D", "squared Fréchet distance")
-        drawing.legend(left)
-        drawing.forest(right, _share(tables))
-        return made
+            marks.means(left, evidence, "latent_dim", column, label, colour=ROLES.get(label), line="")
+        marks.log_dims(left, dims(evidence))
+        marks.log_axis(left, "y")
+        marks.axis_labels(left, "latent dimension D", "squared Fréchet distance")
+        marks.legend(left)
+        marks.forest(right, _share(evidence))
+        return figure
 
 
-def _tables(results: Results) -> Tables:
-    """Of each cell its best density: ``certified`` nats, and the distances ``worst``, ``fitted`` and ``best``."""
-    return best_density(results.plain(), worst=frechet("prior"), best=frechet("aggregate_train"))
-
-
-def _share(tables: Tables) -> Criterion:
-    columns = {
-        "gained": lambda table: table["worst"] - table["fitted"],
-        "gap": lambda table: table["worst"] - table["best"],
-    }
-    differences = {label: table.assign(**columns) for label, table in tables.items()}
-    gained, gap = (by_replicate(differences, mean_of(column)) for column in columns)
+def _share(cells: pd.DataFrame) -> Criterion:
+    gained, gap = (by_replicate(cells, mean_of(column)) for column in ("gained", "gap"))
     return Criterion.of_ratio("share of the gap in quality that is closed", gained, gap, least=HALF)

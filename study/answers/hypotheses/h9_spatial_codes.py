@@ -17,16 +17,17 @@ undecided where one is open, or holds while the other is missing. Shuffling chan
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import final, override
+from typing import NamedTuple, final, override
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from study.answers.hypotheses import _drawing as drawing
-from study.answers.hypotheses._base import Hypothesis, MissingCells, Outcome, Verdict
-from study.answers.hypotheses._cells import command, frechet, scope, tables_of
-from study.answers.hypotheses._criterion import Criterion, judged, shown
-from study.answers.hypotheses._statistics import Tables, by_replicate, mean_of, ratio_over_seeds
+from study.answers.hypotheses import _marks as marks
+from study.answers.hypotheses._base import Decision, Hypothesis, MissingCells, Verdict
+from study.answers.hypotheses._criterion import Criterion, conclude
+from study.answers.hypotheses._families import alike, by_family, frechet, scope
+from study.answers.hypotheses._intervals import by_replicate, mean_of, ratio_over_seeds
+from study.answers.hypotheses._needs import Needs
 from study.answers.results import Results
 
 HALF, LESS = 0.5, 0.8
@@ -34,81 +35,91 @@ ENDS = {"worst": frechet("prior"), "best": frechet("aggregate_held_out")}
 SHUFFLES = {"locations": frechet("shuffled_locations"), "channels": frechet("shuffled_channels")}
 
 
+class Maps(NamedTuple):
+    """Of each cell with a map the ``gap`` of the prior and what each of SHUFFLES brings about; and, where there are
+    vectors that differ from maps in shape alone, ``gap_map`` beside ``gap_vector``."""
+
+    cells: pd.DataFrame
+    twins: pd.DataFrame | None
+
+
 @final
-class SpatialCodes(Hypothesis):
+class SpatialCodes(Hypothesis[Maps]):
     """Shuffled codes of maps, and maps against vectors of the same number of dimensions."""
 
     id = "H9"
     claim = "In a C×h×w latent, samples of the prior fail because the dependence between places is missing from them."
-    needs = "Maps and vectors of the same D under the spatial network: " + command(
-        "network=spatial",
-        "latent_dim=256,64x2x2,16,4x2x2",
+    caption = (
+        "Squared Fréchet distance to held-out images (features of a classifier of the data set) of decoded draws. "
+        "Left: in cells whose latent is a map, of draws of the aggregate posterior, of the same with places or "
+        "channels shuffled across images, and of the prior; lines join a cell and seed. Right: share of the prior's "
+        "gap that shuffling places brings about, over all cells and by cell, with Fieller's 95 % interval; the claim "
+        "is the shaded region."
+    )
+    needs = Needs(
+        "Maps and vectors of the same D under the spatial network",
+        {"latent_dim": (256, "64x2x2", 16, "4x2x2")},
+        {"network": "spatial"},
     )
 
     @override
-    def decide(self, results: Results) -> Verdict:
-        maps, twins = _maps(results), _twins(results)
-        channels = ratio_over_seeds(by_replicate(maps, mean_of("channels")), by_replicate(maps, mean_of("gap")))
-        notes = [f"share that shuffling channels brings about: {shown(channels)}"]
-        if not twins:
-            notes.append("no vector of the same D with all else equal: without the twin it cannot be supported")
-            return judged([_share(maps)], scope(maps.values()), combine=_without_twin, notes=notes)
-        vectors, gaps = (by_replicate(twins, mean_of(column)) for column in ("gap_vector", "gap_map"))
-        control = Criterion.of_ratio("gap of fully connected twins over that of maps", vectors, gaps, most=LESS)
-        return judged([_share(maps), control], scope(maps.values()), notes=notes)
+    def evidence(self, results: Results) -> Maps:
+        try:
+            cells = alike(results.plain("beta"), **ENDS, **SHUFFLES)
+        except MissingCells:
+            raise MissingCells("no cells with a C×h×w latent whose shuffled codes were decoded and judged") from None
+        shuffled = {name: cells[name] - cells["best"] for name in SHUFFLES}
+        return Maps(cells.assign(gap=cells["worst"] - cells["best"], **shuffled), _twins(results))
 
     @override
-    def draw(self, results: Results) -> Figure:
-        """Squared Fréchet distance to held-out images (features of a classifier of the data set) of decoded draws.
-        Left: in cells whose latent is a map, of draws of the aggregate posterior, of the same with places or channels
-        shuffled across images, and of the prior; lines join a cell and seed. Right: share of the prior's gap that
-        shuffling places brings about, over all cells and by cell, with Fieller's 95 % interval; the claim is the shaded
-        region."""
-        maps = _maps(results)
-        made, (left, right) = drawing.panels(2, width=4.6, height=drawing.forest_height(maps))
-        for label, table in maps.items():
-            for _, line in table.iterrows():
+    def decide(self, evidence: Maps) -> Verdict:
+        cells, twins = evidence
+        channels = ratio_over_seeds(by_replicate(cells, mean_of("channels")), by_replicate(cells, mean_of("gap")))
+        notes = [f"share that shuffling channels brings about: {channels}"]
+        if twins is None:
+            notes.append("no vector of the same D with all else equal: without the twin it cannot be supported")
+            return conclude([_share(cells)], scope(cells), combine=_without_twin, notes=notes)
+        vectors, gaps = (by_replicate(twins, mean_of(column)) for column in ("gap_vector", "gap_map"))
+        control = Criterion.of_ratio("gap of fully connected twins over that of maps", vectors, gaps, most=LESS)
+        return conclude([_share(cells), control], scope(cells), notes=notes)
+
+    @override
+    def draw(self, evidence: Maps) -> Figure:
+        cells = evidence.cells
+        figure, (left, right) = marks.panels(2, width=4.6, height=marks.forest_height(cells))
+        for label, cell in by_family(cells):
+            for _, line in cell.iterrows():
                 values = [line["best"], *(line["best"] + line[name] for name in SHUFFLES), line["worst"]]
-                left.plot(range(4), values, linewidth=1.0, **drawing.dots(label) | {"linestyle": "-"})
+                left.plot(range(4), values, linewidth=1.0, **marks.dots(label) | {"linestyle": "-"})
         left.set_xticks(range(4), ["aggregate", "places\nshuffled", "channels\nshuffled", "prior"])
-        drawing.titled(left, "", "squared Fréchet distance")
-        drawing.legend(left)
-        drawing.forest(right, _share(maps))
-        return made
+        marks.axis_labels(left, "", "squared Fréchet distance")
+        marks.legend(left)
+        marks.forest(right, _share(cells))
+        return figure
 
 
-def _maps(results: Results) -> Tables:
-    """Of each cell with a map, ``gap`` of the prior and what each shuffle brings about."""
-    try:
-        tables = tables_of(results.plain("beta"), **ENDS, **SHUFFLES)
-    except MissingCells:
-        raise MissingCells("no cells with a C×h×w latent whose shuffled codes were decoded and judged") from None
-    return {
-        label: table.assign(gap=table["worst"] - table["best"], **{n: table[n] - table["best"] for n in SHUFFLES})
-        for label, table in tables.items()
-    }
+def _share(cells: pd.DataFrame) -> Criterion:
+    effect = "share of the prior's gap that shuffling places brings about"
+    shuffled, gaps = (by_replicate(cells, mean_of(column)) for column in ("locations", "gap"))
+    return Criterion.of_ratio(effect, shuffled, gaps, least=HALF)
 
 
-def _share(maps: Tables) -> Criterion:
-    shuffled, gaps = (by_replicate(maps, mean_of(column)) for column in ("locations", "gap"))
-    return Criterion.of_ratio("share of the prior's gap that shuffling places brings about", shuffled, gaps, least=HALF)
+def _without_twin(decisions: Sequence[Decision]) -> Decision:
+    return "refuted" if decisions == ["refuted"] else "undecided"
 
 
-def _without_twin(outcomes: Sequence[Outcome]) -> Outcome:
-    return "refuted" if outcomes == ["refuted"] else "undecided"
+def _twins(results: Results) -> pd.DataFrame | None:
+    """``gap_map`` and ``gap_vector`` of maps and vectors that differ in their shape alone; None where there are none.
 
-
-def _twins(results: Results) -> Tables:
-    """``gap_map`` and ``gap_vector`` of maps and vectors that differ in their shape alone, where there are some."""
-    found: dict[str, pd.DataFrame] = {}
-    for label, family in tables_of(results.plain("beta"), "latent", **ENDS).items():
-        table = family.assign(gap=family["worst"] - family["best"], map=family["latent"].str.contains("x"))
-        for dim, equal in table.groupby("latent_dim"):
-            maps, vectors = equal[equal["map"]], equal[~equal["map"]]
-            if maps.empty or vectors.empty:
-                continue
+    A family for each D of each set of such cells.
+    """
+    cells = alike(results.plain("beta"), "latent", **ENDS)
+    cells = cells.assign(gap=cells["worst"] - cells["best"], map=cells["latent"].str.contains("x"))
+    twins = []
+    for (label, dim), equal in cells.groupby(["family", "latent_dim"], sort=False):
+        maps, vectors = equal[equal["map"]], equal[~equal["map"]]
+        if len(maps) and len(vectors):
             by_seed = vectors.groupby("replicate")["gap"].mean().rename("gap_vector")
-            found[f"{label}, D={dim}"] = maps.rename(columns={"gap": "gap_map"}).join(
-                by_seed, on="replicate", how="inner"
-            )
-    return found
+            pairs = maps.rename(columns={"gap": "gap_map"}).join(by_seed, on="replicate", how="inner")
+            twins.append(pairs.assign(family=f"{label}, D={dim}"))
+    return pd.concat(twins, ignore_index=True) if twins else None

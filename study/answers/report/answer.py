@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable
+from typing import get_args
 
 from analysis.interval import Interval
+from study.answers.hypotheses import Decision
 from study.answers.remedies import KINDS, POOLED
 from study.answers.report.chapter import Chapter, dimension, measured, quality_gap
 from study.answers.results import StoredCell
@@ -29,11 +32,11 @@ def answer(chapter: Chapter) -> tuple[str, str, str]:
 
 def _what_happens(chapter: Chapter) -> str:
     cells = chapter.baseline
-    told = [text for cell in dict.fromkeys((cells[-1], cells[0])) if (text := _observed(cell))]
-    if not told:
+    observations = [text for cell in dict.fromkeys((cells[-1], cells[0])) if (text := _observed(cell))]
+    if not observations:
         return "Neither mismatch nor sample quality was measured."
     brackets = "Distance is squared Fréchet distance; brackets are 95 % intervals over seeds."
-    return f"With the prior {cells[0].settings['prior']}, {'; '.join(told)}. {brackets}"
+    return f"With the prior {cells[0].settings['prior']}, {'; '.join(observations)}. {brackets}"
 
 
 def _observed(cell: StoredCell) -> str:
@@ -50,19 +53,18 @@ def _observed(cell: StoredCell) -> str:
 
 
 def _why(chapter: Chapter) -> str:
-    verdicts, claims = chapter.verdicts, chapter.hypotheses
-    if not verdicts:
+    cases = chapter.cases
+    if not cases:
         return "No claim was judged."
-    counts = {outcome: sum(v.outcome == outcome for v in verdicts.values()) for outcome in _OUTCOMES}
-    decided = [name for name in INTUITION if name in verdicts and verdicts[name].outcome != "undecided"]
-    told = [f"“{claims[name].claim.rstrip('.')}” is {verdicts[name].outcome} ({name})" for name in decided]
-    head = "Of {} claims, {}".format(len(verdicts), ", ".join(f"{counts[o]} {o}" for o in _OUTCOMES))
-    if not told:
+    counts = Counter(case.verdict.decision for case in cases.values())
+    decided = [cases[name] for name in INTUITION if name in cases and cases[name].verdict.decision != "undecided"]
+    on_bubbles = [
+        f"“{case.hypothesis.claim.rstrip('.')}” is {case.verdict.decision} ({case.hypothesis.id})" for case in decided
+    ]
+    head = f"Of {len(cases)} claims, {', '.join(f'{counts[decision]} {decision}' for decision in get_args(Decision))}"
+    if not on_bubbles:
         return f"{head}; those on the bubbles themselves ({', '.join(INTUITION)}) are all undecided by these cells."
-    return f"{head}. On the bubbles: {'; '.join(told)}."
-
-
-_OUTCOMES = ("supported", "refuted", "undecided")
+    return f"{head}. On the bubbles: {'; '.join(on_bubbles)}."
 
 
 def _what_helps(chapter: Chapter) -> str:

@@ -12,7 +12,7 @@ import xarray as xr
 
 from analysis.interval import Interval
 from analysis.summaries import over_seeds, summary
-from study.answers.hypotheses import HYPOTHESES, Hypothesis, Verdict
+from study.answers.hypotheses import Case, hypotheses
 from study.answers.remedies import remedies
 from study.answers.results import Results, StoredCell, estimate_of
 from study.design.labels import labels
@@ -51,15 +51,9 @@ class Chapter:
         return remedies(self.results)
 
     @cached_property
-    def hypotheses(self) -> dict[str, Hypothesis]:
-        """Every claim by its id, in the order of their numbers."""
-        found = [kind() for kind in HYPOTHESES.values()]
-        return {each.id: each for each in sorted(found, key=lambda each: int(each.id.removeprefix("H")))}
-
-    @cached_property
-    def verdicts(self) -> dict[str, Verdict]:
-        """The verdict on every claim."""
-        return {name: each.verdict(self.results) for name, each in self.hypotheses.items()}
+    def cases(self) -> dict[str, Case]:
+        """Every hypothesis with its evidence and verdict by its id, in the order of their numbers."""
+        return {each.id: each.examine(self.results) for each in hypotheses()}
 
     @cached_property
     def principal(self) -> Results:

@@ -11,7 +11,7 @@ import xarray as xr
 from analysis import plots
 from analysis.summaries import as_text
 from study.answers.report.chapter import Chapter, dimension, flags, measured
-from study.answers.report.overview import Drawn, caption
+from study.answers.report.overview import CaptionedFigure, caption
 from study.answers.report.picture import Picture
 from study.answers.report.samples import Source, sources
 from study.answers.results import StoredCell
@@ -49,22 +49,21 @@ def _panel(cell: StoredCell, label: str) -> Panel:
     realism = cell.group("realism")
     rows = [] if realism is None else [str(row) for row in realism["source"].values]
     distances = {row: text for row in rows if (text := _text(cell, f"realism/{row}/squared_frechet"))}
-    pictures = [
-        Picture.of_figure(drawn.figure, f"{drawn.title}, {title}. {drawn.caption}", drawn.caption)
-        for drawn in figures(cell)
-    ]
+    pictures = [each._replace(title=f"{each.title}, {title}").picture() for each in figures(cell)]
     facts = {name: text for name, estimate in FACTS.items() if (text := _text(cell, estimate))}
     return Panel(cell.key, label, dimension(cell), facts, sources(cell, title, distances), pictures)
 
 
-def figures(cell: StoredCell) -> Iterator[Drawn]:
+def figures(cell: StoredCell) -> Iterator[CaptionedFigure]:
     """The bubble picture and the shells of the cell's first replicate."""
     draws, prior, norms = cell.group("sample_stats"), cell.group("prior_draws"), cell.group("shells")
     if draws is not None and prior is not None:
-        yield Drawn("bubbles", "Bubbles", plots.bubbles(_densities(draws), _densities(prior)), caption(plots.bubbles))
+        yield CaptionedFigure(
+            "bubbles", "Bubbles", plots.bubbles(_densities(draws), _densities(prior)), caption(plots.bubbles)
+        )
     if norms is not None:
         both = [norms[f"{name}_norm"].isel(chain=0).values for name in ("aggregate", "prior")]
-        yield Drawn("shells", "Shells", plots.shells(*both), caption(plots.shells))
+        yield CaptionedFigure("shells", "Shells", plots.shells(*both), caption(plots.shells))
 
 
 def _densities(group: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:

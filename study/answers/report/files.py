@@ -13,8 +13,9 @@ import pandas as pd
 
 from analysis.plots import PAPER
 from study.answers.report.chapter import Chapter
-from study.answers.report.claims import figures
-from study.answers.report.overview import Drawn, estimates, headline, information, remedies
+from study.answers.report.claims import claims
+from study.answers.report.overview import CaptionedFigure, estimates, headline, information, remedies
+from study.answers.verdicts import case_table
 from study.errors import EnvironmentFault
 
 PNG_DPI = 200
@@ -34,37 +35,23 @@ def write_files(chapters: Sequence[Chapter], folder: Path) -> Path:
 def _write(chapter: Chapter, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     captions = []
-    for drawn in _figures(chapter):
+    for each in _figures(chapter):
         with matplotlib.rc_context(_SAVED):
             for kind in ("svg", "pdf", "png"):
                 undated = {} if kind == "png" else {"Date" if kind == "svg" else "CreationDate": None}
-                path = folder / f"{drawn.name}.{kind}"
-                drawn.figure.savefig(path, dpi=PNG_DPI, facecolor=PAPER, metadata=undated)
-        captions.append(f"{drawn.name}\n{drawn.title}. {drawn.caption}\n")
+                path = folder / f"{each.name}.{kind}"
+                each.figure.savefig(path, dpi=PNG_DPI, facecolor=PAPER, metadata=undated)
+        captions.append(f"{each.name}\n{each.title}. {each.caption}\n")
     (folder / "captions.txt").write_text("\n".join(captions), "utf-8")
     for name, table in _tables(chapter).items():
         table.to_csv(folder / f"{name}.csv", index=False)
 
 
-def _figures(chapter: Chapter) -> Iterator[Drawn]:
-    sections = (headline, information, estimates, remedies, figures)
+def _figures(chapter: Chapter) -> Iterator[CaptionedFigure]:
+    sections = (headline, information, estimates, remedies, claims)
     return chain.from_iterable(section(chapter) for section in sections)
 
 
 def _tables(chapter: Chapter) -> dict[str, pd.DataFrame]:
-    verdicts = [
-        {
-            "id": name,
-            "claim": chapter.hypotheses[name].claim,
-            "outcome": verdict.outcome,
-            "effect": verdict.effect,
-            "value": verdict.value,
-            "lower": verdict.interval[0],
-            "upper": verdict.interval[1],
-            "seeds": verdict.seeds,
-            "why": verdict.why,
-            "scope": verdict.scope,
-        }
-        for name, verdict in chapter.verdicts.items()
-    ]
-    return {"numbers": chapter.numbers, "remedies": chapter.remedies, "verdicts": pd.DataFrame(verdicts)}
+    verdicts = case_table(chapter.cases.values())
+    return {"numbers": chapter.numbers, "remedies": chapter.remedies, "verdicts": verdicts}

@@ -20,7 +20,7 @@ from study.answers.results import StoredCell
 Measure = Callable[[StoredCell], Interval | None]
 
 
-class Drawn(NamedTuple):
+class CaptionedFigure(NamedTuple):
     """A figure under its name, with its title and its caption."""
 
     name: str
@@ -30,7 +30,7 @@ class Drawn(NamedTuple):
 
     def picture(self) -> Picture:
         """As the page shows it."""
-        return Picture.of_figure(self.figure, f"{self.title}. {self.caption}", self.caption)
+        return Picture.of_figure(self.figure, f"{self.title}. {self.caption}", self.title, self.caption)
 
 
 def caption(function: Callable[..., Figure]) -> str:
@@ -38,7 +38,7 @@ def caption(function: Callable[..., Figure]) -> str:
     return " ".join((function.__doc__ or "").split())
 
 
-def headline(chapter: Chapter) -> Iterator[Drawn]:
+def headline(chapter: Chapter) -> Iterator[CaptionedFigure]:
     """Mismatch and quality gap across the latent dimension."""
     yield from _trend(
         chapter,
@@ -59,17 +59,17 @@ def headline(chapter: Chapter) -> Iterator[Drawn]:
     )
 
 
-def information(chapter: Chapter) -> Iterator[Drawn]:
+def information(chapter: Chapter) -> Iterator[CaptionedFigure]:
     """Rate, information and distortion."""
     bars = [bar for label, cells in chapter.series().items() for cell in cells if (bar := _bar(label, cell))]
     log_n = [over.value for cell in chapter.principal if (over := measured(cell, "aggregate/train/log_n"))]
     if bars and log_n:
         figure = plots.decomposition(bars, max(log_n))
-        yield Drawn("decomposition", "What the rate is made of", figure, caption(plots.decomposition))
+        yield CaptionedFigure("decomposition", "What the rate is made of", figure, caption(plots.decomposition))
     series = {label: points for label, cells in chapter.series().items() if (points := _rate_distortion(cells))}
     if series:
         figure = plots.rate_distortion(series)
-        yield Drawn("rate_distortion", "Rate and distortion", figure, caption(plots.rate_distortion))
+        yield CaptionedFigure("rate_distortion", "Rate and distortion", figure, caption(plots.rate_distortion))
     yield from _trend(
         chapter,
         "log_px",
@@ -82,10 +82,10 @@ def information(chapter: Chapter) -> Iterator[Drawn]:
              if (curve := _curve(cells[-1])) is not None}  # fmt: skip
     if lines:
         figure = plots.curves(lines, "−ELBO of held-out images, nats")
-        yield Drawn("training", "Was training long enough?", figure, caption(plots.curves))
+        yield CaptionedFigure("training", "Was training long enough?", figure, caption(plots.curves))
 
 
-def estimates(chapter: Chapter) -> Iterator[Drawn]:
+def estimates(chapter: Chapter) -> Iterator[CaptionedFigure]:
     """Forests: what tells aggregate and prior apart, and what does not."""
     for quantity, title, xlabel, references, about in (
         (
@@ -106,10 +106,12 @@ def estimates(chapter: Chapter) -> Iterator[Drawn]:
             if (over := measured(cell, f"aggregate/train/{quantity}"))
         ]
         if rows:
-            yield Drawn(quantity, title, plots.forest(rows, xlabel, references), f"{about} {caption(plots.forest)}")
+            yield CaptionedFigure(
+                quantity, title, plots.forest(rows, xlabel, references), f"{about} {caption(plots.forest)}"
+            )
 
 
-def remedies(chapter: Chapter) -> Iterator[Drawn]:
+def remedies(chapter: Chapter) -> Iterator[CaptionedFigure]:
     """Share of the gap that each remedy closes."""
     table = chapter.remedies[chapter.remedies["share"].notna()]
     if table.empty:
@@ -124,7 +126,7 @@ def remedies(chapter: Chapter) -> Iterator[Drawn]:
         rows.append((name, Interval(line["share"], line["lower"], line["upper"], line["seeds"])))
     where = "over all latent dimensions" if len(pooled) else f"at D = {shown['latent_dim'].iloc[0]}"
     figure = plots.forest(rows, "share of the gap closed", (0.0, 1.0), bent=True)
-    yield Drawn("remedies", f"Remedies, ranked {where}", figure, _REMEDIES)
+    yield CaptionedFigure("remedies", f"Remedies, ranked {where}", figure, _REMEDIES)
 
 
 _REMEDIES = (
@@ -135,12 +137,13 @@ _REMEDIES = (
 )
 
 
-def _trend(chapter: Chapter, name: str, title: str, ylabel: str, measure: Measure, about: str) -> Iterator[Drawn]:
+def _trend(
+    chapter: Chapter, name: str, title: str, ylabel: str, measure: Measure, about: str
+) -> Iterator[CaptionedFigure]:
     series = {label: _points(cells, measure) for label, cells in chapter.along().items()}
     series = {label: points for label, points in series.items() if points}
     if series:
-        made = plots.trend(series, ylabel)
-        yield Drawn(name, title, made, f"{about} {caption(plots.trend)}")
+        yield CaptionedFigure(name, title, plots.trend(series, ylabel), f"{about} {caption(plots.trend)}")
 
 
 def _points(cells: Sequence[StoredCell], measure: Measure) -> list[tuple[float, Interval]]:

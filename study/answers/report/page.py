@@ -15,31 +15,25 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jinja2
 import pandas as pd
 from markupsafe import Markup
 
 from study.answers.effects import OUTCOMES, kept
+from study.answers.hypotheses import Verdict
 from study.answers.remedies import POOLED
 from study.answers.report.answer import EXPLAINED, QUESTION, answer
 from study.answers.report.chapter import Chapter, dimension
 from study.answers.report.claims import claims
 from study.answers.report.explorer import panels
-from study.answers.report.overview import Drawn, estimates, headline, information, remedies
+from study.answers.report.overview import CaptionedFigure, estimates, headline, information, remedies
 from study.answers.report.picture import Picture
 from study.answers.report.reproduction import reproduction
 from study.errors import EnvironmentFault
 
 FOLDER = files("study.answers.report")
-
-
-class Figure(NamedTuple):
-    """A picture of the page under its title."""
-
-    title: str
-    picture: Picture
 
 
 def write_page(chapters: Sequence[Chapter], path: Path) -> Path:
@@ -61,7 +55,7 @@ def render(chapters: Sequence[Chapter]) -> str:
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters |= {"number": _number, "duration": _duration, "slug": _slug, "prose": _prose}
+    environment.filters |= {"number": _number, "effect": _effect, "duration": _duration, "slug": _slug, "prose": _prose}
     template = environment.from_string(FOLDER.joinpath("template.html.j2").read_text("utf-8"))
     return template.render(
         policy=_policy(style, script),
@@ -92,13 +86,14 @@ def _chapter(chapter: Chapter) -> dict[str, Any]:
     return {
         "dataset": chapter.dataset,
         "answer": answer(chapter),
-        "headline": _figures(headline(chapter)),
-        "information": _figures(information(chapter)),
-        "estimates": _figures(estimates(chapter)),
-        "remedies": _figures(remedies(chapter)),
+        "headline": _pictures(headline(chapter)),
+        "information": _pictures(information(chapter)),
+        "estimates": _pictures(estimates(chapter)),
+        "remedies": _pictures(remedies(chapter)),
         "remedy_table": _lines(chapter.remedies),
         "partial": chapter.is_partial,
-        "claims": claims(chapter),
+        "cases": list(chapter.cases.values()),
+        "claims": {each.name: each.picture() for each in claims(chapter)},
         "effects": _lines(kept(chapter.results, chapter.dataset)),
         "outcomes": OUTCOMES,
         "panels": panels(chapter),
@@ -111,8 +106,17 @@ def _chapter(chapter: Chapter) -> dict[str, Any]:
     }
 
 
-def _figures(drawn: Iterable[Drawn]) -> list[Figure]:
-    return [Figure(each.title, each.picture()) for each in drawn]
+def _pictures(figures: Iterable[CaptionedFigure]) -> list[Picture]:
+    return [figure.picture() for figure in figures]
+
+
+def _effect(verdict: Verdict) -> str:
+    """``effect: value [lower, upper]``; empty without a value, or where the reason has told it."""
+    if not math.isfinite(verdict.value) or verdict.why.startswith(verdict.effect):
+        return ""
+    lower, upper = verdict.interval
+    interval = f" [{lower:.3g}, {upper:.3g}]" if math.isfinite(lower) and math.isfinite(upper) else ""
+    return f"{verdict.effect}: {verdict.value:.3g}{interval}"
 
 
 def _lines(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -40,13 +40,14 @@ class Picture:
     width: int
     height: int
     alt: str
+    title: str = ""
     caption: str = ""
 
     @classmethod
-    def of_figure(cls, figure: Figure, alt: str, caption: str = "") -> Self:
+    def of_figure(cls, figure: Figure, alt: str, title: str = "", caption: str = "") -> Self:
         """A figure as SVG whose text and frame follow the reader's choice of a light or a dark page."""
         width, height = (round(float(size) * PIXELS_PER_INCH) for size in figure.get_size_inches())
-        return cls(_uri("image/svg+xml", themed(svg(figure)).encode()), width, height, alt, caption)
+        return cls(_uri("image/svg+xml", themed(svg(figure)).encode()), width, height, alt, title, caption)
 
     @classmethod
     def of_pixels(cls, pixels: np.ndarray, alt: str, scale: int = 1) -> Self:

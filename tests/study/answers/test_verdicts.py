@@ -10,8 +10,9 @@ import torch
 import xarray as xr
 from rich.console import Console
 
+from study.answers.hypotheses import hypotheses
 from study.answers.results import Results
-from study.answers.verdicts import COLUMNS, hypotheses, printed, verdicts
+from study.answers.verdicts import COLUMNS, terminal_table, verdicts
 from study.cli import main
 from study.design.cell import Cell
 from study.store.store import Store
@@ -39,9 +40,9 @@ def test_every_hypothesis_has_its_line(folder):
     assert list(table.columns) == list(COLUMNS)
     assert list(table["hypothesis"]) == [hypothesis.id for hypothesis in hypotheses()]
     assert set(table["dataset"]) == {"digits"}
-    assert dict(zip(table["hypothesis"], table["outcome"], strict=True))["H4"] == "supported"
+    assert dict(zip(table["hypothesis"], table["decision"], strict=True))["H4"] == "supported"
     undecided = table[table["hypothesis"] != "H4"]
-    assert set(undecided["outcome"]) == {"undecided"}
+    assert set(undecided["decision"]) == {"undecided"}
     assert undecided["value"].isna().all()
 
 
@@ -52,7 +53,7 @@ def test_no_cells_have_no_verdicts():
 def test_the_printed_table_fits_its_width_and_loses_nothing(folder):
     table = verdicts(Results.load([folder / "one"]))
     text = io.StringIO()
-    Console(file=text, width=160).print(printed(table))
+    Console(file=text, width=160).print(terminal_table(table))
     assert max(map(len, text.getvalue().splitlines())) <= 160
     assert "…" not in text.getvalue()
     for name in table["hypothesis"]:

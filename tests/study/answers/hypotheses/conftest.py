@@ -4,7 +4,6 @@ A *truth* maps a cell and the index of a replicate to numbers, ``{"group/row/qua
 ``{"group": xr.Dataset}``. The cells are those that a hypothesis names in its ``needs``.
 """
 
-import re
 import shlex
 from collections import defaultdict
 from collections.abc import Callable
@@ -25,14 +24,10 @@ from study.store.store import Store
 Truth = Callable[[Cell, int], tuple[dict[str, float], dict[str, xr.Dataset]]]
 
 
-def cells_of(command: str) -> list[Cell]:
-    """The cells of ``latent-study run …``."""
+def study_of(command: str) -> Study:
+    """The study of ``latent-study run …``."""
     source, *assignments = shlex.split(command.removeprefix("latent-study run "))
-    return Study.load(source).override(assignments).cells()
-
-
-def commands(needs: str) -> list[str]:
-    return re.findall(r"`(latent-study run [^`]*)`", needs)
+    return Study.load(source).override(assignments)
 
 
 @dataclass
@@ -84,12 +79,12 @@ class Memory:
 
 
 @pytest.fixture
-def world(tmp_path):
-    """Stores cells in which a truth holds, and gives their results; every call adds to the same world."""
+def stored(tmp_path):
+    """Stores the cells of a study with results in which a truth holds, and gives these results."""
 
-    def build(cells: list[Cell] | str, truth: Truth, study: str = "made") -> Results:
-        store = Store(tmp_path / "results" / study)
-        for cell in cells_of(cells) if isinstance(cells, str) else cells:
+    def build(study: Study, truth: Truth) -> Results:
+        store = Store(tmp_path / "results" / study.name)
+        for cell in study.cells():
             with store.lock(cell.key, wait=False):
                 store.begin(cell, images="")
                 store.publish(cell, Result(tree(cell, truth)), images="", device="cpu", seconds=0.0, command="")
@@ -98,9 +93,9 @@ def world(tmp_path):
     return build
 
 
-def remembered(command: str, truth: Truth) -> Results:
+def remembered(study: Study, truth: Truth) -> Results:
     """The results that such a world would have, without its files: they take most of the time."""
-    cells = {cell.key: cell for cell in cells_of(command)}
+    cells = {cell.key: cell for cell in study.cells()}
     memory = Memory({key: tree(cell, truth) for key, cell in cells.items()})
     manifests = [Manifest.model_construct(key=key, config=cell.config()) for key, cell in sorted(cells.items())]
     return Results(tuple(StoredCell("made", memory, manifest) for manifest in manifests))

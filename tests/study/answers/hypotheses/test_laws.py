@@ -2,22 +2,24 @@
 
 import inspect
 import re
+import shlex
+import subprocess
+import sys
 
 import pytest
 
-from study.answers.hypotheses import HYPOTHESES, Hypothesis, MissingCells, Verdict
+from study.answers.hypotheses import HYPOTHESES, MissingCells, Verdict, hypotheses, needed_study
 from study.answers.results import Results
-from study.answers.verdicts import hypotheses
-
-from .conftest import cells_of, commands
+from study.cli import main
+from study.errors import ConfigurationError
 
 ALL = {hypothesis.id: hypothesis for hypothesis in hypotheses()}
+NEEDING = [name for name, hypothesis in ALL.items() if hypothesis.needs]
 NOTHING = Results(())
 
 
-def test_the_hypotheses_are_those_of_the_theory_in_order():
-    assert list(ALL) == [f"H{number}" for number in range(1, 20)]
-    assert len(HYPOTHESES) == 19
+def test_hypotheses_are_numbered_from_one_in_order():
+    assert list(ALL) == [f"H{number}" for number in range(1, len(HYPOTHESES) + 1)]
 
 
 @pytest.mark.parametrize("name", HYPOTHESES)
@@ -39,33 +41,74 @@ def test_the_claim_is_one_sentence_and_the_rule_stands_in_the_file(name):
 
 @pytest.mark.parametrize("name", ALL)
 def test_the_caption_is_the_hypothesis_own(name):
-    caption = inspect.getdoc(type(ALL[name]).draw)
-    assert caption != inspect.getdoc(Hypothesis.draw)
-    assert len(caption) > 150
+    assert len(ALL[name].caption) > 150
+    assert ALL[name].caption.endswith(".")
+    assert "  " not in ALL[name].caption
+    assert [other.id for other in ALL.values() if other.caption == ALL[name].caption] == [name]
 
 
-@pytest.mark.parametrize("name", ALL)
-def test_the_command_that_makes_its_cells_makes_cells(name):
-    hypothesis = ALL[name]
-    found = commands(hypothesis.needs)
-    if name == "H4":
-        assert not found
-        return
-    (command,) = found
-    cells = cells_of(command)
+@pytest.mark.parametrize("name", NEEDING)
+def test_the_needed_study_has_cells_with_seeds_enough(name):
+    study = needed_study(name)
+    assert study.description
+    assert not study.description.endswith(".")
+    cells = study.cells()
     assert len(cells) >= 2
     assert {cell.seeds for cell in cells} == {5}
+    assert {cell.dataset.name for cell in cells} == {"digits"}
+
+
+@pytest.mark.parametrize("name", NEEDING)
+def test_the_command_that_is_printed_lists_the_needed_cells(name, capsys, tmp_path):
+    """As the verdict prints it, on another data set too."""
+    command = ALL[name].command()
+    assert f"`{command}`" in ALL[name].examine(NOTHING).verdict.why
+    assert command.startswith("latent-study ")
+    assert main([*shlex.split(command)[1:], "--dry-run", "--results", str(tmp_path)]) == 0
+    listed = {line.split()[0] for line in capsys.readouterr().out.splitlines()[:-1]}
+    assert listed == {cell.key for cell in needed_study(name).cells()}
+
+
+def test_a_needed_study_is_overridden_as_any_other(capsys, tmp_path):
+    assert main(["run", "--for", "h7", "latent_dim=3", "beta=2,4", "--dry-run", "--results", str(tmp_path)]) == 0
+    assert "4 cells" in capsys.readouterr().out
+    assert ALL["H7"].command("mnist") == "latent-study run --for H7 dataset=mnist"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--for", "H77"], "unknown hypothesis 'H77'; did you mean 'H7'?"),
+        (["smoke", "--for", "H7"], "expected a study or --for; got smoke and --for H7: leave one out"),
+        (["--for", "H4"], "H4 rests on no cells"),
+    ],
+)
+def test_what_cannot_be_run_is_one_sentence(words, sentence, capsys):
+    assert main(["run", *words, "--dry-run"]) == ConfigurationError.exit_code
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert sentence in error
+    assert error.count("\n") == 1
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_without_cells_it_is_undecided_and_says_which_are_missing(name):
-    verdict = ALL[name].verdict(NOTHING)
-    assert isinstance(verdict, Verdict)
-    if name == "H4":
-        assert verdict.outcome == "supported"
+    case = ALL[name].examine(NOTHING)
+    assert isinstance(case.verdict, Verdict)
+    if name not in NEEDING:
+        assert case.verdict.decision == "supported"
         return
-    assert verdict.outcome == "undecided"
-    assert verdict.why.startswith("no ")
-    assert verdict.seeds == 0
+    assert case.verdict.decision == "undecided"
+    assert case.verdict.why.startswith("no ")
+    assert case.verdict.seeds == 0
+    assert case.figure() is None
     with pytest.raises(MissingCells):
-        ALL[name].draw(NOTHING)
+        ALL[name].evidence(NOTHING)
+
+
+def test_reading_hypotheses_loads_neither_training_nor_inference():
+    """In a process of its own: modules that other tests have imported are there already."""
+    heavy = {"pyro", "sklearn", "numba", "torch._dynamo", "torch._inductor", "study.run", "study.measurement"}
+    program = "import sys; from study.answers.hypotheses import hypotheses; hypotheses(); print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
+    assert not heavy & set(ran.stdout.split())

@@ -11,11 +11,10 @@ import pytest
 import xarray as xr
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from study.answers.hypotheses import h4_disjointness
+from study.answers.hypotheses import _linear_gaussian, h4_disjointness, hypotheses, needed_study
 from study.answers.results import Results
-from study.answers.verdicts import hypotheses
 
-from .conftest import commands, remembered
+from .conftest import remembered
 
 BY_ID = {hypothesis.id: hypothesis for hypothesis in hypotheses()}
 
@@ -181,9 +180,9 @@ def truth_of(name, holds):
     return lambda cell, replicate: WORLDS[name](cell, holds(replicate))
 
 
-def command_of(name):
-    (command,) = commands(BY_ID[name].needs)
-    return command
+def world(name, holds, *assignments):
+    """The results of the study that the hypothesis needs, where its claim holds in the replicates of ``holds``."""
+    return remembered(needed_study(name).override(assignments), truth_of(name, holds))
 
 
 def test_every_hypothesis_that_rests_on_cells_has_its_worlds():
@@ -192,13 +191,13 @@ def test_every_hypothesis_that_rests_on_cells_has_its_worlds():
 
 @pytest.mark.parametrize("name", WORLDS)
 def test_where_the_claim_is_true_it_is_supported_and_drawn(name):
-    results = remembered(command_of(name), truth_of(name, lambda replicate: True))
-    verdict = BY_ID[name].verdict(results)
-    assert verdict.outcome == "supported", verdict.why
+    case = BY_ID[name].examine(world(name, lambda replicate: True))
+    verdict = case.verdict
+    assert verdict.decision == "supported", verdict.why
     assert verdict.seeds == 5
     assert verdict.interval[0] <= verdict.value <= verdict.interval[1]
     assert "digits" in verdict.scope
-    figure = BY_ID[name].draw(results)
+    figure = case.figure()
     FigureCanvasAgg(figure)
     figure.savefig(io.BytesIO(), format="png")
     for axes in figure.axes:
@@ -207,24 +206,22 @@ def test_where_the_claim_is_true_it_is_supported_and_drawn(name):
 
 @pytest.mark.parametrize("name", WORLDS)
 def test_one_seed_decides_nothing(name):
-    command = command_of(name).replace("seeds=5", "seeds=1")
-    verdict = BY_ID[name].verdict(remembered(command, truth_of(name, lambda replicate: True)))
-    assert verdict.outcome == "undecided"
+    verdict = BY_ID[name].examine(world(name, lambda replicate: True, "seeds=1")).verdict
+    assert verdict.decision == "undecided"
     assert verdict.why.startswith("one seed")
 
 
-@pytest.mark.parametrize(("holds", "outcome"), [(True, "undecided"), (False, "refuted")])
-def test_spatial_codes_without_the_twin_can_be_refuted_and_not_supported(holds, outcome):
-    command = command_of("H9").replace("256,", "").replace("16,", "")
-    verdict = BY_ID["H9"].verdict(remembered(command, truth_of("H9", lambda replicate: holds)))
-    assert verdict.outcome == outcome
+@pytest.mark.parametrize(("holds", "decision"), [(True, "undecided"), (False, "refuted")])
+def test_spatial_codes_without_the_twin_can_be_refuted_and_not_supported(holds, decision):
+    verdict = BY_ID["H9"].examine(world("H9", lambda replicate: holds, "latent_dim=64x2x2,4x2x2")).verdict
+    assert verdict.decision == decision
     assert "without the twin" in verdict.why
 
 
-@pytest.mark.parametrize(("binarisation", "outcome"), [("dynamic", "undecided"), ("threshold", "supported")])
-def test_copies_of_images_binarised_by_chance_are_not_judged_as_reconstructions(binarisation, outcome):
-    command = command_of("H10").replace("binarisation=none", f"binarisation={binarisation}")
-    assert BY_ID["H10"].verdict(remembered(command, truth_of("H10", lambda replicate: True))).outcome == outcome
+@pytest.mark.parametrize(("binarisation", "decision"), [("dynamic", "undecided"), ("threshold", "supported")])
+def test_copies_of_images_binarised_by_chance_are_not_judged_as_reconstructions(binarisation, decision):
+    results = world("H10", lambda replicate: True, f"binarisation={binarisation}")
+    assert BY_ID["H10"].examine(results).verdict.decision == decision
 
 
 def test_surplus_of_d_at_fixed_training_is_not_taken_for_an_effect_of_d():
@@ -234,52 +231,52 @@ def test_surplus_of_d_at_fixed_training_is_not_taken_for_an_effect_of_d():
         holds = cell.train.epochs == 20
         return mismatch(cell, holds)
 
-    verdict = BY_ID["H7"].verdict(remembered(command_of("H7"), cured))
-    assert verdict.outcome == "refuted"
+    verdict = BY_ID["H7"].examine(remembered(needed_study("H7"), cured)).verdict
+    assert verdict.decision == "refuted"
     assert "at the shortest training 0.5" in verdict.why
-    short = remembered(command_of("H7").replace("train.epochs=20,80", "train.epochs=20"), cured)
-    assert BY_ID["H7"].verdict(short).outcome == "undecided"
+    short = remembered(needed_study("H7").override(["train.epochs=20"]), cured)
+    assert BY_ID["H7"].examine(short).verdict.decision == "undecided"
 
 
 @pytest.mark.parametrize("name", ["H1", "H8", "H15"])  # records, fitted densities, another factor than D
-def test_cells_on_disk_say_the_same(name, world):
-    truth = truth_of(name, lambda replicate: True)
-    assert BY_ID[name].verdict(world(command_of(name), truth)) == BY_ID[name].verdict(
-        remembered(command_of(name), truth)
-    )
+def test_cells_on_disk_say_the_same(name, stored):
+    study, truth = needed_study(name), truth_of(name, lambda replicate: True)
+    on_disk, in_memory = (BY_ID[name].examine(keep(study, truth)).verdict for keep in (stored, remembered))
+    assert on_disk == in_memory
 
 
 @pytest.mark.parametrize("name", WORLDS)
 def test_where_the_claim_is_false_it_is_refuted(name):
-    verdict = BY_ID[name].verdict(remembered(command_of(name), truth_of(name, lambda replicate: False)))
-    assert verdict.outcome == "refuted", verdict.why
+    verdict = BY_ID[name].examine(world(name, lambda replicate: False)).verdict
+    assert verdict.decision == "refuted", verdict.why
 
 
 @pytest.mark.parametrize("name", WORLDS)
 def test_where_seeds_disagree_it_is_undecided(name):
-    verdict = BY_ID[name].verdict(remembered(command_of(name), truth_of(name, lambda replicate: replicate % 2 == 0)))
-    assert verdict.outcome == "undecided", verdict.why
+    verdict = BY_ID[name].examine(world(name, lambda replicate: replicate % 2 == 0)).verdict
+    assert verdict.decision == "undecided", verdict.why
     assert math.isfinite(verdict.value)
 
 
 def test_disjointness_is_decided_without_cells():
-    verdict = BY_ID["H4"].verdict(Results(()))
-    assert verdict.outcome == "supported", verdict.why
+    case = BY_ID["H4"].examine(Results(()))
+    verdict = case.verdict
+    assert verdict.decision == "supported", verdict.why
     assert abs(verdict.value) < 0.1
     assert verdict.seeds == h4_disjointness.REPETITIONS
-    assert len(BY_ID["H4"].draw(Results(())).axes) == 2
+    assert len(case.figure().axes) == 2
 
 
 @pytest.mark.parametrize(
-    ("changes", "outcome"),
+    ("changes", "decision"),
     [
         ({"samples": 1.0}, "refuted"),  # samples as bad as those with the known fault
         ({"total_variation": 0.5}, "undecided"),  # not disjoint: nothing is shown
         ({"population_kl": 1.0}, "undecided"),  # the population's aggregate is not the prior
     ],
 )
-def test_disjointness_can_fail(monkeypatch, changes, outcome):
-    made = h4_disjointness.Trial(total_variation=1.0, population_kl=0.0, rate=40.0, samples=0.0, fault=1.0)
+def test_disjointness_can_fail(monkeypatch, changes, decision):
+    exact = _linear_gaussian.Trial(total_variation=1.0, population_kl=0.0, rate=40.0, samples=0.0, fault=1.0)
     jitter = np.random.default_rng(0).normal(1, 1e-3, size=h4_disjointness.REPETITIONS)
-    monkeypatch.setattr(h4_disjointness, "trial", lambda seed: made._replace(fault=jitter[seed], **changes))
-    assert BY_ID["H4"].decide(Results(())).outcome == outcome
+    monkeypatch.setattr(_linear_gaussian, "trial", lambda seed, **_: exact._replace(fault=jitter[seed], **changes))
+    assert BY_ID["H4"].examine(Results(())).verdict.decision == decision

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import re
 from html.parser import HTMLParser
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from analysis import plots
 from analysis.interval import Interval
 from analysis.sprite import COLUMNS, SHOWN, sprite
 from study.answers.effects import keep
+from study.answers.hypotheses import Decision
 from study.answers.report import answer, chapters, write_files
 from study.answers.report.claims import claims
 from study.answers.report.page import render
@@ -22,7 +24,6 @@ from study.errors import ConfigurationError
 
 EVIL = "<script>alert('x')</script>"
 SOURCES = ["held_out", "reconstruction", "local", "aggregate_train", "prior", "gaussian_mixture"]
-OUTCOMES = ("supported", "refuted", "undecided")
 
 
 class Tags(HTMLParser):
@@ -106,7 +107,9 @@ def test_the_answer_follows_from_the_numbers(folder):
     what, why, helps = answer(chapter)
     assert "at D = 32 KL(q_N ‖ p) is" in what
     assert re.search(r"further from real images", what)
-    counts = [sum(v.outcome == outcome for v in chapter.verdicts.values()) for outcome in OUTCOMES]
+    counts = [
+        sum(case.verdict.decision == decision for case in chapter.cases.values()) for decision in get_args(Decision)
+    ]
     assert "Of {} claims, {} supported, {} refuted, {} undecided".format(sum(counts), *counts) in why
     assert re.search(r"(gaussian_mixture|vamp) \(an", helps)
 
@@ -145,15 +148,15 @@ def test_report_writes_the_page_where_it_is_asked_to(folder, tmp_path, capsys):
 
 def test_a_claim_that_cannot_be_drawn_costs_its_figure_alone(folder, monkeypatch, caplog):
     (chapter,) = found = chapters([folder])
-    name = next(claim.id for claim in claims(chapter) if claim.picture)
+    name = next(claims(chapter)).name
 
-    def broken(_results):
+    def broken(_evidence):
         raise ZeroDivisionError("no such luck")
 
-    monkeypatch.setattr(chapter.hypotheses[name], "draw", broken)
-    drawn = {claim.id: claim.picture for claim in claims(chapter)}
-    assert drawn[name] is None
-    assert any(drawn.values())
+    monkeypatch.setattr(chapter.cases[name].hypothesis, "draw", broken)
+    drawn = {figure.name for figure in claims(chapter)}
+    assert name not in drawn
+    assert drawn
     assert f"{name} could not be drawn (ZeroDivisionError: no such luck)" in caplog.text
     assert render(found).startswith("<!doctype html>")
 

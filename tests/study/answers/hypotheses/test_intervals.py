@@ -7,15 +7,15 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from analysis.interval import Interval
 from study.answers.hypotheses._base import MissingCells
-from study.answers.hypotheses._statistics import (
+from study.answers.hypotheses._intervals import (
     by_replicate,
     contrast,
-    mean_interval,
+    family_means,
     mean_of,
     over_seeds,
     per_doubling,
-    pooled,
     ratio_over_seeds,
     slope,
 )
@@ -32,25 +32,26 @@ def lines(values, dims=(2, 4, 8), key="cell"):
     )
 
 
-def test_mean_interval_is_students():
+def test_the_interval_over_seeds_is_students():
     values = [1.0, 2.0, 4.0, 7.0]
     low, high = stats.t.interval(0.95, 3, loc=3.5, scale=stats.sem(values))
-    found = mean_interval(values)
-    assert found == pytest.approx((3.5, low, high, 4))
-    wider = mean_interval(values, 0.99)
-    assert wider.lower < found.lower < found.upper < wider.upper
+    interval = over_seeds(pd.DataFrame([values]))
+    assert (interval.value, interval.lower, interval.upper) == pytest.approx((3.5, low, high))
+    assert interval.n == 4
+    wider = over_seeds(pd.DataFrame([values]), 0.99)
+    assert wider.lower < interval.lower < interval.upper < wider.upper
 
 
 @pytest.mark.parametrize("values", [[], [1.0]])
 def test_fewer_than_two_seeds_have_no_interval(values):
     with pytest.raises(MissingCells, match="one seed"):
-        mean_interval(values)
+        over_seeds(pd.DataFrame([values]))
 
 
-def test_mean_interval_covers():
+def test_the_interval_over_seeds_covers():
     """4,000 samples of five: coverage is within three standard errors (0.01) of 95 %."""
     generator = np.random.default_rng(0)
-    inside = [abs((i := mean_interval(row)).value) <= i.upper - i.value for row in generator.normal(size=(4000, 5))]
+    inside = [0.0 in over_seeds(pd.DataFrame(row[None])) for row in generator.normal(size=(4000, 5))]
     assert np.mean(inside) == pytest.approx(0.95, abs=0.0105)
 
 
@@ -62,22 +63,22 @@ def test_slopes_are_least_squares():
 def test_a_statistic_is_taken_replicate_by_replicate_over_whole_families():
     table = lines([[1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [0.0, 5.0, 9.0]])
     table = table[~((table["replicate"] == 2) & (table["latent_dim"] == 8))]  # a cell lacks its third replicate
-    found = by_replicate({"one": table}, per_doubling("kl"))
+    found = by_replicate(table.assign(family="one"), per_doubling("kl"))
     assert list(found.columns) == [0, 1]
     assert found.loc["one"].tolist() == pytest.approx([1.0, 2.0])
 
 
 def test_families_are_averaged_within_a_replicate_and_replicates_are_the_units():
     values = pd.DataFrame([[1.0, 2.0, 3.0], [3.0, 6.0, 9.0]], index=["a", "b"])
-    assert over_seeds(values) == pytest.approx(mean_interval([2.0, 4.0, 6.0]))
+    assert over_seeds(values) == Interval.student_t([2.0, 4.0, 6.0])
 
 
 def test_replicates_that_a_family_lacks_and_families_of_one_seed_are_left_out():
     nan = math.nan
     values = pd.DataFrame([[1.0, 2.0, 3.0], [3.0, 6.0, nan], [9.0, nan, nan]], index=["a", "b", "single"])
-    assert pooled(values)[0].tolist() == [2.0, 4.0]
+    assert family_means(values)[0].tolist() == [2.0, 4.0]
     with pytest.raises(MissingCells, match="one seed"):
-        pooled(pd.DataFrame([[1.0]]))
+        family_means(pd.DataFrame([[1.0]]))
 
 
 def test_contrasts_are_paired_by_replicate():
@@ -88,9 +89,9 @@ def test_contrasts_are_paired_by_replicate():
             lines([[7.0], [7.0]], dims=(2,), key="c").assign(prior="other"),
         ]
     )
-    found = contrast({"x": table}, "prior", "vamp", "standard", "kl")
+    found = contrast(table.assign(family="x"), "prior", "vamp", "standard", "kl")
     assert found.loc["x"].tolist() == [1.0, 2.0]
-    assert contrast({"x": table}, "prior", "vamp", "absent", "kl").empty
+    assert contrast(table.assign(family="x"), "prior", "vamp", "absent", "kl").empty
 
 
 def test_a_ratio_has_fiellers_interval_and_none_where_there_is_nothing_to_divide_by():

@@ -1,4 +1,4 @@
-"""Drawing: the marks that the figures of hypotheses share. Colours and styles are those of :mod:`analysis.plots`."""
+"""Marks: what the figures of hypotheses share. Colours and styles are those of :mod:`analysis.plots`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from analysis import plots
-from study.answers.hypotheses._base import MissingCells
-from study.answers.hypotheses._cells import Lengths
+from analysis.interval import Interval
 from study.answers.hypotheses._criterion import Criterion
-from study.answers.hypotheses._statistics import Interval, Tables, mean_interval
+from study.answers.hypotheses._families import by_family, dims, longest, shortest
 
 DASHED = (0, (4, 3))
 MOST_ENTRIES = 10
@@ -30,16 +29,15 @@ REGION = plots.PALETTE[2]
 
 def panels(columns: int, rows: int = 1, *, width: float = 4.2, height: float = 3.2) -> tuple[Figure, list[Axes]]:
     """A figure of ``rows`` × ``columns`` axes of that size in inches, row by row."""
-    made = plots.figure(width * columns, height * rows)
-    axes = made.subplots(rows, columns, squeeze=False)
-    return made, list(axes.flat)
+    figure = plots.figure(width * columns, height * rows)
+    axes = figure.subplots(rows, columns, squeeze=False)
+    return figure, list(axes.flat)
 
 
-def titled(axes: Axes, xlabel: str, ylabel: str, title: str = "") -> None:
+def axis_labels(axes: Axes, xlabel: str, ylabel: str) -> None:
     """Labels of the axes, with their units."""
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
-    axes.set_title(title)
 
 
 def log_axis(axes: Axes, which: Literal["x", "y"]) -> None:
@@ -61,23 +59,18 @@ def log_dims(axes: Axes, dims: Sequence[int]) -> None:
     """A logarithmic axis of latent dimensions with a tick at each of ``dims``, or at every second where they crowd."""
     marks = sorted(set(dims))
     axes.set_xscale("log", base=2)
-    shown = marks[:: math.ceil(len(marks) / 8)]
-    axes.set_xticks(shown, [f"{mark:g}" for mark in shown])
+    ticks = marks[:: math.ceil(len(marks) / 8)]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.xaxis.set_minor_locator(NullLocator())
-
-
-def dims_of(tables: Tables) -> list[int]:
-    """The latent dimensions of all tables."""
-    return sorted({int(dim) for table in tables.values() for dim in table["latent_dim"]})
 
 
 def legend(axes: Axes, **options: Any) -> None:
     """The legend, each label once, where there are any and not more than fit."""
     handles, labels = axes.get_legend_handles_labels()
-    found = dict(zip(labels, handles, strict=True))
-    if 0 < len(found) <= MOST_ENTRIES:
+    entries = dict(zip(labels, handles, strict=True))
+    if 0 < len(entries) <= MOST_ENTRIES:
         with matplotlib.rc_context(plots.STYLE):
-            axes.legend(found.values(), found.keys(), handlelength=1.6, labelspacing=0.3, **options)
+            axes.legend(entries.values(), entries.keys(), handlelength=1.6, labelspacing=0.3, **options)
 
 
 def shade(level: float, levels: Sequence[float]) -> Any:
@@ -88,50 +81,35 @@ def shade(level: float, levels: Sequence[float]) -> Any:
 
 
 def means(
-    axes: Axes, table: pd.DataFrame, x: str, y: str, label: str, *, colour: Any = None, line: Any = "-", **marks: Any
+    axes: Axes, lines: pd.DataFrame, x: str, y: str, label: str, *, colour: Any = None, line: Any = "-", **marks: Any
 ) -> None:
     """Means over seeds of column ``y`` at each value of column ``x``, with 95 % intervals where there are two seeds or
     more, and the seeds as faint dots."""
-    drawn = colour or plots.colour(label)
-    axes.plot(table[x], table[y], linestyle="", marker="o", markersize=2.5, alpha=0.4, color=drawn)
-    places = np.sort(table[x].unique())
-    found = np.array([_interval(table[y][table[x] == place])[:3] for place in places])
-    spread = [found[:, 0] - found[:, 1], found[:, 2] - found[:, 0]]
+    colour = colour or plots.colour(label)
+    axes.plot(lines[x], lines[y], linestyle="", marker="o", markersize=2.5, alpha=0.4, color=colour)
+    places = np.sort(lines[x].unique())
+    intervals = [Interval.student_t(lines[y][lines[x] == place]) for place in places]
+    value, lower, upper = np.array([(each.value, each.lower, each.upper) for each in intervals]).T
     options: dict[str, Any] = {"marker": plots.marker(label), "elinewidth": 1.2, "label": label} | marks
-    axes.errorbar(places, found[:, 0], spread, color=drawn, linestyle=line, **options)
+    axes.errorbar(places, value, [value - lower, upper - value], color=colour, linestyle=line, **options)
     # Intervals of two seeds are long: they may leave the frame, which is that of the means and the seeds.
     axes.relim()
     axes.autoscale_view()
 
 
-def lengths(axes: Axes, found: Lengths, column: str) -> None:
+def lengths(axes: Axes, lines: pd.DataFrame, column: str) -> None:
     """A column against the latent dimension: a solid line for the longest training, a dotted one for the shortest."""
-    for tables, name, line in ((found.longest, "longest", "-"), (found.shortest, "shortest", ":")):
-        for label, table in tables.items():
-            epochs = f"{label}, {table['train.epochs'].iloc[0]} epochs ({name})"
-            means(axes, table, "latent_dim", column, epochs, line=line)
-    log_dims(axes, dims_of(found.longest))
-
-
-def _interval(values: pd.Series) -> Interval:
-    try:
-        return mean_interval(values)
-    except MissingCells:
-        mean = float(values.mean())
-        return Interval(mean, mean, mean, len(values))
+    for end, name, line in ((longest(lines), "longest", "-"), (shortest(lines), "shortest", ":")):
+        for label, family in by_family(end):
+            epochs = f"{label}, {family['train.epochs'].iloc[0]} epochs ({name})"
+            means(axes, family, "latent_dim", column, epochs, line=line)
+    log_dims(axes, dims(lines))
 
 
 def dots(label: str, colour: Any = None) -> dict[str, Any]:
     """The style of single points of a series."""
-    drawn = colour or plots.colour(label)
-    return {
-        "linestyle": "",
-        "marker": plots.marker(label),
-        "markersize": 4,
-        "alpha": 0.7,
-        "color": drawn,
-        "label": label,
-    }
+    options = {"linestyle": "", "marker": plots.marker(label), "markersize": 4, "alpha": 0.7}
+    return options | {"color": colour or plots.colour(label), "label": label}
 
 
 def guide(label: str = "") -> dict[str, Any]:
@@ -139,34 +117,34 @@ def guide(label: str = "") -> dict[str, Any]:
     return {"color": plots.INK, "linewidth": 1.0, "linestyle": DASHED, "label": label or None}
 
 
-def forest_height(tables: Tables) -> float:
+def forest_height(lines: pd.DataFrame) -> float:
     """Inches that a forest of these families needs."""
-    lines = sum(1 + len(label) // 26 for label in tables)
-    return max(3.2, 1.2 + 0.2 * lines)
+    rows = sum(1 + len(label) // 26 for label in lines["family"].unique())
+    return max(3.2, 1.2 + 0.2 * rows)
 
 
-def forest(axes: Axes, criterion: Criterion, *, labels: Sequence[str] | None = None) -> None:
-    """The pooled interval of a criterion above those of its families, and the region where the claim has it, shaded."""
-    parts = dict(criterion.parts) if len(criterion.parts) > 1 else {}
-    rows = [("all", criterion.found), *(item for item in parts.items() if labels is None or item[0] in labels)]
+def forest(axes: Axes, criterion: Criterion) -> None:
+    """The interval of a criterion over all families above those of each, and the region where the claim has it,
+    shaded."""
+    parts = criterion.parts if len(criterion.parts) > 1 else {}
+    rows = [("all", criterion.interval), *parts.items()]
     places = np.arange(len(rows))[::-1]
     for place, (label, interval) in zip(places, rows, strict=True):
         if not math.isfinite(interval.value):
             axes.text(0.5, place, "no interval", transform=axes.get_yaxis_transform(), ha="center", va="center")
             continue
         ends = [[interval.value - interval.lower], [interval.upper - interval.value]]
-        drawn = plots.INK if label == "all" else plots.colour(label)
-        shape = "D" if label == "all" else plots.marker(label)
-        axes.errorbar([interval.value], [place], xerr=ends, marker=shape, color=drawn, elinewidth=1.6)
+        colour, marker = (plots.INK, "D") if label == "all" else (plots.colour(label), plots.marker(label))
+        axes.errorbar([interval.value], [place], xerr=ends, marker=marker, color=colour, elinewidth=1.6)
     axes.set_yticks(places, [textwrap.fill(label, 26) for label, _ in rows])
     axes.set_ylim(-0.7, len(rows) - 0.3)
     axes.grid(visible=False, axis="y")
     axes.set_xlabel(textwrap.fill(criterion.effect, 38))
     axes.margins(x=0.15)
-    within(axes, criterion.least, criterion.most)
+    region(axes, criterion.least, criterion.most)
 
 
-def within(axes: Axes, least: float, most: float, *, vertical: bool = True) -> None:
+def region(axes: Axes, least: float, most: float, *, vertical: bool = True) -> None:
     """Shades the region between two values, as far as the axes reach, and draws its ends."""
     get, put, span, line, scale = (
         (axes.get_xlim, axes.set_xlim, axes.axvspan, axes.axvline, axes.get_xscale())

@@ -1,11 +1,11 @@
-"""Drawing: the region in which a claim holds is shaded as far as the axes reach, on either scale."""
+"""Marks: the region in which a claim holds is shaded as far as the axes reach, on either scale."""
 
 import math
 
 import pytest
 from matplotlib.figure import Figure
 
-from study.answers.hypotheses._drawing import within
+from study.answers.hypotheses._marks import region
 
 
 @pytest.mark.parametrize("scale", ["linear", "log"])
@@ -15,7 +15,7 @@ def test_a_region_far_from_the_points_is_in_sight_with_room_to_spare(scale, vert
     axes.plot([20, 900], [20, 900])
     axes.set(xscale=scale, yscale=scale)
     before = axes.get_xlim() if vertical else axes.get_ylim()
-    within(axes, 0.02, math.inf, vertical=vertical)
+    region(axes, 0.02, math.inf, vertical=vertical)
     low, high = axes.get_xlim() if vertical else axes.get_ylim()
     assert low < 0.02
     assert (low > 0) == (scale == "log")

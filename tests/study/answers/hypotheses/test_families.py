@@ -3,21 +3,27 @@
 import pytest
 
 from study.answers.hypotheses._base import MissingCells
-from study.answers.hypotheses._cells import (
+from study.answers.hypotheses._families import (
+    alike,
+    at_two_lengths,
     best_density,
-    by_length,
-    family_tables,
-    joined_lengths,
+    by_family,
+    families,
     largest_dim,
+    longest,
     scope,
-    tables_of,
+    shortest,
 )
 from study.answers.results import Results
 
-from .conftest import remembered
+from .conftest import remembered, study_of
 
 KL = "aggregate/train/kl"
 BASE = "latent-study run smoke seeds=2 "
+
+
+def labels(lines):
+    return {label for label, _ in by_family(lines)}
 
 
 def kl(cell, replicate):
@@ -26,7 +32,7 @@ def kl(cell, replicate):
 
 @pytest.fixture
 def swept():
-    return remembered(BASE + "prior=standard_normal,vamp latent_dim=2,4 train.epochs=10,40 beta=1,4", kl)
+    return remembered(study_of(BASE + "prior=standard_normal,vamp latent_dim=2,4 train.epochs=10,40 beta=1,4"), kl)
 
 
 def test_plain_cells_have_the_defaults_but_for_what_is_free(swept):
@@ -36,54 +42,53 @@ def test_plain_cells_have_the_defaults_but_for_what_is_free(swept):
 
 
 def test_families_are_labelled_by_what_tells_them_apart(swept):
-    assert set(family_tables(swept.where(beta=1.0), "latent_dim", "train.epochs", kl=KL)) == {"standard_normal", "vamp"}
-    assert set(family_tables(swept.where(prior="vamp"), "latent_dim", "beta", kl=KL)) == {
+    assert labels(families(swept.where(beta=1.0), "latent_dim", "train.epochs", kl=KL)) == {"standard_normal", "vamp"}
+    assert labels(families(swept.where(prior="vamp"), "latent_dim", "beta", kl=KL)) == {
         "train.epochs=10",
         "train.epochs=40",
     }
-    labels = list(tables_of(swept, kl=KL))
-    assert len(set(labels)) == 16
-    assert "vamp, D=4, beta=1.0, train.epochs=40" in labels
+    cells = labels(alike(swept, kl=KL))
+    assert len(cells) == 16
+    assert "vamp, D=4, beta=1.0, train.epochs=40" in cells
 
 
 def test_maps_and_vectors_have_labels_of_their_own():
     spatial = "network=spatial network.channels=[4] prior=standard_normal latent_dim=16,32,1x4x4,2x4x4"
-    results = remembered(BASE + spatial, kl)
-    assert set(family_tables(results, "latent_dim", kl=KL)) == {"vector", "4×4"}
+    results = remembered(study_of(BASE + spatial), kl)
+    assert labels(families(results, "latent_dim", kl=KL)) == {"vector", "4×4"}
 
 
 def test_lengths_are_the_ends_of_each_family(swept):
-    lengths = by_length(swept.plain(), kl=KL)
-    ((label, longest),) = lengths.longest.items()
-    assert label == "standard_normal"
-    assert set(longest["train.epochs"]) == {40}
-    assert set(lengths.shortest[label]["train.epochs"]) == {10}
-    assert len(joined_lengths(lengths)[label]) == 2 * len(longest) == 8
-    assert set(largest_dim(lengths.longest)[label]["latent_dim"]) == {4}
+    lines = at_two_lengths(swept.plain(), kl=KL)
+    assert labels(lines) == {"standard_normal"}
+    assert set(longest(lines)["train.epochs"]) == {40}
+    assert set(shortest(lines)["train.epochs"]) == {10}
+    assert len(lines) == 2 * len(longest(lines)) == 8
+    assert set(largest_dim(lines)["latent_dim"]) == {4}
 
 
 def test_one_training_length_is_called_by_its_name():
-    results = remembered(BASE + "prior=standard_normal latent_dim=2,4", kl)
+    results = remembered(study_of(BASE + "prior=standard_normal latent_dim=2,4"), kl)
     with pytest.raises(MissingCells, match="one training length only"):
-        by_length(results, kl=KL)
+        at_two_lengths(results, kl=KL)
 
 
 def test_lengths_that_share_no_sweep_are_refused():
-    short = remembered(BASE + "prior=standard_normal latent_dim=2,4 train.epochs=10", kl)
-    long = remembered(BASE + "prior=standard_normal latent_dim=4 train.epochs=40", kl)
+    short = remembered(study_of(BASE + "prior=standard_normal latent_dim=2,4 train.epochs=10"), kl)
+    long = remembered(study_of(BASE + "prior=standard_normal latent_dim=4 train.epochs=40"), kl)
     with pytest.raises(MissingCells, match="varied at two training lengths"):
-        by_length(Results(short.cells + long.cells), kl=KL)
+        at_two_lengths(Results(short.cells + long.cells), kl=KL)
 
 
 def test_what_is_missing_is_named(swept):
     with pytest.raises(MissingCells, match="differ in likelihood alone and have aggregate/train/kl"):
-        family_tables(swept, "likelihood", kl=KL)
+        families(swept, "likelihood", kl=KL)
     with pytest.raises(MissingCells, match="aggregate/train/absent"):
-        tables_of(swept, kl="aggregate/train/absent")
+        alike(swept, kl="aggregate/train/absent")
 
 
 def test_the_scope_says_what_a_verdict_rests_on(swept):
-    assert scope(tables_of(swept, kl=KL).values()) == "digits; D = 2, 4; 10, 40 epochs"
+    assert scope(alike(swept, kl=KL)) == "digits; D = 2, 4; 10, 40 epochs"
 
 
 def test_the_best_density_is_that_of_most_nats_and_never_the_ceiling():
@@ -94,7 +99,8 @@ def test_the_best_density_is_that_of_most_nats_and_never_the_ceiling():
         judged = {f"realism/{name}/squared_frechet": 10.0 for name in gaps if name != "flow"}
         return scores | judged, {}
 
-    ((_, table),) = best_density(remembered(BASE + "prior=standard_normal latent_dim=2", fitted)).items()
-    assert set(table["density"]) == {"moment_normal"}
+    lines = best_density(remembered(study_of(BASE + "prior=standard_normal latent_dim=2"), fitted))
+    assert len(labels(lines)) == 1
+    assert set(lines["density"]) == {"moment_normal"}
     with pytest.raises(MissingCells, match="densities fitted"):
-        best_density(remembered(BASE + "prior=standard_normal latent_dim=2", kl))
+        best_density(remembered(study_of(BASE + "prior=standard_normal latent_dim=2"), kl))

@@ -1,0 +1,204 @@
+"""Families: sets of cells that differ in what a claim is about and in nothing else, as one table.
+
+A table of families has one line per cell and replicate: ``family``, the label of its set; ``key``, ``replicate``, the
+estimates asked for, and every setting (:meth:`study.answers.results.Results.frame`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from study.answers.hypotheses._base import MissingCells
+from study.answers.results import IMMATERIAL, Results
+
+RATIO_AUC = "aggregate/train/log_ratio_auc"
+"""Area under the ROC curve of log q_N − log p: the probability that a draw of q_N has the higher value."""
+
+DISTINGUISHABLE = 0.75
+"""Least mean RATIO_AUC of cells in which there is a mismatch to speak of: half way from blindness to certainty."""
+
+CEILING = "aggregate_kernel"
+"""The widened aggregate of the training images: what any density can reach, and no repair."""
+
+ONE_LENGTH = (
+    "cells of one training length only: a verdict on D from one length may be a verdict on optimisation; "
+    "add a second value of train.epochs"
+)
+
+
+def frechet(source: str) -> str:
+    """The squared Fréchet distance of a source's samples to held-out images."""
+    return f"realism/{source}/squared_frechet"
+
+
+def families(results: Results, *factors: str, **estimates: str) -> pd.DataFrame:
+    """Cells that differ in ``factors`` alone, and have every one of the ``estimates``.
+
+    Raises MissingCells where no family has two levels of each factor with them.
+    """
+    tables = [(family, family.frame(**estimates)) for family in results.families(*factors)]
+    varied = [(family, lines) for family, lines in tables if _varied(lines, factors)]
+    if not varied:
+        raise MissingCells(f"no cells that differ in {' and '.join(factors)} alone and have {_names(estimates)}")
+    return _labelled(varied)
+
+
+def alike(results: Results, *free: str, **estimates: str) -> pd.DataFrame:
+    """Cells that differ in ``free`` at most, of one cell each where nothing is free, and have the ``estimates``.
+
+    Raises MissingCells where no cell has all of them.
+    """
+    tables = [(family, family.frame(**estimates)) for family in results.partition(*free)]
+    measured = [(family, lines) for family, lines in tables if not lines.empty]
+    if not measured:
+        raise MissingCells(f"no cells that have {_names(estimates)}")
+    return _labelled(measured)
+
+
+def excess(results: Results, *factors: str) -> pd.DataFrame:
+    """Families with ``excess``: log2 of how many times the squared Fréchet distance of prior draws is that of aggregate
+    draws, 0 where they are equally good. A ratio, so that it compares decoders of different quality."""
+    lines = families(results, *factors, worst=frechet("prior"), best=frechet("aggregate_train"))
+    return lines.assign(excess=np.log2(lines["worst"] / lines["best"]))
+
+
+def best_density(results: Results, **estimates: str) -> pd.DataFrame:
+    """Of each cell, a family by itself, the density fitted to its codes that certifies the most nats on average over
+    seeds: its name ``density``, the nats ``certified``, the distance ``fitted`` of its samples, and the ``estimates``.
+
+    CEILING is left out. Raises MissingCells where no cell has a density whose samples were judged.
+    """
+    best = []
+    for cell in results.partition():
+        tables = []
+        for name in _densities(cell):
+            lines = cell.frame(certified=f"densities/{name}/certified_gap", fitted=frechet(name), **estimates)
+            tables += [lines.assign(density=name)] if len(lines) else []
+        if tables:
+            best.append((cell, max(tables, key=lambda lines: lines["certified"].mean())))
+    if not best:
+        raise MissingCells(
+            f"no cells with densities fitted to their codes whose samples were judged, and {_names(estimates)}"
+        )
+    return _labelled(best)
+
+
+def distinguishable(lines: pd.DataFrame) -> pd.DataFrame:
+    """The families in which the densities tell aggregate from prior, by their column ``ratio_auc``.
+
+    Raises MissingCells where none is.
+    """
+    mismatched = lines.groupby("family").filter(lambda family: family["ratio_auc"].mean() > DISTINGUISHABLE)
+    if mismatched.empty:
+        raise MissingCells(
+            f"no cells with a mismatch to see: AUC of log q_N − log p at most {DISTINGUISHABLE} everywhere"
+        )
+    return mismatched
+
+
+def at_two_lengths(results: Results, *also: str, **estimates: str) -> pd.DataFrame:
+    """Families over latent_dim and ``also`` at the shortest and the longest training of each, as ``length`` says, of
+    the D that have both.
+
+    Raises MissingCells where there is one length only, or the two share no sweep.
+    """
+    factors = ("latent_dim", *also)
+    of_any_length = families(results, *factors, **estimates)
+    try:
+        of_several = families(results, *factors, "train.epochs", **estimates)
+    except MissingCells:
+        raise MissingCells(f"{ONE_LENGTH} ({scope(of_any_length)})") from None
+    ends = [_ends(lines) for _, lines in by_family(of_several)]
+    sweeps = [lines for lines in ends if all(_varied(end, factors) for end in (longest(lines), shortest(lines)))]
+    if not sweeps:
+        raise MissingCells(f"no {' and '.join(factors)} varied at two training lengths ({scope(of_several)})")
+    return pd.concat(sweeps, ignore_index=True)
+
+
+def longest(lines: pd.DataFrame) -> pd.DataFrame:
+    """Those of :func:`at_two_lengths` after the longest training."""
+    return lines[lines["length"] == "longest"]
+
+
+def shortest(lines: pd.DataFrame) -> pd.DataFrame:
+    """Those of :func:`at_two_lengths` after the shortest training."""
+    return lines[lines["length"] == "shortest"]
+
+
+def largest_dim(lines: pd.DataFrame) -> pd.DataFrame:
+    """Of each family the lines of its largest latent dimension."""
+    return lines[lines["latent_dim"] == lines.groupby("family")["latent_dim"].transform("max")]
+
+
+def by_family(lines: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Each family with its label, in the order of the table."""
+    return ((str(label), family) for label, family in lines.groupby("family", sort=False))
+
+
+def dims(lines: pd.DataFrame) -> list[int]:
+    """The latent dimensions of a table, in ascending order."""
+    return sorted(int(dim) for dim in lines["latent_dim"].unique())
+
+
+def scope(lines: pd.DataFrame) -> str:
+    """What a verdict rests on: data set, latent dimensions, training lengths."""
+    epochs = sorted(lines["train.epochs"].unique())
+    return "; ".join(
+        [
+            ", ".join(sorted(lines["dataset"].unique())),
+            f"D = {', '.join(map(str, dims(lines)))}",
+            f"{', '.join(map(str, epochs))} epochs",
+        ]
+    )
+
+
+def _varied(lines: pd.DataFrame, factors: Sequence[str]) -> bool:
+    """Whether each factor has two levels or more."""
+    return all(factor in lines and lines[factor].nunique(dropna=False) > 1 for factor in factors)
+
+
+def _ends(lines: pd.DataFrame) -> pd.DataFrame:
+    """The lines at the shortest and at the longest training, as ``length`` says, of the D that have both."""
+    epochs = lines["train.epochs"]
+    ends = lines.assign(length=epochs.map({epochs.min(): "shortest", epochs.max(): "longest"})).dropna(subset="length")
+    return ends[ends.groupby("latent_dim")["length"].transform("nunique") == 2]
+
+
+def _densities(results: Results) -> list[str]:
+    groups = [group for cell in results if (group := cell.group("densities")) is not None]
+    return sorted({str(name) for group in groups for name in group["density"].values} - {CEILING})
+
+
+def _names(estimates: Mapping[str, str]) -> str:
+    return ", ".join(estimates.values())
+
+
+def _labelled(tables: Sequence[tuple[Results, pd.DataFrame]]) -> pd.DataFrame:
+    """The families' lines as one table, labelled by the settings that each holds fixed and that tell it from the
+    others: ``vamp, D=32``. Families of the same label, as with and without an option, are numbered."""
+    settings = [_fixed(family) for family, _ in tables]
+    names = dict.fromkeys(name for fixed in settings for name in fixed)
+    differing = [name for name in names if len({fixed[name] for fixed in settings if name in fixed}) > 1]
+    labels: Counter[str] = Counter()
+    parts = []
+    for fixed, (_, lines) in zip(settings, tables, strict=True):
+        label = ", ".join(fixed[name] for name in differing if name in fixed) or fixed.get("prior", "all cells")
+        labels[label] += 1
+        parts.append(lines.assign(family=label if labels[label] == 1 else f"{label} ({labels[label]})"))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _fixed(family: Results) -> dict[str, str]:
+    """Settings that every cell of the family has alike, as text, the prior first."""
+    common = set.intersection(*(set(cell.settings) for cell in family))
+    material = sorted(name for name in common if name not in IMMATERIAL and not name.startswith("evaluate."))
+    held = {name: levels[0] for name in material if len(levels := family.levels(name)) == 1}
+    sides = {"×".join(cell.settings["latent"].split("x")[1:]) or "vector" for cell in family}
+    shape = f"D={held['latent']}" if "latent" in held else "/".join(sorted(sides))
+    others = {name: f"{name}={value}" for name, value in held.items() if name not in {"prior", "latent", "latent_dim"}}
+    prior = {"prior": str(held["prior"])} if "prior" in held else {}
+    return prior | {"latent": shape} | others

@@ -1,0 +1,57 @@
+"""Trial: one repetition of the linear-Gaussian VAE whose aggregate posterior is disjoint from its prior.
+
+See the module docstring of :mod:`study.answers.hypotheses.h4_disjointness`.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+import torch
+
+from analysis.aggregate import DiagonalAggregate, HeldCodes
+from analysis.divergence import total_variation
+from analysis.draws import evaluate_component_draws, evaluate_prior_draws
+from analysis.randomness import stream
+from analysis.two_sample import median_bandwidth, squared_mmd
+from models.linear import LinearGaussianVAE
+
+PIXELS, GAIN, NOISE, SAMPLES = 64, 2.0, 0.1, 1_000
+FAULT = 1.2
+"""Factor on the latents of the known fault."""
+
+
+class Trial(NamedTuple):
+    """One repetition: TV(q_N, p), the exact KL(q_∞ ‖ p) and rate (nats), and squared discrepancies to the data of
+    samples of the model and of samples with the fault."""
+
+    total_variation: float
+    population_kl: float
+    rate: float
+    samples: float
+    fault: float
+
+
+@cache
+@torch.no_grad()
+def trial(seed: int, *, latent_dim: int, images: int) -> Trial:
+    """The repetition of this seed, which is the whole of its randomness, with q_N over so many images."""
+    vae = LinearGaussianVAE.random(latent_dim, PIXELS, gain=GAIN, noise=NOISE, generator=stream(seed, "H4", "model"))
+    generator = stream(seed, "H4", "draws")
+    posterior = vae.posterior(vae.simulate(images, stream(seed, "H4", "images"))).base_dist
+    aggregate = DiagonalAggregate(HeldCodes(posterior.loc, posterior.scale))
+    z, component = aggregate.sample_per_image(2, generator)
+    prior_z = torch.randn(SAMPLES, latent_dim, generator=generator, dtype=z.dtype)
+    distance = total_variation(
+        evaluate_component_draws(aggregate, vae.prior(), z, component),
+        evaluate_prior_draws(aggregate, vae.prior(), prior_z),
+    )
+    data = vae.simulate(SAMPLES, stream(seed, "H4", "data"))
+    noise = NOISE * torch.randn(data.shape, generator=generator, dtype=data.dtype)
+    bandwidth = median_bandwidth(data, data)
+    samples, fault = (
+        squared_mmd(vae.likelihood(scale * prior_z).mean + noise, data, bandwidth).value for scale in (1.0, FAULT)
+    )
+    exact = vae.exact()
+    return Trial(distance.value, float(exact.marginal_kl), float(exact.rate), samples, fault)
