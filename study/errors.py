@@ -1,6 +1,7 @@
 """Errors that a study reports: each is one sentence (what was expected, what came, what to do) with its exit code.
 
-2 configuration · 3 data · 4 environment · 5 partial results · 130 interrupted (SIGINT) · 143 terminated (SIGTERM)
+2 configuration · 3 data · 4 environment · 5 partial results · 129 hung up (SIGHUP) · 130 interrupted (SIGINT) ·
+143 terminated (SIGTERM)
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class DataError(StudyError):
 
 @final
 class EnvironmentFault(StudyError):
-    """This computer cannot do what is asked: no CUDA device, an unwritable folder, a worker killed for its memory."""
+    """This computer cannot do what is asked: no CUDA device, an unwritable folder, a full disk."""
 
     exit_code = 4
 
@@ -59,12 +60,37 @@ class TrainingFailed(StudyError):
 
 
 @final
-class Interrupted(StudyError):
-    """A signal stopped the study after the running cells had saved their state."""
+class WorkersDied(StudyError):
+    """Two worker processes, one after the other, were ended from outside while they computed the same cell.
 
-    def __init__(self, signum: int) -> None:
-        super().__init__(signum)
+    death: how the second one ended.
+    """
+
+    exit_code = 5
+
+    def __init__(self, death: str) -> None:
+        super().__init__(death)
+        self.death = death
+
+    def __str__(self) -> str:
+        return (
+            f"{self.death}, twice, perhaps for its memory; use fewer --workers, or lower evaluate.draws, "
+            "train.batch_size or limit"
+        )
+
+
+@final
+class Interrupted(StudyError):
+    """A signal stopped the study.
+
+    unsaved: number of running cells that could not save what they did since their last checkpoints, because a second
+        signal did not wait for them.
+    """
+
+    def __init__(self, signum: int, unsaved: int = 0) -> None:
+        super().__init__(signum, unsaved)
         self.signum = signal.Signals(signum)
+        self.unsaved = unsaved
 
     @property
     def exit_code(self) -> int:  # type: ignore[override]
@@ -72,4 +98,8 @@ class Interrupted(StudyError):
         return 128 + self.signum
 
     def __str__(self) -> str:
-        return f"stopped by {self.signum.name}; the same command resumes where it stopped"
+        lost = ""
+        if self.unsaved:
+            cells = "1 cell" if self.unsaved == 1 else f"{self.unsaved} cells"
+            lost = f" before {cells} had saved"
+        return f"stopped by {self.signum.name}{lost}; the same command resumes where it stopped"

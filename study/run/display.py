@@ -48,8 +48,10 @@ def _ending(outcome: Outcome) -> str:
             return "already stored"
         case "busy":
             return "another run computes it; waiting for that at the end"
+        case "died":
+            return f"{outcome.message}; it is tried once more"
         case "stopped":
-            return "stopped, its state saved"
+            return "stopped, its state saved" if outcome.saved else f"stopped at once, not saved: {outcome.message}"
         case "failed":
             return f"failed: {outcome.message}"
 
@@ -62,7 +64,7 @@ class _Tally:
         self._ended: Counter[str] = Counter()
 
     def line(self, outcome: Outcome) -> str:
-        self._ended[outcome.status] += outcome.status != "busy"
+        self._ended[outcome.status] += outcome.status not in ("busy", "died")
         return f"[{self._ended.total()}/{len(self.titles)}] {self.titles[outcome.key]}: {_ending(outcome)}"
 
 

@@ -1,45 +1,73 @@
-"""Execution: the cells of a study on an executor, each computed at most once, stored, and resumable.
+"""Execution: the cells of a study, each computed at most once, stored, and resumable.
 
-In this process for one worker, on a pool of spawned processes for more. Cells are independent of each other.
+In this process for one worker; for more on an executor, in the sense of ``concurrent.futures``: here one of local
+processes, elsewhere perhaps a cluster's. Cells are independent of each other, and so are their failures: only what
+concerns all of them, such as a full disk, stops the study.
 """
 
 from __future__ import annotations
 
-import multiprocessing
+import logging
 import queue
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, final
+from typing import Any, Protocol, final
 
 import torch
 
 from study.design.cell import Cell
 from study.design.registry import UnknownName
-from study.errors import ConfigurationError, EnvironmentFault, Interrupted, StudyError
-from study.run.job import Event, Job, Outcome, compute
+from study.errors import ConfigurationError, EnvironmentFault, Interrupted
+from study.run.job import Channel, Event, Job, Outcome, compute, give_up, stopped_unsaved
+from study.run.workers import Workers
+
+log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.1
 
+Watch = Callable[[Event], None]
+
 
 @final
-class _Stop:
-    """SIGINT and SIGTERM while a study runs: the first asks the cells to save and stop, the second does not wait."""
+class Stop:
+    """SIGINT, SIGTERM, SIGHUP while a study runs: the first asks cells to save and stop, the second does not wait.
+
+    patience: number of signals after which another interrupts whatever this process is doing.
+    """
 
     signum: int | None = None
+    """The first signal."""
+
+    def __init__(self, patience: int) -> None:
+        self._patience = patience
+        self._count = 0
+
+    @property
+    def at_once(self) -> bool:
+        """Whether not to wait for cells."""
+        return self._count > 1
 
     def __call__(self, signum: int, _frame: Any) -> None:
-        if self.signum is not None:
+        """Takes a signal, as its handler."""
+        self._count += 1
+        self.signum = self.signum or signum
+        if self._count > self._patience:
             raise KeyboardInterrupt
-        self.signum = signum
 
     @contextmanager
-    def listening(self) -> Iterator[_Stop]:
-        """Installs the handler for the block."""
-        before = {signum: signal.signal(signum, self) for signum in (signal.SIGINT, signal.SIGTERM)}
+    def listening(self) -> Iterator[Stop]:
+        """Installs the handler for the block; only the main thread of a process can, and a hang-up may be ignored."""
+        if threading.current_thread() is not threading.main_thread():
+            yield self
+            return
+        signums = {signal.SIGINT, signal.SIGTERM}
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as it is under nohup
+            signums.add(signal.SIGHUP)
+        before = {signum: signal.signal(signum, self) for signum in signums}
         try:
             yield self
         finally:
@@ -47,13 +75,29 @@ class _Stop:
                 signal.signal(signum, handler)
 
 
+class _Watcher:
+    """Passes events on for as long as somebody sees them: a closed terminal must not cost a cell its state."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        self._present = True
+
+    def __call__(self, event: Event) -> None:
+        if self._present:
+            try:
+                self._watch(event)
+            except OSError as error:
+                self._present = False
+                log.warning("progress is no longer shown: %s", error)
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class _Direct:
     """The channel of a cell that runs in this process."""
 
-    watch: Callable[[Event], None]
-    stop: _Stop
+    watch: Watch
+    stop: Stop
 
     def send(self, event: Event) -> None:
         self.watch(event)
@@ -62,111 +106,132 @@ class _Direct:
         return self.stop.signum is not None
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """The channel of a cell in a worker process; a worker whose parent is gone stops too."""
+class Line(Protocol):
+    """How a study speaks with cells that run on an executor; those know it as ``channel``."""
 
-    events: Any
-    stop: Any
+    events: queue.SimpleQueue[Event]
 
-    def send(self, event: Event) -> None:
-        self.events.put(event)
+    @property
+    def channel(self) -> Channel:
+        """What a cell reports to, wherever it runs; it crosses processes where the executor's tasks do."""
 
-    def stopping(self) -> bool:
-        parent = multiprocessing.parent_process()
-        return self.stop.is_set() or (parent is not None and not parent.is_alive())
+    def stop(self) -> None:
+        """Asks the running cells to save and stop."""
 
-
-_line: _Line | None = None
+    def kill(self) -> None:
+        """Ends the running cells at once."""
 
 
-def _start_worker(line: _Line, threads: int) -> None:
-    global _line  # noqa: PLW0603  (a spawned worker has no other place for what its initializer received)
-    _line = line
-    torch.set_num_threads(threads)
-
-
-def _compute_in_worker(job: Job) -> Outcome:
-    assert _line is not None
-    return compute(job, _line)
-
-
-def execute(jobs: Sequence[Job], workers: int, watch: Callable[[Event], None]) -> list[Outcome]:
+def execute(jobs: Sequence[Job], workers: int, watch: Watch) -> list[Outcome]:
     """Outcomes of all jobs in order of completion; cells that another run holds come last.
 
-    Raises Interrupted after a signal, once running cells have saved their state, and the first StudyError that is not
-    one cell's own (absent data, an unwritable folder).
+    workers: number of processes; 1 is this one.
+    watch: called with every event, in this thread.
+
+    Raises Interrupted after a signal, once running cells have saved their state, and the first error that is not one
+    cell's own (an unwritable folder). Signals are heard where this is called in the main thread.
     """
-    run = _run_here if workers == 1 else _run_in_pool
-    with _Stop().listening() as stop:
-        try:
-            outcomes = run(jobs, workers, watch, stop)
-            busy = {outcome.key for outcome in outcomes if outcome.status == "busy"}
-            later = [replace(job, wait=True) for job in jobs if job.cell.key in busy]
-            outcomes = [outcome for outcome in outcomes if outcome.key not in busy] + run(later, workers, watch, stop)
-        except (KeyboardInterrupt, BrokenProcessPool) as error:
-            if stop.signum is None:
-                raise EnvironmentFault(
-                    "a worker process was killed, perhaps for its memory; run again with fewer --workers to resume"
-                ) from error
-        if stop.signum is not None:
-            raise Interrupted(stop.signum)
+    watch = _Watcher(watch)
+    with Stop(patience=1 if workers == 1 else 2).listening() as stop:
+        if workers == 1:
+            return _both_rounds(jobs, lambda jobs: _run_here(jobs, watch, stop), stop)
+        with Workers(workers, max(1, torch.get_num_threads() // workers)) as pool:
+            try:
+                return _both_rounds(jobs, lambda jobs: run_on(pool, pool, jobs, watch, stop), stop)
+            except BaseException as error:
+                if isinstance(error, KeyboardInterrupt):
+                    pool.kill()
+                pool.stop()
+                pool.shutdown(cancel_futures=True)
+                raise
+
+
+def _both_rounds(jobs: Sequence[Job], run: Callable[[Sequence[Job]], list[Outcome]], stop: Stop) -> list[Outcome]:
+    """All cells, and then those that another run held, for which the second round waits."""
+    outcomes = run(jobs)
+    busy = {outcome.key for outcome in outcomes if outcome.status == "busy"}
+    later = [replace(job, wait=True) for job in jobs if job.cell.key in busy]
+    if later and stop.signum is None:
+        outcomes = [outcome for outcome in outcomes if outcome.key not in busy] + run(later)
+    if stop.signum is not None:
+        unsaved = sum(outcome.status == "stopped" and not outcome.saved for outcome in outcomes)
+        raise Interrupted(stop.signum, unsaved)
     return outcomes
 
 
-def _run_here(jobs: Sequence[Job], _workers: int, watch: Callable[[Event], None], stop: _Stop) -> list[Outcome]:
+def _run_here(jobs: Sequence[Job], watch: Watch, stop: Stop) -> list[Outcome]:
     channel = _Direct(watch, stop)
-    outcomes = []
+    outcomes: list[Outcome] = []
     for job in jobs:
-        outcomes.append(compute(job, channel))
+        if stop.signum is not None:
+            break
+        try:
+            outcomes.append(compute(job, channel))
+        except KeyboardInterrupt:  # outside the cell's own code
+            outcomes.append(stopped_unsaved(job))
         watch(Event(job.cell.key, outcomes[-1]))
     return outcomes
 
 
-def _run_in_pool(jobs: Sequence[Job], workers: int, watch: Callable[[Event], None], stop: _Stop) -> list[Outcome]:
-    context = multiprocessing.get_context("spawn")
-    line = _Line(context.Queue(), context.Event())
-    threads = max(1, torch.get_num_threads() // workers)
+def run_on(executor: Executor, line: Line, jobs: Sequence[Job], watch: Watch, stop: Stop) -> list[Outcome]:
+    """Outcomes of ``jobs`` on ``executor``, in order of completion; after a stop only those of cells that had begun.
+
+    A cell whose worker dies is tried once more, after the others.
+    """
+    pending = {executor.submit(compute, job, line.channel): job for job in jobs}
     outcomes: list[Outcome] = []
-    with ProcessPoolExecutor(workers, context, _start_worker, (line, threads)) as pool:
-        with _interrupts_blocked():
-            pending = {pool.submit(_compute_in_worker, job) for job in jobs}
-        try:
-            while pending:
-                done, pending = wait(pending, POLL_SECONDS, FIRST_COMPLETED)
-                _drain(line.events, watch)
-                if stop.signum is not None:
-                    line.stop.set()
-                for future in done:
-                    outcomes.append(future.result())
-                    watch(Event(outcomes[-1].key, outcomes[-1]))
-        except StudyError:
-            line.stop.set()
-            raise
-        except KeyboardInterrupt:
-            for child in multiprocessing.active_children():
-                child.kill()
-            raise
+    begun: set[str] = set()
+    died: set[str] = set()
+    fault: Exception | None = None
+
+    def ended(outcome: Outcome) -> None:
+        outcomes.append(outcome)
+        watch(Event(outcome.key, outcome))
+
+    def cancel() -> None:
+        for future in list(pending):
+            if future.cancel():
+                del pending[future]
+
+    asked = False
+    while pending:
+        done, _ = wait(pending, POLL_SECONDS, FIRST_COMPLETED)
+        _drain(line.events, watch, begun)
+        if (stop.signum is not None or fault) and not asked:
+            asked = True
+            cancel()
+            line.stop()
+        if stop.at_once:
+            line.kill()
+        for future in done & pending.keys():
+            job = pending.pop(future)
+            try:
+                ended(future.result())
+            except BrokenExecutor as error:
+                if asked:
+                    if job.cell.key in begun:
+                        ended(stopped_unsaved(job))
+                elif job.cell.key in died:
+                    ended(give_up(job, error))
+                else:
+                    died.add(job.cell.key)
+                    watch(Event(job.cell.key, Outcome(job.cell.key, "died", str(error))))
+                    pending[executor.submit(compute, job, line.channel)] = job
+            except Exception as error:
+                fault = fault or error
+    if fault:
+        raise fault
     return outcomes
 
 
-def _drain(events: Any, watch: Callable[[Event], None]) -> None:
+def _drain(events: queue.SimpleQueue[Event], watch: Watch, begun: set[str]) -> None:
     while True:
         try:
-            watch(events.get_nowait())
+            event = events.get_nowait()
         except queue.Empty:
             return
-
-
-@contextmanager
-def _interrupts_blocked() -> Iterator[None]:
-    """Workers born in the block never see Ctrl-C, which a terminal sends to all: their parent tells them to stop."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        begun.add(event.key)
+        watch(event)
 
 
 def share(cells: Sequence[Cell], shard: str) -> list[Cell]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from study.design.cell import Cell
-from study.errors import StudyError, TrainingFailed
+from study.errors import EnvironmentFault, WorkersDied
 from study.run.progress import Progress, Report
 from study.store.store import Store
 
@@ -43,12 +43,17 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a cell ended; ``busy`` means that another process holds it."""
+    """How a cell ended.
+
+    status: ``busy`` where another process holds it, ``died`` where its worker did and the cell is tried once more.
+    saved: whether a stopped cell kept all of its work.
+    """
 
     key: str
-    status: Literal["stored", "present", "failed", "busy", "stopped"]
+    status: Literal["stored", "present", "failed", "busy", "died", "stopped"]
     message: str = ""
     seconds: float = 0.0
+    saved: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,10 @@ class Event:
 
     key: str
     what: Progress | Outcome | None
+
+
+class Stopping(KeyboardInterrupt):
+    """Raised out of a report, where a cell saves its state: the study has been asked to stop."""
 
 
 class Channel(Protocol):
@@ -70,10 +79,12 @@ class Channel(Protocol):
 
 
 def compute(job: Job, channel: Channel) -> Outcome:
-    """Runs one cell under its lock and stores it; an error of the cell itself is recorded and is not raised."""
+    """Runs one cell under its lock and stores it.
+
+    An error of the cell itself, its data included, is recorded and not raised. Raises EnvironmentFault, which concerns
+    all cells.
+    """
     key, store = job.cell.key, job.store
-    if channel.stopping():
-        return Outcome(key, "stopped")
     with store.lock(key, wait=job.wait) as held:
         if not held:
             return Outcome(key, "busy")
@@ -88,14 +99,35 @@ def compute(job: Job, channel: Channel) -> Outcome:
             )
             seconds = time.perf_counter() - start
             store.publish(job.cell, result, images=job.images, device=job.device, seconds=seconds, command=job.command)
-        except KeyboardInterrupt:
+        except Stopping:
             return Outcome(key, "stopped")
+        except KeyboardInterrupt:
+            return stopped_unsaved(job)
+        except EnvironmentFault:
+            raise
         except Exception as error:
-            if isinstance(error, StudyError) and not isinstance(error, TrainingFailed):
-                raise
             store.fail(job.cell, error, command=job.command)
             return Outcome(key, "failed", store.failure(key)["message"], time.perf_counter() - start)
         return Outcome(key, "stored", _engine(result.details), seconds)
+
+
+def give_up(job: Job, death: Exception) -> Outcome:
+    """Records the failure of a cell whose worker died, ``death``, twice."""
+    error = WorkersDied(str(death))
+    with job.store.lock(job.cell.key, wait=False) as held:
+        if held:
+            job.store.fail(job.cell, error, command=job.command)
+    return Outcome(job.cell.key, "failed", str(error))
+
+
+def stopped_unsaved(job: Job) -> Outcome:
+    """The outcome of a cell that was ended before it could save, with what remains of it."""
+    checkpoints = [path.stat().st_mtime for path in job.store.workspace(job.cell.key).glob("checkpoint*.safetensors")]
+    if checkpoints:
+        remains = f"it goes on from its checkpoint of {max(0.0, time.time() - max(checkpoints)):.0f} s ago"
+    else:
+        remains = "it has no checkpoint and starts anew"
+    return Outcome(job.cell.key, "stopped", remains, saved=False)
 
 
 def _engine(details: Mapping[str, Any]) -> str:
@@ -109,7 +141,7 @@ def _report(key: str, channel: Channel) -> Report:
     def report(progress: Progress) -> None:
         nonlocal latest
         if channel.stopping():
-            raise KeyboardInterrupt
+            raise Stopping
         if time.monotonic() - latest >= REPORT_SECONDS or progress.done == progress.total:
             latest = time.monotonic()
             channel.send(Event(key, progress))

@@ -27,7 +27,7 @@ import filelock
 from pydantic import ValidationError
 
 from study.design.cell import Cell, key_of
-from study.errors import EnvironmentFault, TrainingFailed
+from study.errors import EnvironmentFault, StudyError, TrainingFailed
 from study.store.manifest import SCHEMA_VERSION, Manifest, sha256, versions
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ class Store:
             "config": cell.config(),
             "step": error.step if isinstance(error, TrainingFailed) else None,
             "term": error.term if isinstance(error, TrainingFailed) else None,
-            "message": str(error) if isinstance(error, TrainingFailed) else f"{type(error).__name__}: {error}",
+            "message": str(error) if isinstance(error, StudyError) else f"{type(error).__name__}: {error}",
             "traceback": traceback.format_exception(error),
             "command": command,
         }

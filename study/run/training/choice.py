@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from models.objectives import Objective
 from models.vae import VAE
-from study.errors import EnvironmentFault
+from study.errors import ConfigurationError
 from study.run.training.eager import EagerEngine
 from study.run.training.graph import GraphEngine
 from study.run.training.state import State
@@ -79,7 +79,7 @@ def build(
     try:
         return GraphEngine(vaes[0], objective, state, batch, bf16=bf16)
     except Exception as error:
-        raise EnvironmentFault(
+        raise ConfigurationError(
             f"this cell cannot be traced into one graph ({type(error).__name__}: {str(error).splitlines()[0]}); "
             "use train.engine=eager"
         ) from error

@@ -147,6 +147,7 @@ class _Run:
         """Updates until the last epoch, or until held-out loss has stalled."""
         while self.epoch < self.train.epochs and not self.held_out.stalled:
             self._epoch()
+        self._save()  # the measurement may be stopped
         self._write_back()
         self.held_out.restore_best(self.vaes)
         return self.fit

@@ -1,19 +1,25 @@
 """Cells on one process and on several: computed once, isolated from each other's failures, stopped without loss."""
 
+import errno
 import os
+import queue
 import signal
+import subprocess
 import sys
 import textwrap
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
 from study.design.cell import Cell
 from study.errors import ConfigurationError, DataError, EnvironmentFault, Interrupted, StudyError, TrainingFailed
-from study.run.execution import execute, resolve_device, resolve_workers, share
+from study.run.execution import Stop, execute, resolve_device, resolve_workers, run_on, share
 from study.run.job import Job, Outcome
 from study.run.progress import Progress
 from study.store.store import Store
@@ -22,6 +28,7 @@ from study.store.store import Store
 # keeps its step in the workspace, and does what the number of latent dimensions tells it to.
 RUNNERS = """
     import os
+    import signal
     import time
     from types import SimpleNamespace
 
@@ -29,14 +36,14 @@ RUNNERS = """
     import torch
     import xarray as xr
 
-    from study.errors import DataError, TrainingFailed
+    from study.errors import DataError, EnvironmentFault, TrainingFailed
     from study.run.progress import Progress
 
-    NAN, CRASH, NO_DATA, KILLED = 13, 14, 15, 16
+    NAN, CRASH, DAMAGED, KILLED, FULL, KILLED_ONCE = 13, 14, 15, 16, 17, 18
     STEPS = 5
 
 
-    def run(cell, workspace, *, device, data_root, report, pause=0.0):
+    def run(cell, workspace, *, device, data_root, report, pause=0.0, parts=1):
         with (workspace.parent / "calls").open("a") as calls:
             calls.write(f"{cell.latent_dim} {os.getpid()} {torch.get_num_threads()}\\n")
         match cell.latent_dim:
@@ -45,20 +52,34 @@ RUNNERS = """
             case 14:
                 raise RuntimeError("a bug\\nin two lines")
             case 15:
-                raise DataError("the images are gone")
+                raise DataError("the checkpoint is damaged")
             case 16:
-                os._exit(9)
+                os.kill(os.getpid(), signal.SIGKILL)
+            case 17:
+                raise EnvironmentFault("the disk is full")
+            case 18 if not (workspace / "killed").exists():
+                (workspace / "killed").touch()
+                os.kill(os.getpid(), signal.SIGKILL)
         checkpoint = workspace / "step"
         first = int(checkpoint.read_text()) if checkpoint.exists() else 0
         for step in range(first, STEPS):
             try:
-                report(Progress("training", step, STEPS, loss=1.0))
+                for _ in range(parts):
+                    report(Progress("training", step, STEPS, loss=1.0))
+                    time.sleep(pause / parts)
             except KeyboardInterrupt:
                 checkpoint.write_text(str(step))
                 raise
-            time.sleep(pause)
         tree = xr.DataTree.from_dict({"posterior": xr.Dataset({"rate": (("chain", "draw"), np.ones((2, 4)))})})
         return SimpleNamespace(tree=tree, weights={"w": np.ones(2, np.float32)}, details={"started_at_step": first})
+
+
+    def deaf(cell, workspace, *, report, **_):
+        report(Progress("training", 0, STEPS))
+        if cell.latent_dim == 2:
+            (workspace / "checkpoint.safetensors").touch()
+        report(Progress("training", STEPS, STEPS))
+        time.sleep(60)
 
 
     def slow(*args, **kwargs):
@@ -67,7 +88,7 @@ RUNNERS = """
 
     def slower(*args, **kwargs):
         # Long enough that a signal finds it at work on a loaded machine too.
-        return run(*args, **kwargs, pause=1.5)
+        return run(*args, **kwargs, pause=1.5, parts=15)
 """
 
 
@@ -152,12 +173,18 @@ def test_a_result_that_cannot_be_stored_fails_its_cell_alone(store, jobs, runner
 
 
 def test_an_error_that_concerns_all_cells_stops_the_study(store, jobs, runners):
-    with pytest.raises(DataError, match="the images are gone"):
-        execute(jobs(2, runners.NO_DATA, 4), 1, lambda _: None)
-    assert conditions(store, jobs(2, runners.NO_DATA, 4)) == ["done", "unfinished", "missing"]
+    with pytest.raises(EnvironmentFault, match="the disk is full"):
+        execute(jobs(2, runners.FULL, 4), 1, lambda _: None)
+    assert conditions(store, jobs(2, runners.FULL, 4)) == ["done", "unfinished", "missing"]
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_damaged_file_of_one_cell_stops_that_cell_alone(store, jobs, runners):
+    outcomes = execute(jobs(2, runners.DAMAGED, 4), 1, lambda _: None)
+    assert [outcome.status for outcome in outcomes] == ["stored", "failed", "stored"]
+    assert outcomes[1].message == "the checkpoint is damaged"
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_at_a_safe_point_and_the_next_run_resumes(store, jobs, runners, signum):
     handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
 
@@ -224,7 +251,7 @@ def test_a_pool_computes_what_one_process_computes_with_its_threads_divided(stor
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_a_pool_after_its_cells_have_saved(store, jobs, runners, signum):
     sent = []
 
@@ -248,17 +275,195 @@ def test_a_signal_stops_a_pool_after_its_cells_have_saved(store, jobs, runners, 
 
 
 @pytest.mark.slow
-def test_a_killed_worker_is_an_environment_fault_and_loses_no_stored_cell(store, jobs, runners):
-    with pytest.raises(EnvironmentFault, match="a worker process was killed"):
-        execute(jobs(2, runners.KILLED, 4), 2, lambda _: None)
-    execute(jobs(2, 4), 1, lambda _: None)
-    assert conditions(store, jobs(2, 4)) == ["done", "done"]
+def test_a_cell_whose_worker_is_killed_twice_fails_alone(store, jobs, runners):
+    many = jobs(2, runners.KILLED, 4, runner=runners.slow)
+    outcomes = {outcome.key: outcome for outcome in execute(many, 2, lambda _: None)}
+    assert [outcomes[job.cell.key].status for job in many] == ["stored", "failed", "stored"]
+    reason = store.failure(many[1].cell.key)["message"]
+    assert reason == outcomes[many[1].cell.key].message
+    assert reason.startswith("its worker process was killed by signal 9, twice, perhaps for its memory; use fewer")
+    assert [line[0] for line in calls(store)].count(str(runners.KILLED)) == 2
+    assert [line[0] for line in calls(store)].count("2") == 1
+
+
+@pytest.mark.slow
+def test_a_cell_whose_worker_is_killed_once_is_tried_once_more(store, jobs, runners):
+    events = []
+    many = jobs(2, runners.KILLED_ONCE, 4, runner=runners.slow)
+    assert [outcome.status for outcome in execute(many, 2, events.append)] == ["stored"] * 3
+    assert conditions(store, many) == ["done"] * 3
+    statuses = [event.what.status for event in events if isinstance(event.what, Outcome)]
+    assert statuses.count("died") == 1
 
 
 @pytest.mark.slow
 def test_an_error_that_concerns_all_cells_stops_a_pool(jobs, runners):
-    with pytest.raises(DataError, match="the images are gone"):
-        execute(jobs(runners.NO_DATA, 2, 4), 2, lambda _: None)
+    with pytest.raises(EnvironmentFault, match="the disk is full"):
+        execute(jobs(runners.FULL, 2, 4), 2, lambda _: None)
+
+
+@pytest.mark.slow
+def test_workers_whose_server_is_killed_are_replaced(store, jobs, runners):
+    events = []
+
+    def kill_the_server_once(event):
+        events.append(event)
+        if isinstance(event.what, Progress) and event.what.done == 1 and len(killed) == 0:
+            worker = int(calls(store)[0][1])
+            killed.append(int(Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[1]))
+            os.kill(killed[0], signal.SIGKILL)
+
+    killed = []
+    outcomes = execute(jobs(2, 4, 6, runner=runners.slow), 2, kill_the_server_once)
+    assert killed[0] != os.getpid()
+    assert [outcome.status for outcome in outcomes] == ["stored"] * 3
+    assert 1 <= sum(isinstance(event.what, Outcome) and event.what.status == "died" for event in events) <= 2
+
+
+@pytest.mark.slow
+def test_a_second_signal_ends_a_pool_at_once_and_says_what_was_not_saved(store, jobs, runners):
+    outcomes, begun = {}, set()
+
+    def interrupt_twice(event):
+        if isinstance(event.what, Outcome):
+            outcomes[event.key] = event.what
+        elif isinstance(event.what, Progress) and event.what.done == event.what.total:
+            begun.add(event.key)
+            if len(begun) == 2:
+                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), signal.SIGINT)
+
+    many = jobs(2, 4, 6, 8, runner=runners.deaf)
+    with pytest.raises(Interrupted, match="before 2 cells had saved") as caught:
+        execute(many, 2, interrupt_twice)
+    assert caught.value.exit_code == 130
+    assert outcomes.keys() == {many[0].cell.key, many[1].cell.key}
+    assert not any(outcome.saved for outcome in outcomes.values())
+    assert "goes on from its checkpoint of " in outcomes[many[0].cell.key].message
+    assert outcomes[many[1].cell.key].message == "it has no checkpoint and starts anew"
+
+
+# Without a main guard, as people write scripts: its workers do not run it again.
+SCRIPT = """
+import sys
+from pathlib import Path
+
+import runners_for_test
+from study.design.cell import Cell
+from study.errors import StudyError
+from study.run.execution import execute
+from study.run.job import Job
+from study.store.store import Store
+
+store = Store(Path("results/test"))
+cells = [Cell.from_config({"latent_dim": latent_dim}) for latent_dim in (2, 4, 6, 8)]
+try:
+    execute([Job(cell, store, runners_for_test.slower, "cpu", None, "abc", "") for cell in cells], 2, lambda _: None)
+except StudyError as error:
+    print(error)
+    sys.exit(error.exit_code)
+"""
+
+
+def session(leader):
+    """Processes of the session, zombies aside."""
+    members = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, _, _, its_session, *_ = stat.read_text().rpartition(")")[2].split()
+            members += [int(stat.parent.name)] * (int(its_session) == leader and state != "Z")
+    return members
+
+
+@pytest.fixture
+def script(tmp_path, store, runners):
+    """A run on two workers in a session of its own, when both cells have begun."""
+    (tmp_path / "script.py").write_text(SCRIPT)
+    process = subprocess.Popen(
+        [sys.executable, "script.py"], cwd=tmp_path, start_new_session=True, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    with process:
+        while len(calls(store)) < 2:
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.05)
+        try:
+            yield process
+        finally:
+            for pid in session(process.pid):
+                os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stuck", [False, True], ids=["at work", "stuck"])
+def test_workers_end_with_their_parent_within_a_second_and_save(store, jobs, script, stuck):
+    workers = [int(pid) for _, pid, _ in calls(store)]
+    assert len(session(script.pid)) == 4  # the parent, the server, two workers
+    if stuck:
+        os.kill(workers[0], signal.SIGSTOP)
+    os.kill(script.pid, signal.SIGKILL)
+    start = time.monotonic()
+    while session(script.pid) and time.monotonic() - start < 10:
+        time.sleep(0.02)
+    assert not session(script.pid)
+    assert time.monotonic() - start < 2  # one, and one for a loaded machine
+    if not stuck:
+        saved = [job for job in jobs(2, 4) if (store.workspace(job.cell.key) / "step").exists()]
+        assert len(saved) == 2
+    assert [outcome.status for outcome in execute(jobs(2, 4, 6, 8), 1, lambda _: None)] == ["stored"] * 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGHUP])
+def test_a_signal_to_the_whole_group_lets_cells_save(store, jobs, script, signum):
+    os.killpg(script.pid, signum)
+    out, errors = script.communicate(timeout=60)
+    assert (script.returncode, errors) == (128 + signum, "")
+    assert out == f"stopped by {signal.Signals(signum).name}; the same command resumes where it stopped\n"
+    assert all((store.workspace(job.cell.key) / "step").exists() for job in jobs(2, 4))
+    assert not session(script.pid)
+
+
+def test_a_study_runs_in_a_thread(jobs):
+    outcomes = []
+    thread = threading.Thread(target=lambda: outcomes.extend(execute(jobs(2, 4), 1, lambda _: None)))
+    thread.start()
+    thread.join()
+    assert [outcome.status for outcome in outcomes] == ["stored", "stored"]
+
+
+def test_a_hang_up_that_is_ignored_stays_ignored(jobs):
+    handlers = []
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        execute(jobs(2), 1, lambda _: handlers.append(signal.getsignal(signal.SIGHUP)))
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert set(handlers) == {signal.SIG_IGN}
+
+
+def test_a_terminal_that_is_gone_costs_no_cell(store, jobs):
+    def closed(event):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    assert [outcome.status for outcome in execute(jobs(2, 4), 1, closed)] == ["stored", "stored"]
+
+
+def test_cells_run_on_any_executor(store, jobs, runners):
+    """As on a cluster's: all that is needed is an executor of concurrent.futures and a line to it."""
+
+    class Line:
+        def __init__(self):
+            self.events = queue.SimpleQueue()
+            self.channel = self
+            self.asked = threading.Event()
+            self.send, self.stopping, self.stop, self.kill = self.events.put, self.asked.is_set, self.asked.set, None
+
+    events = []
+    with ThreadPoolExecutor(3) as executor:
+        outcomes = run_on(executor, Line(), jobs(2, runners.NAN, 4, 6), events.append, Stop(patience=2))
+    assert sorted(outcome.status for outcome in outcomes) == ["failed", "stored", "stored", "stored"]
+    assert any(isinstance(event.what, Progress) for event in events)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 20])
