@@ -171,15 +171,17 @@ class DensityFit(ABC):
         """The density fitted to ``codes`` [N, *latent] and scored on half of ``held_out`` [M ≥ 4, *latent].
 
         Raises:
-            DensityRefused: where the codes cannot support it.
-            ValueError: if ``held_out`` is not like ``codes``, or too small to be split.
+            DensityRefused: where the codes cannot support it, or there are too few held-out ones to be split.
+            ValueError: if ``held_out`` is not like ``codes``.
         """
         expected, given = ((part.latent_shape, part.z.dtype, part.z.device) for part in (codes, held_out))
-        if expected != given or len(held_out) < 4:
+        if expected != given:
             raise ValueError(
-                f"held-out codes must be those of at least 4 images with latents {list(expected[0])} in {expected[1]} "
-                f"on {expected[2]}; got {len(held_out)} with {list(given[0])} in {given[1]} on {given[2]}"
+                f"held-out codes must be of latents {list(expected[0])} in {expected[1]} on {expected[2]}; "
+                f"got {list(given[0])} in {given[1]} on {given[2]}"
             )
+        if len(held_out) < 4:
+            raise DensityRefused(f"held-out images both choose and judge: at least 4 images; got {len(held_out)}")
         order = torch.randperm(len(held_out), generator=generator, device=generator.device).to(codes.z.device)
         choice, report = order.tensor_split(2)
         vectors = held_out.flattened()

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 import study.images
+from study.cli import main
 from study.errors import ConfigurationError, DataError
 from study.run.data.datasets import folder
 from study.run.data.decoding import decode
@@ -355,3 +356,15 @@ def test_fifty_thousand_images_are_read_from_the_cache_in_seconds(tmp_path, deco
     assert len(decodings) == 50_000
     assert torch.equal(first.images, second.images)
     assert seconds < 60
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [2, 6])
+def test_a_study_of_very_few_images_runs_without_a_raw_warning(count, tmp_path, capsys):
+    """Warnings are errors here; what so few images do not tell is refused, quantity by quantity."""
+    for index, pixels in enumerate(colours(count)):
+        write_png(tmp_path / "images" / f"{index}.png", pixels)
+    words = "run smoke dataset=folder limit=none latent_dim=2 prior=standard_normal seeds=1 --no-report --workers 1"
+    place = ["--data-root", str(tmp_path / "images"), "--results", str(tmp_path / "results")]
+    assert main([*words.split(), *place]) == 0
+    assert "Warning" not in capsys.readouterr().err

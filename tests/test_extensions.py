@@ -1,0 +1,86 @@
+"""An extension is one file: added to a copy of the project, it is found, and its family's laws hold of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+STRIPES = '''"""Stripes: images of one frequency each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import final
+
+import torch
+
+from study.images import ImageData, checksum, digest, held_out_split, resized
+from study.run.data.datasets._base import Dataset
+
+
+@final
+class Stripes(Dataset):
+    """Forty images of stripes, 9×9, two classes."""
+
+    reference = "a test"
+    image_shape = (1, 9, 9)
+    bundled = True
+
+    def read(self, root: Path, *, image_size: int | None, download: bool) -> ImageData:
+        """Drawn from their formula."""
+        waves = torch.sin(torch.outer(torch.arange(1.0, 41.0), torch.arange(9.0))) / 2 + 0.5
+        images = resized(waves[:, None, None].expand(-1, 1, 9, 9), image_size)
+        labels = torch.arange(40) % 2
+        training, held_out = held_out_split(labels)
+        return ImageData(
+            name=self.name,
+            images=images[training],
+            labels=labels[training],
+            held_out_images=images[held_out],
+            held_out_labels=labels[held_out],
+            class_names=("even", "odd"),
+            checksum=checksum({"waves": digest(waves.numpy().tobytes())}),
+            verification="drawn",
+        )
+'''
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The packages and their tests in a folder that may be changed."""
+    for name in ("analysis", "models", "study", "tests"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def laws(copy: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Pytest in the copy, which finds the copy's packages and no others."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *words]
+    environment = {**os.environ, "PYTHONPATH": str(copy)}
+    return subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=500, check=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("source", "sound"),
+    [
+        (STRIPES, True),
+        (STRIPES.replace("image_shape = (1, 9, 9)", "image_shape = (1, 8, 8)"), False),
+        (STRIPES.replace("torch.arange(1.0, 41.0)", "torch.rand(40)"), False),
+    ],
+    ids=["sound", "of another shape than it promises", "other images each time"],
+)
+def test_a_data_set_is_one_file(copy, source, sound):
+    (copy / "study/run/data/datasets/stripes.py").write_text(source)
+    done = laws(copy, "tests/study/run/data/test_laws.py", "-k", "stripes")
+    assert done.returncode == (0 if sound else 1), done.stdout[-2_000:] + done.stderr[-2_000:]
+    assert " passed" in done.stdout
+    assert ("failed" in done.stdout) != sound
