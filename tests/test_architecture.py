@@ -92,6 +92,20 @@ def test_no_import_cycle():
         order += free
 
 
+@pytest.mark.parametrize("path", [p for p in FILES if p.is_relative_to(ROOT / "models")], ids=str)
+def test_models_hide_no_import_from_the_interpreter(path):
+    """A circle that only type checking walks is one all the same."""
+    assert "TYPE_CHECKING" not in path.read_text("utf-8")
+
+
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_no_package_imports_a_private_module_of_another(path):
+    for name in _imported(path):
+        package, _, module = name.rpartition("._")
+        if module and name.startswith(tuple(f"{each}." for each in PACKAGES)):
+            assert path.is_relative_to(ROOT / package.replace(".", "/")), name
+
+
 def _modules(path: Path) -> Iterator[str]:
     """Modules that importing this file imports: top level only, type checking aside."""
     for node in ast.parse(path.read_text("utf-8")).body:

@@ -36,4 +36,4 @@ class Likelihood(Configurable, nn.Module, ABC):
 
     @abstractmethod
     def forward(self, latents: Tensor) -> TorchDistribution:
-        """The distribution p(x|z) of each latent; its ``mean`` is the picture that a reader looks at."""
+        """p(x|z) for each of ``latents`` ``(*batch, *latent_shape)``; its ``mean`` is the picture to look at."""

@@ -23,6 +23,7 @@ class Layout(nn.Module):
         self.layout = (outputs, *shape)
 
     def forward(self, features: Tensor) -> Tensor:
+        """``features`` ``(B, outputs · size)`` laid out."""
         laid_out = features.reshape(len(features), *self.layout)
         return laid_out.float() if laid_out.dtype in {torch.bfloat16, torch.float16} else laid_out
 
@@ -53,8 +54,20 @@ class Network(Configurable, ABC):
 
     @abstractmethod
     def encoder(self, shapes: Shapes, outputs: int) -> nn.Module:
-        """A module that maps images ``(B, *image_shape)`` to ``(B, outputs, *latent_shape)``; see :class:`Shapes`."""
+        """A module that maps images ``(B, *image_shape)`` to ``(B, outputs, *latent_shape)``.
+
+        shapes: event shapes of latents and images.
+        outputs: number of parameters for each element of a latent.
+
+        Raises ValueError for shapes that the network cannot have.
+        """
 
     @abstractmethod
     def decoder(self, shapes: Shapes, outputs: int) -> nn.Module:
-        """A module that maps latents ``(B, *latent_shape)`` to ``(B, outputs, *image_shape)``."""
+        """A module that maps latents ``(B, *latent_shape)`` to ``(B, outputs, *image_shape)``.
+
+        shapes: event shapes of latents and images.
+        outputs: number of parameters for each pixel value.
+
+        Raises ValueError for shapes that the network cannot have.
+        """

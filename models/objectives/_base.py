@@ -42,7 +42,7 @@ class Objective(Configurable, ABC):
 
     @abstractmethod
     def loss(self, pair: Pair) -> Tensor:
-        """The scalar to minimise, from terms ``(K·B,)``."""
+        """The scalar to minimise, in nats per image, from the terms ``(K·B,)`` of ``pair``."""
 
     def __call__(self, model: Callable[..., Any], guide: Callable[..., Any], images: Tensor, *args: Any) -> Terms:
         """Runs guide and model once on ``images`` ``(B, *image_shape)``; further arguments go to both."""

@@ -41,7 +41,14 @@ def kl(q: TorchDistribution, p: TorchDistribution, z: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A sample site: distribution under the model, value ``(B, *event_shape)``, scale, mask and term ``(B,)``."""
+    """A sample site.
+
+    name: of the site.
+    p: its distribution under the model.
+    value: drawn or observed, ``(B, *event_shape)``.
+    scale, mask: those of Pyro, which broadcast to ``(B,)``.
+    term: −log p(x|z) or KL(q(z|x) ‖ p(z)) of each image in nats, ``(B,)``, without scale and mask.
+    """
 
     name: str
     p: TorchDistribution

@@ -44,7 +44,7 @@ class BetaTCVAE(Objective):
 
 
 def batch_total_correlation(site: Latent) -> Tensor:
-    """log q(z) − Σ_d log q_d(z_d) at each draw, ``(M,)``, with q the mixture of the batch's M posteriors."""
+    """log q(z) − Σ_d log q_d(z_d) in nats at each draw of ``site``, ``(M,)``; q is the mixture of its M posteriors."""
     num = len(site.value)
     by_dimension = site.q.base_dist.log_prob(site.value[:, None]).reshape(num, num, site.size)
     marginals = by_dimension.logsumexp(1) - math.log(num)

@@ -59,7 +59,7 @@ class InfoVAE(Objective):
 
 
 def squared_mmd(site: Latent) -> Tensor:
-    """MMD² of the batch's draws and the prior, a scalar; at least two draws."""
+    """MMD² of the draws of ``site``, at least two, and its prior; 0-d."""
     weights, loc, variance = _components(site.p)
     z, num = site.value.flatten(1), len(site.value)
     total = z.new_zeros(())

@@ -39,9 +39,9 @@ class Posterior(Configurable, nn.Module, ABC):
         return evaluate(self.encoder, images, self._image_dims)
 
     def encode_flat(self, images: Tensor) -> Tensor:
-        """The same with latents flattened, ``(outputs, *batch, D)``."""
+        """The maps at ``images`` with latents flattened, ``(outputs, *batch, D)``."""
         return self.encode(images).flatten(-len(self.latent_shape))
 
     @abstractmethod
     def forward(self, images: Tensor) -> TorchDistribution:
-        """The distribution q(z|x) of each image."""
+        """q(z|x) for each of ``images`` ``(*batch, *image_shape)``."""

@@ -80,8 +80,8 @@ class FlowDistribution(EventDistribution):
     def log_density(self, z: Tensor) -> Tensor:
         u, log_det = (z - self.loc) / self.scale, self.scale.log().sum(-1)
         for step in reversed(self.steps):
-            u, own = step.inverse(u.flip(-1), self.h)
-            log_det = log_det + own
+            u, log_slope = step.inverse(u.flip(-1), self.h)
+            log_det = log_det + log_slope
         return log_standard_normal(u) - log_det
 
     def _push(self, shape: torch.Size) -> tuple[Tensor, Tensor]:

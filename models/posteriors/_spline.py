@@ -32,7 +32,7 @@ class Spline(NamedTuple):
 
     @classmethod
     def of(cls, raw: Tensor) -> Spline:
-        """From unconstrained numbers ``(…, 3 bins − 1)``; zeros give the identity."""
+        """From unconstrained numbers ``raw`` ``(…, 3 bins − 1)``; zeros give the identity."""
         bins = (raw.shape[-1] + 1) // 3
         widths, heights, slopes = raw.tensor_split((bins, 2 * bins), -1)
         return cls(_knots(widths), _knots(heights), pad(positive(slopes, _LEAST), (1, 1), value=1.0))

@@ -39,8 +39,8 @@ class FullCovarianceNormal(CovarianceNormal):
 
     @override
     def draw(self, shape: torch.Size) -> Tensor:
-        own = noise.standard_normal(shape + self.loc.shape[-1:], self.loc)
-        return self.loc + torch.einsum("...de,...e->...d", self.factor, own)
+        epsilon = noise.standard_normal(shape + self.loc.shape[-1:], self.loc)
+        return self.loc + torch.einsum("...de,...e->...d", self.factor, epsilon)
 
     @property
     def variance(self) -> Tensor:

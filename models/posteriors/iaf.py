@@ -29,7 +29,11 @@ MAX_DIM = 1024
 
 @final
 class AutoregressiveStep(Step):
-    """A masked network of one ReLU layer of ``width`` units, at least D; a unit sees the dimensions below its own."""
+    """A masked network of one ReLU layer, of which a unit sees the dimensions below its own.
+
+    dim: D.
+    width: units of the layer, at least D of them in effect.
+    """
 
     def __init__(self, dim: int, width: int) -> None:
         super().__init__()

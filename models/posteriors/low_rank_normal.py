@@ -40,9 +40,9 @@ class LowRankCovarianceNormal(CovarianceNormal):
 
     @override
     def draw(self, shape: torch.Size) -> Tensor:
-        own = noise.standard_normal(shape + self.loc.shape[-1:], self.loc)
+        independent = noise.standard_normal(shape + self.loc.shape[-1:], self.loc)
         shared = noise.standard_normal(shape + self.factor.shape[-1:], self.loc)
-        return self.loc + self.scale * own + torch.einsum("...dr,...r->...d", self.factor, shared)
+        return self.loc + self.scale * independent + torch.einsum("...dr,...r->...d", self.factor, shared)
 
     @property
     def variance(self) -> Tensor:

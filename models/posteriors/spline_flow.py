@@ -26,7 +26,11 @@ MAX_DIM = 4096
 
 @final
 class SplineCoupling(Step):
-    """Bends the first ⌈D/2⌉ dimensions; θ comes from a network of one ReLU layer of ``width`` units."""
+    """Bends the first ⌈D/2⌉ dimensions by splines of ``bins`` bins.
+
+    dim: D.
+    width: units of the one ReLU layer of the network that gives θ.
+    """
 
     def __init__(self, dim: int, width: int, bins: int) -> None:
         super().__init__()

@@ -89,7 +89,7 @@ def check_memory(option: str, count: int, elements: int) -> None:
 
 
 def check_parameters(prior: str, latent_dim: int, parameters: int) -> None:
-    """ValueError where the networks of ``prior`` would hold more numbers than a prior may."""
+    """ValueError where the networks of ``prior`` at D = ``latent_dim`` hold more ``parameters`` than a prior may."""
     if parameters > MAX_ELEMENTS:
         raise ValueError(
             f"{prior} at D = {latent_dim:,} would hold {parameters:,} parameters, more than {MAX_ELEMENTS:,} (1 GiB in "

@@ -55,13 +55,13 @@ class ReweightedPrior(Prior):
 
     @override
     def forward(self) -> TorchDistribution:
-        return self.from_outputs(torch.cat([evaluate(self.network, block) for block in self._fixed_draws()]))
+        return self.from_outputs(torch.cat([output_at(block, self.network) for block in self._fixed_draws()]))
 
     @override
     def for_training(self, images: Tensor) -> TorchDistribution:
         """p(z) with averages over fresh draws."""
         fresh = noise.standard_normal(torch.Size((self.draws, self.loc.numel())), self.loc)
-        return self.from_outputs(evaluate(self.network, fresh))
+        return self.from_outputs(output_at(fresh, self.network))
 
     def _fixed_draws(self) -> Iterator[Tensor]:
         """The draws behind p(z), ``(evaluation_draws, D)`` in blocks; the same whatever the type of the parameters."""
@@ -97,15 +97,16 @@ class ReweightedNormal(EventDistribution):
 
     @override
     def log_density(self, z: Tensor) -> Tensor:
-        return log_standard_normal(z) + self.log_weight(evaluate(self.network, z))
+        return log_standard_normal(z) + self.log_weight(output_at(z, self.network))
 
     def base_sample(self, num: int) -> Tensor:
         """Draws of N(0, I) as vectors, ``(num, D)``."""
         return torch.randn(num, self.loc.numel(), dtype=self.loc.dtype, device=self.loc.device)
 
 
-def evaluate(network: nn.Module, z: Tensor) -> Tensor:
-    """f(z) of vectors ``(…, D)``, ``(…,)``; kept out of a bf16 autocast, whose three digits are no log-density."""
+def output_at(z: Tensor, network: nn.Module) -> Tensor:
+    """f(z), ``(…,)``, of vectors ``z`` ``(…, D)``, with ``network`` for f."""
+    # bf16 has three digits, which are no log-density, so an autocast is kept out.
     with torch.autocast(z.device.type, enabled=False):
         return network(z).squeeze(-1)
 

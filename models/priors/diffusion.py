@@ -133,7 +133,11 @@ class BoundInTraining(EventDistribution):
 
 
 class Correction(nn.Module):
-    """h(z, θ): two SiLU layers of ``units``, scaled and shifted by combinations of waves in θ; starts at zero."""
+    """h(z, θ): two SiLU layers, scaled and shifted by combinations of waves in θ; starts at zero.
+
+    dim: D.
+    units: of each layer.
+    """
 
     def __init__(self, dim: int, units: int) -> None:
         super().__init__()
@@ -146,12 +150,12 @@ class Correction(nn.Module):
         nn.init.zeros_(self.last.bias)
 
     def forward(self, z: Tensor, theta: Tensor) -> Tensor:
-        """h of vectors ``(…, D)`` at angles that broadcast to ``(…,)``."""
+        """h of vectors ``z`` ``(…, D)`` at angles ``theta`` in radians that broadcast to ``(…,)``."""
         *_, second = self._layers(z, theta)
         return self.last(silu(second))
 
     def with_divergence(self, z: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
-        """h ``(…, D)`` and the trace of ∂h/∂z ``(…,)``."""
+        """h ``(…, D)`` and the trace of ∂h/∂z ``(…,)`` of vectors ``z`` at angles ``theta``, as in :meth:`forward`."""
         first_scale, first, second_scale, second = self._layers(z, theta)
         coupling = self.second.weight * (self.first.weight @ self.last.weight).T
         inner = (first_scale * _silu_slope(first)) @ coupling.T

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from models.context import Context
 from models.options import AtLeastTwo, Count, Positive, Widths
 from models.priors._base import check_memory
-from models.priors._reweighted import ReweightedNormal, ReweightedPrior, evaluate, log_mean_exp
+from models.priors._reweighted import ReweightedNormal, ReweightedPrior, log_mean_exp, output_at
 
 _ELEMENTS_PER_BLOCK = 2**24
 
@@ -61,7 +61,12 @@ class Energy(ReweightedPrior):
 
 
 class TiltedNormal(ReweightedNormal):
-    """The distribution of the module docstring; ``log_normaliser`` is log Z, 0-d."""
+    """N(z; 0, I) r(z)/Z with log r bounded by ``bound`` nats.
+
+    network, loc, log_prob_standard_error: as in :class:`ReweightedNormal`.
+    proposals: K, from how many draws of N(0, I) each sample is chosen.
+    log_normaliser: log Z, 0-d.
+    """
 
     def __init__(
         self,
@@ -93,7 +98,7 @@ class TiltedNormal(ReweightedNormal):
         for start in range(0, num, block):
             size = min(block, num - start)
             z = self.base_sample(size * self.proposals)
-            log_r = _bounded(evaluate(self.network, z), self.bound).reshape(size, self.proposals)
+            log_r = _bounded(output_at(z, self.network), self.bound).reshape(size, self.proposals)
             pick = torch.distributions.Categorical(logits=log_r).sample()
             chosen.append(z.reshape(size, self.proposals, dim)[torch.arange(size, device=z.device), pick])
         return torch.cat(chosen).reshape(*shape, dim)

@@ -72,7 +72,7 @@ class Exemplar(PosteriorPrior):
         return self._mixture(self.raw_scale.new_zeros(own.shape).masked_fill(left_out, -math.inf))
 
     def resembles(self, images: Tensor) -> Tensor:
-        """Whether each image ``(B, *image_shape)`` may be a binarisation of each exemplar, ``(B, K)``."""
+        """Whether each of ``images`` ``(B, *image_shape)`` may be a binarisation of each exemplar, ``(B, K)``."""
         grey, observed = self.exemplars.flatten(1), images.flatten(1)
         inner = grey.clamp(_EDGE, 1 - _EDGE)
         logits, log_off = inner.logit(), torch.log1p(-inner).sum(1)

@@ -22,7 +22,7 @@ from torch.nn.functional import logsigmoid
 
 from models.context import Context
 from models.options import AtLeastTwo, Widths
-from models.priors._reweighted import ReweightedNormal, ReweightedPrior, evaluate, log_mean_exp
+from models.priors._reweighted import ReweightedNormal, ReweightedPrior, log_mean_exp, output_at
 
 
 @final
@@ -57,7 +57,11 @@ class LARS(ReweightedPrior):
 
 
 class AcceptRejectNormal(ReweightedNormal):
-    """The distribution of the module docstring; ``log_accept`` is log Z and ``log_reject`` log(1 − Z), 0-d."""
+    """N(0, I) thinned in at most ``rounds`` T proposals.
+
+    network, loc, log_prob_standard_error: as in :class:`ReweightedNormal`.
+    log_accept, log_reject: log Z and log(1 − Z), 0-d.
+    """
 
     def __init__(
         self,
@@ -84,7 +88,7 @@ class AcceptRejectNormal(ReweightedNormal):
         z = self.base_sample(shape.numel())
         refused = torch.arange(len(z), device=z.device)
         for _ in range(self.rounds - 1):
-            accept = evaluate(self.network, z[refused]).sigmoid()
+            accept = output_at(z[refused], self.network).sigmoid()
             refused = refused[torch.rand_like(accept) >= accept]
             z[refused] = self.base_sample(len(refused))
         return z.reshape(*shape, z.shape[-1])
