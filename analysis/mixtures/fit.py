@@ -25,8 +25,7 @@ import torch
 from torch import Tensor
 
 from analysis.mixtures.codes import Codes
-from analysis.mixtures.covariances import COVARIANCES, Components, CovarianceName, MixtureRefused
-from analysis.mixtures.covariances._base import Density, Moments
+from analysis.mixtures.covariances import COVARIANCES, Components, CovarianceName, Density, MixtureRefused, Moments
 from analysis.mixtures.mixture import FittedMixture, GaussianMixture
 from analysis.mixtures.starts import cluster, one_hot
 
