@@ -53,6 +53,11 @@ class Configurable:
                 _check(f"{cls.family}.{name}", adapter, options[name])
         return super().__new__(cls)
 
+    @property
+    def name(self) -> str:
+        """The part's name in a configuration: the stem of its file."""
+        return type(self).__module__.rpartition(".")[2]
+
 
 def requirement(error: Mapping[str, Any]) -> str:
     """What a value must be, in words that follow its name: ``must be at least 1``.

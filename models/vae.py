@@ -59,7 +59,7 @@ class VAE(nn.Module):
         super().__init__()
         if prior.support != posterior.support:
             raise ValueError(
-                f"prior {_name(prior)} lives on the {prior.support} space and posterior {_name(posterior)} on the "
+                f"prior {prior.name} lives on the {prior.support} space and posterior {posterior.name} on the "
                 f"{posterior.support} one, which gives an infinite KL; prior=hypersphere goes with "
                 "posterior=von_mises_fisher, and neither with parts on the real space"
             )
@@ -69,7 +69,11 @@ class VAE(nn.Module):
         self._store_name = StoreName("vae")
 
     def model(self, images: Tensor, latent_scale: Tensor | float = 1.0) -> Tensor:
-        """Joint p(x, z) with ``images`` ``(B, *image_shape)`` observed; returns z ``(B, *latent_shape)``."""
+        """Joint p(x, z) with ``images`` observed; returns z ``(B, *latent_shape)``.
+
+        images: ``(B, *image_shape)`` in [0, 1].
+        latent_scale: β, which multiplies the log-density of z.
+        """
         pyro.module(str(self._store_name), self)
         with pyro.plate("images", len(images)):
             with poutine.scale(scale=latent_scale):
@@ -85,15 +89,12 @@ class VAE(nn.Module):
     ) -> Tensor:
         """Approximate posterior q(z|x); returns z ``(B, *latent_shape)``.
 
-        ``observations["x"]``, where given, stands for ``images``: what the sleep phase of Pyro's ReweightedWakeSleep
-        drew from the model, ``(B, *image_shape)`` with dimensions of particles before it.
+        images: ``(B, *image_shape)`` in [0, 1].
+        latent_scale: β, as in :meth:`model`.
+        observations: where given, its ``"x"`` stands for ``images``: what the sleep phase of Pyro's ReweightedWakeSleep
+            drew from the model, ``(B, *image_shape)`` with dimensions of particles before it.
         """
         pyro.module(str(self._store_name), self)
         seen = images if observations is None else observations["x"]
         with pyro.plate("images", len(images)), poutine.scale(scale=latent_scale):
             return pyro.sample("z", self.posterior(seen))
-
-
-def _name(part: nn.Module) -> str:
-    """The part's name in a configuration: the stem of its file."""
-    return type(part).__module__.rpartition(".")[2]

@@ -49,8 +49,7 @@ class Objective(Configurable, ABC):
         pair = Pair.run(model, guide, images.expand(self.draws, *images.shape).flatten(0, 1), *args)
         if self.needs_factorised and not all(isinstance(site.q, Independent) for site in pair.latents):
             raise ValueError(
-                f"{type(self).__module__.rpartition('.')[2]} needs a posterior that factorises over dimensions; "
-                "use posterior=diagonal_normal"
+                f"{self.name} needs a posterior that factorises over dimensions; use posterior=diagonal_normal"
             )
         rate, distortion = (
             torch.stack([site.masked.detach() for site in sites]).sum(0).reshape(self.draws, len(images)).mean(0)

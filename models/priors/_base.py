@@ -61,11 +61,6 @@ class Prior(Configurable, nn.Module, ABC):
         super().__init__()
         self.latent_shape = context.latent_shape
 
-    @property
-    def name(self) -> str:
-        """The prior's name in a configuration: the stem of its file."""
-        return type(self).__module__.rpartition(".")[2]
-
     @abstractmethod
     def forward(self) -> TorchDistribution:
         """The distribution p(z)."""

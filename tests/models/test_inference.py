@@ -39,6 +39,7 @@ from models import noise
 from models.context import Context
 from models.linear import LinearGaussianVAE
 from models.networks import evaluate
+from models.shapes import Shapes
 from models.vae import VAE
 from study.design.families import LIKELIHOODS, NETWORKS, POSTERIORS, PRIORS
 
@@ -77,7 +78,7 @@ def part(family, name: str, *context: Context):
 def build(prior: str, network: str = "mlp", likelihood: str = "bernoulli", posterior: str | None = None) -> VAE:
     """A VAE in evaluation mode, every parameter a little away from its start; seeded."""
     torch.manual_seed(0)
-    context = Context((D,), (1, 8, 8), part(NETWORKS, network), IMAGES)
+    context = Context(Shapes((D,), (1, 8, 8)), part(NETWORKS, network), IMAGES)
     supported = (name for name in sorted(POSTERIORS) if POSTERIORS[name].support == PRIORS[prior].support)
     q = part(POSTERIORS, posterior or next(supported), context)
     vae = VAE(part(PRIORS, prior, context.with_posterior(q)), q, part(LIKELIHOODS, likelihood, context))

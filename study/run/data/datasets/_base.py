@@ -25,11 +25,6 @@ class Dataset(Configurable, ABC):
     bundled: ClassVar[bool] = False
     """Whether the images come with a library, so that there is no folder to look for: ``root`` is then empty."""
 
-    @property
-    def name(self) -> str:
-        """The file stem, as everywhere."""
-        return type(self).__module__.rpartition(".")[2]
-
     def look(self, root: Path) -> None:  # most data sets can be fetched, and have nothing to say yet
         """Raises DataError where a glance at ``root`` shows that :meth:`read` would."""
 
