@@ -24,7 +24,7 @@ from analysis.precision import log_prob_float64
 
 @dataclass(frozen=True, slots=True)
 class DrawDensities:
-    """Log-densities [M] (nats, float64) of M draws under the aggregate and the prior, and the unit [M] of each."""
+    """Log-densities ``(M,)`` (nats, float64) of draws under the aggregate and the prior; the unit of each, ``(M,)``."""
 
     log_aggregate: Tensor
     log_prior: Tensor
@@ -32,7 +32,7 @@ class DrawDensities:
 
     @property
     def log_ratio(self) -> Tensor:
-        """Log q_N(z) − log p(z), [M]."""
+        """Log q_N(z) − log p(z), ``(M,)``."""
         return self.log_aggregate - self.log_prior
 
 
@@ -43,7 +43,7 @@ class HeldOutDraws(DrawDensities):
     log_conditional: Tensor
 
     def integrands(self) -> dict[str, Tensor]:
-        """Per-draw integrands [M] in nats, by the name of the quantity whose mean they are."""
+        """Per-draw integrands ``(M,)`` in nats, by the name of the quantity whose mean they are."""
         return {
             "rate": self.log_conditional - self.log_prior,
             "information_upper": self.log_conditional - self.log_aggregate,
@@ -68,7 +68,7 @@ class ComponentDraws(DrawDensities):
         return replace(self, **per_draw)
 
     def integrands(self) -> dict[str, Tensor]:
-        """Per-draw integrands [M] in nats, by the name of the quantity whose mean they are."""
+        """Per-draw integrands ``(M,)`` in nats, by the name of the quantity whose mean they are."""
         return {
             "rate": self.log_conditional - self.log_prior,
             "information": self.log_conditional - self.log_aggregate,
@@ -79,7 +79,13 @@ class ComponentDraws(DrawDensities):
 
 
 def evaluate_prior_draws(aggregate: Aggregate, prior: Distribution, z: Tensor) -> DrawDensities:
-    """Densities of draws ``z`` [M, *latent] of the prior, or of any other source whose draws are independent."""
+    """Densities of independent draws, of the prior or of any other source.
+
+    Args:
+        aggregate: q_N.
+        prior: p over the latent shape.
+        z: draws, ``(M, *latent_shape)``, in the dtype of the codes.
+    """
     return DrawDensities(
         log_aggregate=aggregate.log_prob(z),
         log_prior=log_prob_float64(prior, z),
@@ -88,7 +94,14 @@ def evaluate_prior_draws(aggregate: Aggregate, prior: Distribution, z: Tensor) -
 
 
 def evaluate_component_draws(aggregate: Aggregate, prior: Distribution, z: Tensor, component: Tensor) -> ComponentDraws:
-    """Densities of draws ``z`` [M, *latent] of the components ``component`` [M] of the aggregate."""
+    """Densities of draws of components of the aggregate.
+
+    Args:
+        aggregate: q_N.
+        prior: p over the latent shape.
+        z: draws, ``(M, *latent_shape)``, in the dtype of the codes.
+        component: the component each was drawn from, int64 ``(M,)``.
+    """
     log_aggregate, log_aggregate_loo = aggregate.log_prob_both(z, component)
     return ComponentDraws(
         log_aggregate=log_aggregate,
@@ -103,7 +116,15 @@ def evaluate_component_draws(aggregate: Aggregate, prior: Distribution, z: Tenso
 def evaluate_held_out_draws(
     aggregate: Aggregate, held_out: Aggregate, prior: Distribution, z: Tensor, component: Tensor
 ) -> HeldOutDraws:
-    """Densities of draws ``z`` [M, *latent] of the components ``component`` [M] of ``held_out``."""
+    """Densities of draws of posteriors of images that are not components of the aggregate.
+
+    Args:
+        aggregate: q_N.
+        held_out: the aggregate of the held-out images.
+        prior: p over the latent shape.
+        z: draws, ``(M, *latent_shape)``, in the dtype of the codes.
+        component: the component of ``held_out`` each was drawn from, int64 ``(M,)``.
+    """
     return HeldOutDraws(
         log_aggregate=aggregate.log_prob(z),
         log_prior=log_prob_float64(prior, z),

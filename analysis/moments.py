@@ -29,10 +29,10 @@ MAX_FACTOR_ELEMENTS = 2**28  # a float64 array of centred means of 2 GiB
 
 
 class FactorNormal(LowRankMultivariateNormal):
-    """LowRankMultivariateNormal whose log_prob takes one matrix product for all draws [M, D], not one per draw."""
+    """LowRankMultivariateNormal whose log_prob takes one matrix product for all draws ``(M, D)``, not one per draw."""
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Log-density [M] in nats."""
+        """Log-density ``(M,)`` in nats."""
         deviation = value - self.loc
         scaled = deviation / self.cov_diag
         whitened = torch.linalg.solve_triangular(self._capacitance_tril, (scaled @ self.cov_factor).T, upper=False)
@@ -56,10 +56,17 @@ class MomentSplit:
 def moment_split(
     aggregate: Aggregate, prior: Distribution, z: Tensor, draws: ComponentDraws, diagonal: bool = False
 ) -> MomentSplit:
-    """Split of KL(q_N ‖ p) at draws ``z`` [M, *latent] of the aggregate, whose densities are ``draws``.
+    """Split of KL(q_N ‖ p) into what moments show and the rest; refused where the covariance does not fit in memory.
 
-    The prior must be a factorised normal. ``diagonal`` ignores correlations. The full covariance is refused where
-    neither D nor N is at most 8,192.
+    Args:
+        aggregate: q_N.
+        prior: p over the latent shape, a factorised normal.
+        z: draws of q_N, ``(M, *latent_shape)``.
+        draws: their densities, in nats.
+        diagonal: whether correlations are ignored; the full covariance needs D or N of at most 8,192.
+
+    Raises:
+        ValueError: if the prior is not a factorised normal, or posteriors have no moments in closed form.
     """
     prior_mean, prior_variance = _normal_moments(prior)
     gaussian = moment_matched(aggregate, diagonal)
@@ -77,9 +84,15 @@ def moment_split(
 
 
 def moment_matched(aggregate: Aggregate, diagonal: bool = False) -> Distribution | None:
-    """Gaussian over the flattened latent [D] (float64) with the exact moments of q_N, or None where too large.
+    """Gaussian over the D flattened dimensions (float64) with the exact moments of q_N, or None where too large.
 
-    With fewer components than dimensions the covariance is kept as diagonal plus rank N.
+    Args:
+        aggregate: q_N. Where it has fewer components than dimensions its covariance is kept as diagonal plus rank N,
+            for which the posteriors must be diagonal normals.
+        diagonal: whether correlations are ignored.
+
+    Raises:
+        ValueError: if the posteriors are not of that kind, or have no moments in closed form.
     """
     dim, num = aggregate.latent_dim, aggregate.num_components
     if diagonal:

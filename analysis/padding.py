@@ -37,9 +37,16 @@ class Padded:
 def inert_padding(
     aggregate: Aggregate, padded_dims: Sequence[int], *, num_draws: int, generator: Generator
 ) -> list[Padded]:
-    """The control at each of ``padded_dims`` ≥ D, on the same ``num_draws`` draws of the D dimensions under N(0, I).
+    """The control at each of the padded dimensions, on the same draws of the D real ones, with prior N(0, I).
 
-    ``aggregate`` is one of diagonal normals, small enough for its codes to be held.
+    Args:
+        aggregate: q_N of diagonal normals, few enough for their codes to be held.
+        padded_dims: D + k, each at least D.
+        num_draws: draws of q_N, one from each of as many images, and as many of the prior.
+        generator: the whole of the randomness.
+
+    Raises:
+        ValueError: if the posteriors are not diagonal normals, or a padded dimension is below D.
     """
     codes = aggregate.bubbles()
     indices = torch.randperm(aggregate.num_components, generator=generator, device=generator.device)[:num_draws]

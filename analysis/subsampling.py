@@ -27,7 +27,7 @@ from analysis.precision import log_prob_float64
 
 @dataclass(frozen=True, slots=True)
 class SubsamplingCurve:
-    """Log-ratios log q_S(z) − log p(z) [repeat, draw, size] (nats) for nested subsets of the given sizes."""
+    """Log-ratios log q_S(z) − log p(z) ``(repeat, draw, size)`` in nats for nested subsets of the given sizes."""
 
     sizes: tuple[int, ...]
     log_ratio: Tensor
@@ -78,9 +78,18 @@ def subsampling_curve(
     num_draws: int,
     generator: Generator,
 ) -> SubsamplingCurve:
-    """KL(q_S ‖ p) for ``num_repeats`` chains of nested subsets S of the components, ``num_draws`` draws in each.
+    """KL(q_S ‖ p) along chains of nested random subsets S of the components.
 
-    ``sizes`` rise strictly to at most N, and ``num_repeats`` disjoint subsets of the smallest must fit in N.
+    Args:
+        aggregate: q_N.
+        prior: p over the latent shape.
+        sizes: |S|, rising strictly to at most N.
+        num_repeats: chains; as many disjoint subsets of the smallest size must fit in N.
+        num_draws: draws of the smallest subset of each chain.
+        generator: the whole of the randomness.
+
+    Raises:
+        ValueError: if the sizes do not rise or do not fit.
     """
     ordered, num = tuple(sizes), aggregate.num_components
     rising = len(ordered) > 1 and all(small < large for small, large in pairwise(ordered))

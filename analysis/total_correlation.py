@@ -30,7 +30,7 @@ LEAST_SUM = 1e-30  # below it may be kernels that single precision holds with fe
 
 @dataclass(frozen=True, slots=True)
 class DimensionwiseSplit:
-    """KL(q_N ‖ p) in nats as total correlation plus the sum of marginal KLs; ``kl_per_dimension`` is [D]."""
+    """KL(q_N ‖ p) in nats as total correlation plus the sum of marginal KLs; ``kl_per_dimension`` is ``(D,)``."""
 
     total_correlation: Estimate
     dimensionwise_kl: Estimate
@@ -40,9 +40,16 @@ class DimensionwiseSplit:
 def dimensionwise_split(
     aggregate: Aggregate, prior: Distribution, z: Tensor, draws: ComponentDraws
 ) -> DimensionwiseSplit:
-    """Split of KL(q_N ‖ p) at draws ``z`` [M, *latent] of the aggregate, whose densities are ``draws``.
+    """Split of KL(q_N ‖ p) into total correlation and marginals, by M·N·D kernel evaluations.
 
-    The prior must be factorised: ``Independent`` over a univariate distribution. Takes M·N·D kernel evaluations.
+    Args:
+        aggregate: q_N of N diagonal normals; its codes are held for this call.
+        prior: p over the latent shape, factorised: ``Independent`` over a univariate distribution.
+        z: draws of q_N, ``(M, *latent_shape)``.
+        draws: their densities, in nats.
+
+    Raises:
+        ValueError: if the posteriors are not diagonal normals or the prior is not factorised.
     """
     codes = aggregate.bubbles()
     log_marginal = marginal_log_prob(codes.loc, codes.scale, z)
@@ -55,7 +62,12 @@ def dimensionwise_split(
 
 
 def marginal_log_prob(loc: Tensor, scale: Tensor, z: Tensor) -> Tensor:
-    """Log-densities [M, D] (nats, float64) of the exact marginals q_d at ``z`` [M, *latent], for N × D components.
+    """Log-densities ``(M, D)`` (nats, float64) of the exact marginals q_d.
+
+    Args:
+        loc: means of the N components, ``(N, *latent_shape)``.
+        scale: their standard deviations, of the same shape.
+        z: points, ``(M, *latent_shape)``.
 
     Differences and kernels are taken in the precision of the codes, and summed over components in float64. A point that
     all kernels of single precision miss, further than some 14 scales from every centre, is taken again in logarithms.
@@ -64,21 +76,23 @@ def marginal_log_prob(loc: Tensor, scale: Tensor, z: Tensor) -> Tensor:
     num_draws, num_components = len(points), len(centres)
     images = min(num_components, max(ELEMENTS_PER_BLOCK // num_draws, 1))
     dims = max(ELEMENTS_PER_BLOCK // (num_draws * images), 1)
-    columns = []
-    for point, centre, spread in zip(*(tensor.split(dims, 1) for tensor in (points, centres, scales)), strict=True):
+    # Allocated once: columns kept between large temporaries would keep the heap from shrinking, by gigabytes.
+    logs = torch.empty_like(points, dtype=torch.float64)
+    parts = (tensor.split(dims, 1) for tensor in (points, centres, scales, logs))
+    for point, centre, spread, column in zip(*parts, strict=True):
         total = torch.zeros_like(point, dtype=torch.float64)
         for mean, sd in zip(centre.split(images), spread.split(images), strict=True):
             kernel = (point[:, None] - mean).mul_(math.sqrt(0.5) / sd).square_().neg_().exp_().div_(sd)
             total += kernel.sum(1, dtype=torch.float64)
         missed = total < LEAST_SUM
-        columns.append(total.log())
+        column.copy_(total.log())
         if bool(missed.any()):
-            columns[-1][missed] = _in_logarithms(*(part.to(torch.float64) for part in (point, centre, spread)))[missed]
-    return torch.cat(columns, 1) - math.log(num_components) - math.log(2 * math.pi) / 2
+            column[missed] = _in_logarithms(*(part.to(torch.float64) for part in (point, centre, spread)))[missed]
+    return logs - math.log(num_components) - math.log(2 * math.pi) / 2
 
 
 def _in_logarithms(point: Tensor, centre: Tensor, spread: Tensor) -> Tensor:
-    """log Σₙ exp(−(z − μₙ)² / 2σₙ²) / σₙ [M, D], whatever the distance, in blocks of points."""
+    """log Σₙ exp(−(z − μₙ)² / 2σₙ²) / σₙ ``(M, D)``, whatever the distance, in blocks of points."""
     rows = max(ELEMENTS_PER_BLOCK // centre.numel(), 1)
     return torch.cat(
         [(-((part[:, None] - centre) / spread).square() / 2 - spread.log()).logsumexp(1) for part in point.split(rows)]

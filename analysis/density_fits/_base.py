@@ -21,6 +21,7 @@ import torch
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch import Tensor
 
+from analysis.aggregate import Aggregate
 from analysis.estimate import Bound, Estimate
 
 _STRICT = ConfigDict(strict=True, allow_inf_nan=False)
@@ -32,7 +33,7 @@ class DensityRefused(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Codes:
-    """Codes of N images, [N, *latent] each: location and scale of q(z|x), and one draw ``z`` of it per image.
+    """Codes of N images, ``(N, *latent)`` each: location and scale of q(z|x), and one draw ``z`` of it per image.
 
     The draws are what every density is fitted to and scored on; location and scale serve those built from q(z|x).
     """
@@ -51,10 +52,11 @@ class Codes:
             )
 
     @classmethod
-    def draw(cls, loc: Tensor, scale: Tensor, generator: torch.Generator) -> Codes:
-        """Codes with one draw of N(loc, scale²) per image."""
-        noise = torch.randn(loc.shape, generator=generator, dtype=loc.dtype, device=generator.device)
-        return cls(loc.detach(), scale.detach(), torch.addcmul(loc, scale, noise.to(loc.device)).detach())
+    def draw(cls, aggregate: Aggregate, generator: torch.Generator) -> Codes:
+        """Codes of all N images of ``aggregate``, with one draw of each q(z|x), in their order."""
+        moments = aggregate.component_moments()
+        z, _ = aggregate.sample_per_image(1, generator)
+        return cls(moments.loc, moments.scale, z)
 
     def __len__(self) -> int:
         return len(self.z)

@@ -20,15 +20,17 @@ from analysis.geometry.distances import flat
 
 
 def aggregate_spectrum(aggregate: Aggregate) -> Tensor:
-    """Eigenvalues [D] of the exact covariance of q_N, descending, float64.
+    """Eigenvalues ``(D,)`` of the exact covariance of q_N, descending, float64.
 
-    ValueError above D = 8,192: take ``mean_spectrum``, whose cost rests on the smaller of D and N.
+    Raises:
+        ValueError: above D = 8,192 (:func:`mean_spectrum` rests on the smaller of D and N), or where the posteriors
+            have no covariance in closed form.
     """
     return torch.linalg.eigvalsh(aggregate.covariance()).flip(0)
 
 
 def mean_spectrum(loc: Tensor) -> Tensor:
-    """Non-trivial eigenvalues [min(D, N)] of Cov(μ) over ``loc`` [N, *latent], descending, float64.
+    """Non-trivial eigenvalues ``(min(D, N),)`` of Cov(μ) over ``loc`` ``(N, *latent)``, descending, float64.
 
     From the smaller of the D × D covariance and the N × N Gram matrix, which share them. ValueError where both D and N
     exceed 8,192.

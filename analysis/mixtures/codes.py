@@ -32,7 +32,7 @@ def centred_blocks(values: Tensor, centre: Tensor, width: int, dtype: torch.dtyp
         yield (block.to(dtype) - centre.to(dtype)).T.contiguous()
 
 
-class Codes:
+class CentredCodes:
     """Codes [N, D] with their ``centre`` [D] and their ``variance`` [D] about it, divisor N, both float64.
 
     The centre is the mean rounded to the codes' dtype, so that it can be subtracted in that dtype.

@@ -24,8 +24,15 @@ import math
 import torch
 from torch import Tensor
 
-from analysis.mixtures.codes import Codes
-from analysis.mixtures.covariances import COVARIANCES, Components, CovarianceName, Density, MixtureRefused, Moments
+from analysis.mixtures.codes import CentredCodes
+from analysis.mixtures.covariances import (
+    COVARIANCES,
+    ComponentDensities,
+    Components,
+    CovarianceName,
+    MixtureRefused,
+    Moments,
+)
 from analysis.mixtures.mixture import FittedMixture, GaussianMixture
 from analysis.mixtures.starts import cluster, one_hot
 
@@ -54,7 +61,7 @@ def fit_gaussian_mixture(
     covariance singular; ArithmeticError where rounding defeats EM.
     """
     kind = _checked_kind(covariance, num_components, rank, codes.shape[-1])
-    data = Codes(codes)
+    data = CentredCodes(codes)
     _require_enough_codes(kind, num_components, rank, data)
     runs = []
     for _ in range(num_starts):
@@ -85,7 +92,7 @@ def expectation_maximisation(
 ) -> FittedMixture:
     """One EM run on ``codes`` [N, D] from ``start``; see :func:`fit_gaussian_mixture`, whose refusals for too few codes
     are the caller's to make here."""
-    data = Codes(codes)
+    data = CentredCodes(codes)
     components = start.components.shifted(-data.centre)
     return _climb(
         data,
@@ -110,7 +117,7 @@ def _checked_kind(covariance: str, num_components: int, rank: int | None, dim: i
     return kind
 
 
-def _require_enough_codes(kind: type[Components], num_components: int, rank: int | None, codes: Codes) -> None:
+def _require_enough_codes(kind: type[Components], num_components: int, rank: int | None, codes: CentredCodes) -> None:
     num_parameters = num_components - 1 + kind.count_parameters(num_components, codes.dim, rank)
     jointly = num_parameters / codes.dim if kind.separable else num_parameters
     if len(codes) < CODES_PER_PARAMETER * jointly:
@@ -123,7 +130,7 @@ def _require_enough_codes(kind: type[Components], num_components: int, rank: int
 
 @torch.no_grad()
 def _start(
-    codes: Codes,
+    codes: CentredCodes,
     num_components: int,
     kind: type[Components],
     rank: int | None,
@@ -134,13 +141,13 @@ def _start(
     labels, centres = cluster(codes, num_components, generator)
     components = kind.spread(centres, codes.variance, rank, generator)
     uniform = torch.zeros(num_components, dtype=torch.float64, device=centres.device)
-    _, counts, moments = _sweep(codes, components.density(uniform, codes.values.dtype), labels)
+    _, counts, moments = _sweep(codes, components.densities(uniform, codes.values.dtype), labels)
     return (counts / counts.sum()).log(), components.maximise(counts, moments, codes.variance, regularisation)
 
 
 @torch.no_grad()
 def _climb(
-    codes: Codes,
+    codes: CentredCodes,
     log_weights: Tensor,
     components: Components,
     *,
@@ -151,14 +158,14 @@ def _climb(
     trace: list[float] = []
     dtype = codes.values.dtype
     while True:
-        density = components.density(log_weights, dtype)
-        log_likelihood, counts, moments = _sweep(codes, density)
+        densities = components.densities(log_weights, dtype)
+        log_likelihood, counts, moments = _sweep(codes, densities)
         penalty = regularisation * float(components.log_prior(codes.variance))
         trace.append((float(log_likelihood) + penalty) / len(codes))
         if not math.isfinite(trace[-1]):
             raise ArithmeticError(f"the log-likelihood overflowed {dtype}: rescale the codes or pass float64")
         gain = trace[-1] - trace[-2] if len(trace) > 1 else math.inf
-        if -gain > (rounding := _rounding(density, codes, log_weights, trace[-1])):
+        if -gain > (rounding := _rounding(densities, codes, log_weights, trace[-1])):
             raise ArithmeticError(
                 f"EM lowered the penalised log-likelihood by {-gain:.2g} nats per code, where {dtype} explains "
                 f"{rounding:.2g}: use true float32 matrix products, or pass float64 codes"
@@ -176,17 +183,19 @@ def _climb(
     )
 
 
-def _sweep(codes: Codes, density: Density, labels: Tensor | None = None) -> tuple[Tensor, Tensor, Moments]:
+def _sweep(
+    codes: CentredCodes, densities: ComponentDensities, labels: Tensor | None = None
+) -> tuple[Tensor, Tensor, Moments]:
     """Log-likelihood, expected counts [K] and moments of all codes, with posterior responsibilities or ``labels``."""
-    num_components = len(density.bias)
+    num_components = len(densities.bias)
     log_likelihood = torch.zeros((), dtype=torch.float64, device=codes.values.device)
     counts = torch.zeros(num_components, dtype=torch.float64, device=codes.values.device)
     moments: Moments = ()
     start = 0
-    for block in codes.blocks(density.width + num_components):
-        features = density.features(block)
+    for block in codes.blocks(densities.width + num_components):
+        features = densities.features(block)
         if labels is None:
-            log_joint = density.log_joint(features)
+            log_joint = densities.log_joint(features)
             peak = log_joint.amax(0)
             responsibilities = (log_joint - peak).to(block.dtype).clamp_(min=NEGLIGIBLE).exp_()
             torch.threshold_(responsibilities, 2 * math.exp(NEGLIGIBLE), 0.0)
@@ -197,7 +206,7 @@ def _sweep(codes: Codes, density: Density, labels: Tensor | None = None) -> tupl
             responsibilities = one_hot(labels[start : start + block.shape[1]], num_components, block.dtype)
             start += block.shape[1]
         counts += responsibilities.sum(1, dtype=torch.float64)
-        increment = density.moments(features, responsibilities)
+        increment = densities.moments(features, responsibilities)
         moments = (
             tuple(a.add_(b) for a, b in zip(moments, increment, strict=True))
             if moments
@@ -206,7 +215,7 @@ def _sweep(codes: Codes, density: Density, labels: Tensor | None = None) -> tupl
     return log_likelihood, counts, moments
 
 
-def _rounding(density: Density, codes: Codes, log_weights: Tensor, objective: float) -> float:
+def _rounding(densities: ComponentDensities, codes: CentredCodes, log_weights: Tensor, objective: float) -> float:
     """Error in nats per code of the objective in the codes' dtype: that of its largest terms, ‖z‖², ‖μ‖² and ln|Σ|."""
-    constants = float((log_weights.exp() * density.bias.nan_to_num(neginf=0.0).abs()).sum())
+    constants = float((log_weights.exp() * densities.bias.nan_to_num(neginf=0.0).abs()).sum())
     return ROUNDING * torch.finfo(codes.values.dtype).eps * (codes.dim + abs(objective) + 2 * constants)

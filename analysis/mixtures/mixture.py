@@ -49,9 +49,9 @@ class GaussianMixture:
         """Log-density [M] (nats, float64) of ``codes`` [M, D], computed in float64 whatever the codes' dtype."""
         check_codes(codes, self.means.shape[1])
         centre = self.weights @ self.means
-        density = self.components.shifted(-centre).density(self.weights.log(), torch.float64)
-        blocks = centred_blocks(codes, centre, density.width + self.num_components, torch.float64)
-        return torch.cat([density.log_joint(density.features(block)).logsumexp(0) for block in blocks])
+        densities = self.components.shifted(-centre).densities(self.weights.log(), torch.float64)
+        blocks = centred_blocks(codes, centre, densities.width + self.num_components, torch.float64)
+        return torch.cat([densities.log_joint(densities.features(block)).logsumexp(0) for block in blocks])
 
     @torch.no_grad()
     def sample(self, num: int, generator: torch.Generator) -> Tensor:

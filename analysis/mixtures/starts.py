@@ -9,12 +9,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from analysis.mixtures.codes import Codes
+from analysis.mixtures.codes import CentredCodes
 
 LLOYD_ITERATIONS = 2
 
 
-def kmeans_plus_plus(codes: Codes, num_centres: int, generator: torch.Generator) -> Tensor:
+def kmeans_plus_plus(codes: CentredCodes, num_centres: int, generator: torch.Generator) -> Tensor:
     """Centres [K, D], each a code drawn with probability proportional to its squared distance to those before it."""
     nearest = torch.ones(len(codes), dtype=torch.float64, device=codes.values.device)
     chosen: list[Tensor] = []
@@ -29,13 +29,13 @@ def kmeans_plus_plus(codes: Codes, num_centres: int, generator: torch.Generator)
     return torch.stack(chosen)
 
 
-def _squared_distances(codes: Codes, centre: Tensor) -> Tensor:
+def _squared_distances(codes: CentredCodes, centre: Tensor) -> Tensor:
     scaled = centre / codes.variance
     products = (codes.values @ scaled.to(codes.values.dtype)).to(torch.float64) - codes.centre @ scaled
     return (codes.squared_norms - 2 * products + centre @ scaled).clamp(min=0)
 
 
-def assign(codes: Codes, centres: Tensor) -> Tensor:
+def assign(codes: CentredCodes, centres: Tensor) -> Tensor:
     """Index [N] of the centre [K, D] nearest to each code."""
     scaled = centres / codes.variance
     bias = -0.5 * (scaled * centres).sum(1)
@@ -43,7 +43,7 @@ def assign(codes: Codes, centres: Tensor) -> Tensor:
     return torch.cat([torch.addmm(bias, weights, block).argmax(0) for block in codes.blocks(codes.dim + len(centres))])
 
 
-def cluster(codes: Codes, num_clusters: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def cluster(codes: CentredCodes, num_clusters: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Cluster index [N] of each code and the centres [K, D] it was assigned by."""
     centres = kmeans_plus_plus(codes, num_clusters, generator)
     labels = assign(codes, centres)
@@ -53,7 +53,7 @@ def cluster(codes: Codes, num_clusters: int, generator: torch.Generator) -> tupl
     return labels, centres
 
 
-def _means(codes: Codes, labels: Tensor, centres: Tensor) -> Tensor:
+def _means(codes: CentredCodes, labels: Tensor, centres: Tensor) -> Tensor:
     sums, counts = torch.zeros_like(centres), torch.bincount(labels, minlength=len(centres))
     blocks = codes.blocks(codes.dim + len(centres))
     start = 0

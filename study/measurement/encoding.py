@@ -10,7 +10,6 @@ from torch import Tensor
 from torch.distributions import Independent, Normal
 
 from analysis.aggregate import Aggregate, DiagonalAggregate, GeneralAggregate, HeldCodes, StreamedCodes
-from analysis.density_fits import Codes
 from analysis.precision import to_float64
 from models.pure import pure_pyro
 from models.vae import VAE
@@ -50,14 +49,6 @@ def aggregate_of(vae: VAE, images: Tensor) -> Aggregate:
     return DiagonalAggregate(
         StreamedCodes(lambda rows: _normals(vae, images[rows]), len(images), images.device, block=CHUNK)
     )
-
-
-@torch.no_grad()
-def codes_of(aggregate: Aggregate, generator: torch.Generator) -> Codes:
-    """Codes of all images of ``aggregate`` with one draw of q(z|x) each."""
-    moments = aggregate.component_moments()
-    z, _ = aggregate.sample_per_image(1, generator)
-    return Codes(moments.loc, moments.scale, z)
 
 
 @torch.no_grad()

@@ -32,7 +32,7 @@ from study.design.cell import Evaluate
 from study.images import ImageData
 from study.measurement import encoding
 from study.measurement.classifier import Classifier, Unclassifiable
-from study.measurement.encoding import aggregate_of, codes_of, log_likelihood
+from study.measurement.encoding import aggregate_of, log_likelihood
 
 
 class Split:
@@ -80,7 +80,7 @@ class Split:
     @cached_property
     def codes(self) -> Codes:
         """Codes of the images ``rows``, with one draw of q(z|x) each."""
-        return codes_of(self.held, self.replicate.stream("codes", self.name))
+        return Codes.draw(self.held, self.replicate.stream("codes", self.name))
 
     @property
     def z(self) -> Tensor:

@@ -17,9 +17,9 @@ from torch import Tensor
 from analysis.density_fits import Codes
 from analysis.geometry.distances import nearest
 from study.measurement.classifier import Classifier
-from study.measurement.encoding import codes_of, decode
+from study.measurement.encoding import decode
 from study.measurement.replicate import Replicate
-from study.measurement.sources import Density, Start, of_density, reference_split, registered, sample_sources
+from study.measurement.sources import LatentSampler, Start, of_density, reference_split, registered, sample_sources
 
 NOVELTY_TRAIN = 10_000
 """Training images among which the nearest is sought."""
@@ -62,7 +62,7 @@ class Reference:
         return Start(
             replicate.vae,
             replicate.train.aggregate.subset(order[:num]).sample_per_image(1, replicate.stream("sources", "train"))[0],
-            codes_of(replicate.held_out.aggregate.subset(self.starts), replicate.stream("sources", "held_out")),
+            Codes.draw(replicate.held_out.aggregate.subset(self.starts), replicate.stream("sources", "held_out")),
             replicate.grey.held_out_images[self.starts],
             replicate.seed,
         )
@@ -108,7 +108,7 @@ class Samples:
         return self.reference.classifier.probabilities(self.images)
 
 
-def samples(reference: Reference, densities: Mapping[str, Density]) -> dict[str, Samples]:
+def samples(reference: Reference, densities: Mapping[str, LatentSampler]) -> dict[str, Samples]:
     """The samples of every source that the model has, and of every fitted density, by name."""
     sources = registered() | {name: of_density(name, density) for name, density in densities.items()}
     images = sample_sources(reference.start, densities)

@@ -2,7 +2,7 @@ r"""Components N(z; μₖ, Σₖ), k = 1…K, of a mixture, and what a kind of c
 
 A kind (one file) holds its parameters in float64 and supplies
 
-- ``density``: ln πₖ + ln N(z; μₖ, Σₖ) in the codes' dtype, as a matrix product of per-code *features* with natural
+- ``densities``: ln πₖ + ln N(z; μₖ, Σₖ) in the codes' dtype, as a matrix product of per-code *features* with natural
   parameters; for an exponential family the same features are its sufficient statistics, so that the E-step and the
   M-step are one matrix product each;
 - ``maximise``: the parameters that maximise (or, for factor analysis, increase) the expected complete-data
@@ -31,7 +31,7 @@ class MixtureRefused(ValueError):
     """The codes cannot support the mixture asked for; the message is the reason, in one sentence."""
 
 
-class Density(ABC):
+class ComponentDensities(ABC):
     """ln πₖ + ln N(z; μₖ, Σₖ) with the natural parameters cast to one dtype."""
 
     width: int
@@ -71,7 +71,7 @@ class Components(ABC):
         """Components at ``means`` [K, D] whose marginal variances are about ``variance`` [D]: where a start begins."""
 
     @abstractmethod
-    def density(self, log_weights: Tensor, dtype: torch.dtype) -> Density:
+    def densities(self, log_weights: Tensor, dtype: torch.dtype) -> ComponentDensities:
         """Weighted log-density of the components, evaluated in ``dtype``."""
 
     @abstractmethod

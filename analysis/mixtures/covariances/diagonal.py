@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from analysis.mixtures.covariances._base import (
+    ComponentDensities,
     Components,
-    Density,
     Moments,
     matmul,
     require_positive,
@@ -42,9 +42,9 @@ class Diagonal(Components):
         return cls(means, variance.expand_as(means))
 
     @override
-    def density(self, log_weights: Tensor, dtype: torch.dtype) -> Density:
+    def densities(self, log_weights: Tensor, dtype: torch.dtype) -> ComponentDensities:
         require_positive(self.variances)
-        return _DiagonalDensity(self, log_weights, dtype)
+        return _DiagonalDensities(self, log_weights, dtype)
 
     @override
     def maximise(self, counts: Tensor, moments: Moments, variance: Tensor, regularisation: float) -> Self:
@@ -61,7 +61,7 @@ class Diagonal(Components):
         return standard_normal(num, len(scale), scale, generator) * scale
 
 
-class _DiagonalDensity(Density):
+class _DiagonalDensities(ComponentDensities):
     def __init__(self, components: Diagonal, log_weights: Tensor, dtype: torch.dtype) -> None:
         means, variances = components.means, components.variances
         self.weights = torch.cat([means / variances, -0.5 / variances], dim=1).to(dtype)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from analysis.mixtures.covariances._base import (
+    ComponentDensities,
     Components,
-    Density,
     Moments,
     cholesky,
     half_log_determinants,
@@ -43,8 +43,8 @@ class Full(Components):
         return cls(means, variance.diag().expand(len(means), -1, -1))
 
     @override
-    def density(self, log_weights: Tensor, dtype: torch.dtype) -> Density:
-        return _FullDensity(self, log_weights, dtype)
+    def densities(self, log_weights: Tensor, dtype: torch.dtype) -> ComponentDensities:
+        return _FullDensities(self, log_weights, dtype)
 
     @override
     def maximise(self, counts: Tensor, moments: Moments, variance: Tensor, regularisation: float) -> Self:
@@ -69,7 +69,7 @@ class Full(Components):
         return standard_normal(num, len(scale_tril), scale_tril, generator) @ scale_tril.T
 
 
-class _FullDensity(Density):
+class _FullDensities(ComponentDensities):
     def __init__(self, components: Full, log_weights: Tensor, dtype: torch.dtype) -> None:
         means, dim = components.means, components.means.shape[1]
         scale_tril = cholesky(components.covariances)

@@ -25,8 +25,8 @@ import torch
 from torch import Tensor
 
 from analysis.mixtures.covariances._base import (
+    ComponentDensities,
     Components,
-    Density,
     Moments,
     cholesky,
     half_log_determinants,
@@ -70,9 +70,9 @@ class LowRank(Components):
         return cls(means, directions * (variance / rank).sqrt()[:, None], variance.expand_as(means))
 
     @override
-    def density(self, log_weights: Tensor, dtype: torch.dtype) -> Density:
+    def densities(self, log_weights: Tensor, dtype: torch.dtype) -> ComponentDensities:
         require_positive(self.noise)
-        return _LowRankDensity(self, log_weights, dtype)
+        return _LowRankDensities(self, log_weights, dtype)
 
     def projection(self) -> tuple[Tensor, Tensor]:
         """A = Ψ⁻¹ΛL⁻ᵀ [K, D, r] and the Cholesky factor L [K, r, r] of I + ΛᵀΨ⁻¹Λ."""
@@ -104,7 +104,7 @@ class LowRank(Components):
         return torch.addmm(residuals * scale, factors, loadings.T)
 
 
-class _LowRankDensity(Density):
+class _LowRankDensities(ComponentDensities):
     def __init__(self, components: LowRank, log_weights: Tensor, dtype: torch.dtype) -> None:
         means, noise = components.means, components.noise
         projection, scale_tril = components.projection()

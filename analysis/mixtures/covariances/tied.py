@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from analysis.mixtures.covariances._base import (
+    ComponentDensities,
     Components,
-    Density,
     Moments,
     cholesky,
     half_log_determinants,
@@ -47,8 +47,8 @@ class Tied(Components):
         return cls(means, variance.diag())
 
     @override
-    def density(self, log_weights: Tensor, dtype: torch.dtype) -> Density:
-        return _TiedDensity(self, log_weights, dtype)
+    def densities(self, log_weights: Tensor, dtype: torch.dtype) -> ComponentDensities:
+        return _TiedDensities(self, log_weights, dtype)
 
     @override
     def maximise(self, counts: Tensor, moments: Moments, variance: Tensor, regularisation: float) -> Self:
@@ -70,7 +70,7 @@ class Tied(Components):
         return standard_normal(num, len(scale_tril), scale_tril, generator) @ scale_tril.T
 
 
-class _TiedDensity(Density):
+class _TiedDensities(ComponentDensities):
     def __init__(self, components: Tied, log_weights: Tensor, dtype: torch.dtype) -> None:
         means, dim = components.means, components.means.shape[1]
         scale_tril = cholesky(components.shared)

@@ -12,11 +12,11 @@ independent; sources that start from held-out images start from the same ones.
 """
 
 from study.measurement.sources._base import Source, Start, source
-from study.measurement.sources._registry import Density, of_density, registered, sample_sources
+from study.measurement.sources._registry import LatentSampler, of_density, registered, sample_sources
 from study.measurement.sources._starts import local_sample, reference_split
 
 __all__ = [
-    "Density",
+    "LatentSampler",
     "Source",
     "Start",
     "local_sample",

@@ -14,7 +14,7 @@ from study.measurement.encoding import decode
 from study.measurement.sources._base import Source, Start
 
 
-class Density(Protocol):
+class LatentSampler(Protocol):
     """A density over flattened latents, fitted after training."""
 
     def sample(self, num: int, generator: Generator, /) -> Tensor:
@@ -28,7 +28,7 @@ def registered() -> dict[str, Source]:
     return dict(sorted(found.items(), key=lambda item: (item[1].place, item[0])))
 
 
-def of_density(name: str, density: Density) -> Source:
+def of_density(name: str, density: LatentSampler) -> Source:
     """The source that a density fitted to codes is, under the density's name."""
 
     def images(start: Start) -> Tensor:
@@ -40,7 +40,7 @@ def of_density(name: str, density: Density) -> Source:
 
 
 @torch.no_grad()
-def sample_sources(start: Start, densities: Mapping[str, Density]) -> dict[str, Tensor]:
+def sample_sources(start: Start, densities: Mapping[str, LatentSampler]) -> dict[str, Tensor]:
     """As many images ``(n, C, H, W)`` of every source that the model has, by name, as ``start`` has.
 
     Raises:

@@ -53,7 +53,7 @@ def codes(num: int, seed: int) -> Codes:
     spread = (parts.scale[component].square() - 0.2).sqrt()
     noise = torch.randn(num, 2, generator=generator, dtype=torch.float64)
     loc = parts.loc[component] + spread * noise
-    return Codes.draw(loc, torch.full_like(loc, math.sqrt(0.2)), generator)
+    return Codes.draw(DiagonalAggregate(HeldCodes(loc, torch.full_like(loc, math.sqrt(0.2)))), generator)
 
 
 def non_gaussianity() -> float:
@@ -142,7 +142,7 @@ def test_latents_of_any_shape(name):
 
     def spatial(num: int, seed: int) -> Codes:
         loc = torch.randn(num, 3, 2, generator=seeded(seed), dtype=torch.float64)
-        return Codes.draw(loc, torch.ones_like(loc), seeded(seed + 1))
+        return Codes.draw(DiagonalAggregate(HeldCodes(loc, torch.ones_like(loc))), seeded(seed + 1))
 
     others = spatial(40, 6)
     fit = SecondStageFit(hidden_width=8, max_epochs=1) if name == "second_stage" else FITS[name]
@@ -198,7 +198,7 @@ def test_certified_gap_stays_below_the_exact_divergence(name):
     def encoded(num: int, seed: int) -> Codes:
         noise = torch.randn(num, 6, generator=seeded(seed), dtype=torch.float64)
         posterior = vae.posterior(vae.bias.detach() + shift + noise @ root.T).base_dist
-        return Codes.draw(posterior.loc.detach(), posterior.scale.detach(), seeded(seed + 100))
+        return Codes.draw(DiagonalAggregate(HeldCodes(posterior.loc, posterior.scale)), seeded(seed + 100))
 
     held_out = encoded(4000, 2)
     fitted = FITS[name].fit(encoded(2000, 1), held_out, seeded(3))
@@ -272,7 +272,7 @@ def test_importing_zuko_leaves_validation_on(order):
 def test_moment_normal_with_fewer_codes_than_dimensions_has_their_moments():
     """With N < D the covariance is kept as diagonal plus factor; draws and density are those of the full one."""
     loc = torch.randn(30, 40, generator=seeded(1), dtype=torch.float64)
-    few = Codes.draw(loc, torch.full_like(loc, 0.5), seeded(2))
+    few = Codes.draw(DiagonalAggregate(HeldCodes(loc, torch.full_like(loc, 0.5))), seeded(2))
     fitted = DENSITIES["moment_normal"]().fit(few, few, seeded(3))
     centred = loc - loc.mean(0)
     covariance = centred.T @ centred / 30 + 0.25 * torch.eye(40, dtype=torch.float64)

@@ -7,6 +7,7 @@ import torch
 from pyro import distributions as dist
 from torch import nn
 
+from analysis.aggregate import DiagonalAggregate, HeldCodes
 from analysis.density_fits import Codes
 from models.vae import VAE
 from study.design.cell import Cell
@@ -42,7 +43,9 @@ def vae() -> VAE:
 def codes(start: float, scale: float = 0.0, num: int = NUM) -> Codes:
     """Means start, start + 1, … in every dimension."""
     loc = (start + torch.arange(num, dtype=torch.float32))[:, None].expand(num, DIM)
-    return Codes.draw(loc, torch.full((num, DIM), scale), torch.Generator().manual_seed(1))
+    return Codes.draw(
+        DiagonalAggregate(HeldCodes(loc, torch.full((num, DIM), scale))), torch.Generator().manual_seed(1)
+    )
 
 
 def draw(vae, *, densities=None, num=NUM, seed=0, scale=0.0):
