@@ -113,7 +113,7 @@ def _modules(path: Path) -> Iterator[str]:
             yield from itertools.chain([node.module], (f"{node.module}.{alias.name}" for alias in node.names))
 
 
-GROUND = {"errors", "images", "paths"}
+GROUND = {"errors", "files", "images", "paths"}
 """Modules of study that every wing may import; they import no wing."""
 
 WINGS = {

@@ -47,6 +47,7 @@ def run_cell(cell: Cell, workspace: Path, *, device: str, data_root: Path | None
         cell.train,
         beta=cell.beta,
         workspace=workspace,
+        identity=f"{cell.key} {data.checksum}",
         report=report,
     )
     grey = realistic(data, cell.binarisation).to(device)

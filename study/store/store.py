@@ -11,7 +11,6 @@ A cell is written beside its place, flushed to disk, and renamed, so that it is 
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import shutil
@@ -28,7 +27,9 @@ from pydantic import ValidationError
 
 from study.design.cell import Cell, key_of
 from study.errors import EnvironmentFault, StudyError, TrainingFailed
+from study.files import set_aside, sweep
 from study.store.manifest import SCHEMA_VERSION, Manifest, sha256, versions
+from study.store.reading import Corrupt
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -38,10 +39,6 @@ if TYPE_CHECKING:
 Condition = Literal["done", "corrupt", "failed", "unfinished", "missing"]
 
 RESULT, WEIGHTS, MANIFEST, CELL = "result.nc", "weights.safetensors", "manifest.json", "cell.json"
-
-
-class Corrupt(Exception):
-    """A stored cell that is not what its manifest says; the message says how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,25 +128,22 @@ class Store:
     def begin(self, cell: Cell, *, images: str) -> Path:
         """The workspace of a cell about to be computed from images of that checksum.
 
-        What lies there of an earlier attempt is kept, so that the cell resumes, unless it was made from other images;
-        a stored cell that does not verify moves out of the way.
+        What lies there of an earlier attempt is kept, so that the cell resumes, unless it was of another configuration
+        or of other images; a stored cell that does not verify moves out of the way. The caller holds the cell's lock.
         """
         key = cell.key
         workspace = self.workspace(key)
         record = {"config": cell.config(), "images": images}
         with _writing(workspace):
-            self._set_aside(self.folder(key))
-            if workspace.exists() and _read(workspace / CELL).get("images") != images:
-                self._set_aside(workspace)
+            sweep(self.cells, key)
+            if os.path.lexists(self.folder(key)):
+                set_aside(self.folder(key))
+            if os.path.lexists(workspace) and not _is_of(workspace, key, images):
+                set_aside(workspace)
             workspace.mkdir(parents=True, exist_ok=True)
+            sweep(workspace)
             _write(workspace / CELL, record)
         return workspace
-
-    def _set_aside(self, folder: Path) -> None:
-        """Renames what is in the way; nothing is deleted."""
-        names = (folder.with_suffix(f".corrupt-{n}") for n in itertools.count(1))
-        if folder.exists():
-            folder.rename(next(name for name in names if not name.exists()))
 
     def publish(
         self, cell: Cell, result: CellResult, *, images: str, device: str, seconds: float, command: str
@@ -238,7 +232,7 @@ def _read(path: Path) -> dict[str, Any]:
     """What :func:`_write` wrote; empty where there is no such record."""
     try:
         record = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return record if isinstance(record, dict) else {}
 
@@ -250,6 +244,15 @@ def _flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _is_of(workspace: Path, key: str, images: str) -> bool:
+    """Whether an unfinished cell's folder was made for the cell ``key`` on ``images``."""
+    record = _read(workspace / CELL)
+    try:
+        return bool(key_of(record["config"]) == key and record["images"] == images)
+    except (KeyError, TypeError, AttributeError):
+        return False
 
 
 @contextmanager

@@ -92,4 +92,7 @@ class HeldOut:
         self._since = list(header["since"])
         for index in range(len(self._vaes)):
             prefix = f"best{index}/"
-            self._kept[index] = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+            kept = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+            if kept and kept.keys() != self._vaes[index].state_dict().keys():
+                raise KeyError(f"parameters of replicate {index}")
+            self._kept[index] = kept

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
@@ -20,13 +20,14 @@ from study.design.cell import Train
 from study.errors import TrainingFailed
 from study.run.progress import Progress, Report
 from study.run.training.batches import Batches, ImagesOf
-from study.run.training.checkpoint import Checkpoint
-from study.run.training.choice import Choice, build, choose
+from study.run.training.checkpoint import Checkpoint, Checkpoints
+from study.run.training.choice import Choice, Name, build, choose
 from study.run.training.evaluation import HeldOut
 from study.run.training.precision import matmul_precision
 from study.run.training.schedule import generative, latent_scale, learning_rate
 from study.run.training.state import State
 from study.run.training.step import noise_shapes
+from study.store.reading import Corrupt, reading
 
 log = logging.getLogger(__name__)
 
@@ -63,21 +64,33 @@ def fit(
     *,
     beta: float = 1.0,
     workspace: Path | None = None,
+    identity: str = "",
     report: Report = lambda progress: None,
 ) -> Fit:
     """Trains ``vaes`` (replicates 0 … S − 1 of one cell) in place.
 
     images: ``(N, *image_shape)``, or a function of replicate and epoch. held_out: ``(M, *image_shape)``.
     workspace: folder for checkpoints; a run that finds one there goes on from it, bit for bit on the same machine.
+    identity: names the cell and its images; checkpoints of another one, and damaged ones, are set aside.
     Raises TrainingFailed where a replicate's loss is not finite, and lets a KeyboardInterrupt of ``report`` through
     after writing a checkpoint.
     """
-    with matmul_precision(next(vaes[0].parameters()).device), seeded(stream(0, "training")):
-        return _Run(vaes, objective, images, held_out, train, beta, workspace, report).run()
+    checkpoints = Checkpoints(workspace, identity) if workspace else None
+    while True:
+        saved = checkpoints.newest() if checkpoints else None
+        with matmul_precision(next(vaes[0].parameters()).device), seeded(stream(0, "training")):
+            try:
+                session = _Run(vaes, objective, images, held_out, train, beta, checkpoints, saved, report)
+            except Corrupt as error:
+                if checkpoints is None:
+                    raise
+                checkpoints.discard(error)
+                continue
+            return session.run()
 
 
 class _Run:
-    """One session of a training run."""
+    """One session of a training run, which goes on from the checkpoint ``saved`` where there is one."""
 
     def __init__(
         self,
@@ -87,15 +100,17 @@ class _Run:
         held_out: Tensor,
         train: Train,
         beta: float,
-        workspace: Path | None,
+        checkpoints: Checkpoints | None,
+        saved: Checkpoint | None,
         report: Report,
     ) -> None:
-        self.vaes, self.train, self.beta, self.workspace, self.report = list(vaes), train, beta, workspace, report
-        saved = Checkpoint.load(workspace) if workspace else None
+        self.vaes, self.train, self.beta, self.checkpoints, self.report = list(vaes), train, beta, checkpoints, report
         example = images(0, 0) if callable(images) else images
         shapes = noise_shapes(vaes[0], objective, _floats(example[: min(train.batch_size, len(example))]))
         everyone = list(range(len(vaes)))
         together, alone = [everyone], [[r] for r in everyone]
+        if saved and saved.header.get("groups") not in (together, alone):
+            raise Corrupt("the checkpoint is of other replicates")
         one_by_one = train.replicates == "one_by_one" or (train.replicates == "auto" and _prefers_alone(vaes[0]))
         self._group(saved.header["groups"] if saved else alone if one_by_one else together, images, shapes)
         self.per_epoch = self.batches[0].updates_per_epoch
@@ -110,7 +125,7 @@ class _Run:
                 choice = self._choose(objective, bf16)
             self._group(self.groups, images, shapes)  # the choice has drawn noise: start afresh
         else:
-            choice = Choice(*saved.header["choice"])
+            choice = _choice(saved.header)
         log.info("engine: %s (%s)", choice.engine, choice.reason)
         self.fit = Fit(choice)
         self.pending: list[Tensor] = []
@@ -241,7 +256,7 @@ class _Run:
             state.write_to([self.vaes[r] for r in group])
 
     def _save(self) -> None:
-        if self.workspace is None:
+        if self.checkpoints is None:
             return
         tensors: dict[str, Tensor] = {"metrics": torch.stack(self.pending) if self.pending else torch.empty(0)}
         for index, (state, batches) in enumerate(zip(self.states, self.batches, strict=True)):
@@ -258,20 +273,31 @@ class _Run:
             "images": self.fit.images,
             "held_out": self.held_out.header(),
         }
-        Checkpoint(tensors, header).save(self.workspace)
+        self.checkpoints.save(Checkpoint(tensors, header))
         self.last_save = time.monotonic()
 
     def _restore(self, saved: Checkpoint) -> None:
         header = saved.header
-        for index, (state, batches) in enumerate(zip(self.states, self.batches, strict=True)):
-            prefix = f"group{index}/"
-            state.copy_from({n.removeprefix(prefix): t for n, t in saved.tensors.items() if n.startswith(prefix)})
-            batches.restore(saved.tensors)
-        self.epoch, self.position = header["epoch"], header["position"]
-        self.fit.curves, self.fit.seconds, self.fit.images = header["curves"], header["seconds"], header["images"]
-        self.held_out.restore(saved.tensors, header["held_out"])
-        metrics = saved.tensors["metrics"].to(self.states[0].count.device)
-        self.pending = list(metrics.unbind(0)) if metrics.numel() else []
+        with reading("the checkpoint"):
+            for index, (state, batches) in enumerate(zip(self.states, self.batches, strict=True)):
+                prefix = f"group{index}/"
+                state.copy_from({n.removeprefix(prefix): t for n, t in saved.tensors.items() if n.startswith(prefix)})
+                batches.restore(saved.tensors)
+            self.epoch, self.position = header["epoch"], header["position"]
+            if not (0 <= self.epoch <= self.train.epochs and 0 <= self.position < self.per_epoch):
+                raise Corrupt("the checkpoint is of a run of another length")
+            self.fit.curves, self.fit.seconds, self.fit.images = header["curves"], header["seconds"], header["images"]
+            self.held_out.restore(saved.tensors, header["held_out"])
+            metrics = saved.tensors["metrics"].to(self.states[0].count.device)
+            self.pending = list(metrics.unbind(0)) if metrics.numel() else []
+
+
+def _choice(header: Mapping[str, Any]) -> Choice:
+    with reading("the checkpoint"):
+        engine, reason, traced = header["choice"]
+        if engine not in get_args(Name):
+            raise Corrupt("the checkpoint is of an unknown engine")
+        return Choice(engine, reason, traced)
 
 
 def _floats(images: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from study.errors import DataError
+from study.store.reading import Corrupt
 
 Tensors = dict[str, Tensor]
 
@@ -54,10 +54,10 @@ class State:
         return {f"{g}/{n}": t for g, tensors in groups.items() for n, t in tensors.items()} | {"count": self.count}
 
     def copy_from(self, flat: Tensors) -> None:
-        """Overwrites this state with the tensors of a checkpoint; names and shapes must agree."""
+        """Overwrites this state with the tensors of a checkpoint; names, shapes and types must agree (Corrupt)."""
         own = self.flat()
-        if own.keys() != flat.keys() or any(own[name].shape != flat[name].shape for name in own):
-            raise DataError("the checkpoint is that of another configuration; delete the unfinished cell and rerun")
+        if {name: (t.shape, t.dtype) for name, t in own.items()} != {n: (t.shape, t.dtype) for n, t in flat.items()}:
+            raise Corrupt("the checkpoint is of another configuration")
         for name, tensor in own.items():
             tensor.copy_(flat[name])
 

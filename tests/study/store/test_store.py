@@ -12,7 +12,6 @@ import torch
 import xarray as xr
 from safetensors.torch import load_file
 
-import study.store.store
 from study.design.cell import Cell
 from study.errors import EnvironmentFault, TrainingFailed
 from study.store.merge import merge
@@ -167,7 +166,7 @@ def test_a_full_disk_is_an_environment_fault(store, cell, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(study.store.store, "save_file", full)
+    monkeypatch.setattr("safetensors.numpy.save_file", full)
     with pytest.raises(EnvironmentFault, match=r"cannot write .*: No space left on device"):
         publish(store, cell)
 
@@ -200,6 +199,44 @@ def test_a_workspace_survives_a_change_of_engine(store):
     one, other = (Cell.from_config({"train": {"engine": engine}}) for engine in ("eager", "compiled"))
     (store.begin(one, images="abc") / "checkpoint").write_text("x")
     assert (store.begin(other, images="abc") / "checkpoint").exists()
+
+
+def other_workspace(store, cell):
+    """The workspace of another cell under this one's name, as a script that renames folders would leave it."""
+    other = Cell.from_config({**cell.config(), "beta": 4.0})
+    store.begin(other, images="abc").rename(store.workspace(cell.key))
+
+
+FOREIGN = {
+    "another cell's": other_workspace,
+    "without a record": lambda store, cell: store.workspace(cell.key).mkdir(parents=True),
+    "with an empty configuration": lambda store, cell: edit(store.begin(cell, images="abc") / CELL, config={}),
+    "with a configuration that is a list": lambda store, cell: edit(store.begin(cell, images="abc") / CELL, config=[1]),
+    "with a record too deep": lambda store, cell: (store.begin(cell, images="abc") / CELL).write_text("[" * 200_000),
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_a_workspace_that_is_not_this_cells_is_set_aside(store, cell, kind):
+    FOREIGN[kind](store, cell)
+    (store.workspace(cell.key) / "checkpoint").write_text("x")
+    assert not (store.begin(cell, images="abc") / "checkpoint").exists()
+    assert (store.cells / f"{cell.key}.corrupt-1" / "checkpoint").exists()
+
+
+def test_what_a_crash_left_is_swept_by_the_next_run_of_that_cell_alone(store, cell):
+    workspace = store.begin(cell, images="abc")
+    stale = [store.cells / f"{cell.key}{name}" for name in (".writing-x1", ".failed.json.writing-x2", ".writing")]
+    stale += [workspace / "checkpoint.safetensors.writing-x3", workspace / "cell.writing"]
+    for path in stale[:-1]:
+        path.mkdir()
+        (path / "half").write_text("x")
+    stale[-1].write_text("")
+    others = store.cells / "0123456789ab.writing-x4"
+    others.mkdir()
+    store.begin(cell, images="abc")
+    assert not any(path.exists() for path in stale)
+    assert others.exists()
 
 
 def test_only_one_holds_a_cell(store, cell):

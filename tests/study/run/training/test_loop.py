@@ -1,24 +1,29 @@
 """Training runs: progress, resumption bit for bit, failure, early stopping, and the choice of engine."""
 
+import json
 import logging
 import math
+import os
+import re
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from analysis.randomness import stream
 from models import noise
 from models.pure import pure_pyro
 from study.design.cell import Cell, Train
-from study.errors import ConfigurationError, DataError, TrainingFailed
+from study.errors import ConfigurationError, TrainingFailed
 from study.run.building import new_objective, new_vae
 from study.run.data.binarisation import redraw
 from study.run.progress import Progress
 from study.run.training import Fit, fit
 from study.run.training import fit as fit_function
 from study.run.training.batches import Batches
-from study.run.training.checkpoint import FILE_NAME
+from study.run.training.checkpoint import FILE_NAME, PREVIOUS, _digest
 from study.run.training.evaluation import HeldOut
 from study.run.training.schedule import generative, latent_scale, learning_rate
 
@@ -102,15 +107,130 @@ def test_checkpoint_keeps_the_engine_it_was_begun_with(tmp_path, eager_reports):
     assert resumed.choice.reason == "asked for"
 
 
-def test_damaged_and_foreign_checkpoints_are_refused(tmp_path, eager_reports):
-    (tmp_path / FILE_NAME).write_bytes(b"not a checkpoint")
-    with pytest.raises(DataError, match="is damaged"):
-        run({}, workspace=tmp_path)
-    (tmp_path / FILE_NAME).unlink()
-    with pytest.raises(KeyboardInterrupt):
-        run({}, workspace=tmp_path, report=Interrupting(3))
-    with pytest.raises(DataError, match="another configuration"):
-        run({}, prior="gaussian_mixture", workspace=tmp_path)
+def flip(path, at=-9):
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+
+
+def rewrite(path, *, header=None, tensors=None):
+    """Another header or tensors under a digest that is right."""
+    with safe_open(path, framework="pt") as file:
+        old, held = file.metadata()["header"], {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    text, held = old if header is None else header(json.loads(old)), tensors(held) if tensors else held
+    save_file(held, path, metadata={"header": text, "digest": _digest(text, held)})
+
+
+DAMAGE = {
+    "a bit of a tensor flipped": (flip, "other bytes than were written"),
+    "a bit of the header flipped": (lambda p: flip(p, p.read_bytes().index(b"position") + 12), "other bytes|readable"),
+    "a bit of the digest flipped": (lambda p: flip(p, p.read_bytes().index(b"digest") + 12), "other bytes|readable"),
+    "no checkpoint": (lambda p: p.write_bytes(b"not a checkpoint"), "not readable"),
+    "emptied": (lambda p: p.write_bytes(b""), "not readable"),
+    "cut": (lambda p: p.write_bytes(p.read_bytes()[:-1]), "not readable"),
+    "without a digest": (
+        lambda p: save_file({"x": torch.ones(2)}, p, metadata={"header": "{}"}), "other bytes than were written"
+    ),
+    "a header without groups": (lambda p: rewrite(p, header=lambda h: json.dumps({"identity": "this"})), "other"),
+    "a header that is a list": (lambda p: rewrite(p, header=lambda h: "[]"), "not readable"),
+    "a header too deep": (lambda p: rewrite(p, header=lambda h: "[" * 200_000), "not readable"),
+    "a position beyond the end": (
+        lambda p: rewrite(p, header=lambda h: json.dumps(h | {"epoch": 10**400})), "of another length"
+    ),
+    "an unknown engine": (
+        lambda p: rewrite(p, header=lambda h: json.dumps(h | {"choice": ["quantum", "", True]})), "unknown engine"
+    ),
+    "a tensor too few": (
+        lambda p: rewrite(p, tensors=lambda t: {n: x for n, x in t.items() if "count" not in n}), "of another"
+    ),
+    "a tensor of another type": (
+        lambda p: rewrite(p, tensors=lambda t: t | {"group0/count": t["group0/count"].float()}), "another configuration"
+    ),
+    "a folder": (lambda p: (p.unlink(), p.mkdir()), "no regular file"),
+    "a pipe": (lambda p: (p.unlink(), os.mkfifo(p)), "no regular file"),
+    "a link to nothing": (lambda p: (p.unlink(), p.symlink_to("nowhere")), "absent"),
+    "a link to a device": (lambda p: (p.unlink(), p.symlink_to("/dev/zero")), "no regular file"),
+}  # fmt: skip
+
+
+@pytest.fixture
+def interrupted(tmp_path, eager_reports):
+    """A workspace with two checkpoints of a run that was stopped twice."""
+    workspace = tmp_path / "key.partial"
+    workspace.mkdir()
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            run({}, workspace=workspace, report=Interrupting(5), identity="this")
+    assert sorted(path.name for path in workspace.iterdir()) == sorted([FILE_NAME, PREVIOUS])
+    return workspace
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_it_taken(interrupted, damage, caplog):
+    _, expected = run({})
+    harm, reason = DAMAGE[damage]
+    harm(interrupted / FILE_NAME)
+    before = (interrupted / PREVIOUS).read_bytes()
+    reports = []
+    _, parameters = run({}, workspace=interrupted, identity="this", report=reports.append)
+    assert all(torch.equal(a, b) for a, b in zip(parameters, expected, strict=True))
+    assert reports[0].done == 6, "it goes on where the checkpoint before was written"
+    (aside,) = interrupted.parent.glob("key.corrupt-*")
+    assert [path.name for path in aside.iterdir()] == [FILE_NAME]
+    assert len(before) > 0
+    assert re.search(f"set aside as .*key.corrupt-1.*({reason})", caplog.text)
+
+
+@pytest.mark.parametrize("damage", ["a bit of a tensor flipped", "emptied", "a header that is a list"])
+def test_without_a_sound_checkpoint_the_cell_starts_anew(interrupted, damage):
+    _, expected = run({})
+    for name in (FILE_NAME, PREVIOUS):
+        DAMAGE[damage][0](interrupted / name)
+    reports = []
+    _, parameters = run({}, workspace=interrupted, identity="this", report=reports.append)
+    assert all(torch.equal(a, b) for a, b in zip(parameters, expected, strict=True))
+    assert reports[0].done == 1
+    assert len(list(interrupted.parent.glob("key.corrupt-*"))) == 2
+
+
+FOREIGN = {
+    "of another key": {"identity": "that"},
+    "of no key": {"identity": ""},
+    "with another prior": {"identity": "this", "prior": "gaussian_mixture"},
+}
+
+
+@pytest.mark.parametrize("options", FOREIGN.values(), ids=FOREIGN)
+def test_a_checkpoint_of_another_cell_is_not_resumed(interrupted, options, caplog):
+    prior = options.get("prior", "standard_normal")
+    _, expected = run({}, prior=prior)
+    _, parameters = run({}, workspace=interrupted, **options)
+    assert all(torch.equal(a, b) for a, b in zip(parameters, expected, strict=True))
+    assert len(list(interrupted.parent.glob("key.corrupt-*"))) == 2
+    assert "another" in caplog.text
+
+
+def test_a_crash_while_saving_leaves_the_two_checkpoints_before(interrupted, monkeypatch):
+    before = {path.name: path.read_bytes() for path in interrupted.iterdir()}
+
+    def crash(*_, **__):
+        raise RuntimeError("power cut")
+
+    monkeypatch.setattr("study.run.training.checkpoint.save_file", crash)
+    with pytest.raises(RuntimeError, match="power cut"):
+        run({}, workspace=interrupted, identity="this")
+    assert {path.name: path.read_bytes() for path in interrupted.iterdir()} == before
+
+
+def test_checkpoints_are_readable_to_whom_the_umask_lets(interrupted):
+    assert {path.stat().st_mode & 0o777 for path in interrupted.iterdir()} == {usual_mode(interrupted)}
+
+
+def usual_mode(folder):
+    (folder / "usual").touch()
+    mode = (folder / "usual").stat().st_mode & 0o777
+    (folder / "usual").unlink()
+    return mode
 
 
 @pytest.mark.parametrize(("poison", "term"), [("rate", "rate"), ("distortion", "distortion")])

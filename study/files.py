@@ -1,0 +1,84 @@
+"""Files: written so that each is whole or absent, whoever else writes in the same folder.
+
+A new file is made in a fresh folder beside its place that only this user can enter, flushed to the disk, and renamed.
+The folder's name cannot be guessed, so that no link waits there to be followed; where a crash leaves it behind, its
+prefix tells what it was for, and the next run sweeps it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """A path to write to; when the block ends, what lies there takes the place of ``target`` in one step.
+
+    target: a file, or a folder that does not exist yet. A link of that name is replaced and not followed.
+
+    Files have the mode of any new file of this user (0666 without the bits of the umask). Where the block raises,
+    ``target`` is as it was. Raises OSError.
+    """
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{target.name}.writing-") as folder:
+        path = Path(folder) / target.name
+        yield path
+        files = [*path.iterdir()] if path.is_dir() else [path]
+        usual = _usual_mode(Path(folder))
+        for file in files:
+            # Some libraries write through temporary files of their own, which are for the owner's eyes alone.
+            file.chmod(usual)
+        for each in {*files, path}:
+            flush(each)
+        path.replace(target)
+        flush(target.parent)
+
+
+def _usual_mode(folder: Path) -> int:
+    """The mode of a new file in ``folder``: asking for the umask itself would change it for other threads."""
+    probe = folder / ".mode"
+    probe.touch()
+    mode = probe.stat().st_mode & 0o777
+    probe.unlink()
+    return mode
+
+
+def sweep(folder: Path, name: str = "") -> None:
+    """Removes what crashes left in ``folder`` of files and folders whose names begin with ``name``; nobody may be
+    writing them meanwhile.
+    """
+    for left in folder.glob(f"{name}*.writing*"):
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
+
+
+def set_aside(path: Path, *, beside: Path | None = None) -> Path:
+    """Renames what is in the way to the first free of ``<stem>.corrupt-1``, ``-2``, …; nothing is deleted.
+
+    path: a file, folder or link.
+    beside: a folder after which to name it; ``path`` then lies within ``<stem>.corrupt-n`` under its own name.
+    """
+    for number in itertools.count(1):
+        aside = (beside or path).with_suffix(f".corrupt-{number}")
+        if not os.path.lexists(aside):
+            break
+    if beside is None:
+        return path.rename(aside)
+    aside.mkdir()
+    return path.rename(aside / path.name)
+
+
+def flush(path: Path) -> None:
+    """Forces a file's or folder's contents to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
