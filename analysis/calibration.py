@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -24,6 +24,8 @@ import torch
 from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor
+
+from analysis.estimate import Estimate
 
 Array = NDArray[np.float64]
 
@@ -57,6 +59,18 @@ class RankUniformity:
     def worst_dimension(self) -> int:
         """The dimension whose ranks are the least uniform."""
         return int(self.tails().argmin())
+
+    def deviation(self) -> Estimate:
+        """Largest difference between the share of ranks ≤ k and (k + 1)/(L + 1) in the least uniform dimension.
+
+        In [0, 1) and upper in expectation, by O(1/√n) where ranks are uniform; the standard error is that of the share
+        at the k of the largest difference.
+        """
+        shares = torch.from_numpy(self.counts[self.worst_dimension] / len(self.ranks))
+        uniform = torch.arange(1, self.num_draws + 1, dtype=torch.float64) / (self.num_draws + 1)
+        place = int((shares - uniform).abs().argmax())
+        below = Estimate.mean(self.ranks[:, self.worst_dimension] <= place)
+        return replace(below, value=float((shares - uniform).abs()[place]), bound="upper")
 
     def p_value(self) -> float:
         """Probability, at most, that ranks of the exact posterior are as far from uniform in any of D dimensions."""

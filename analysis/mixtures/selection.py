@@ -73,9 +73,6 @@ def select_gaussian_mixture(
     held_out_groups: Tensor | None = None,
     rank: int | None = None,
     num_starts: int = 3,
-    max_iterations: int = 200,
-    tolerance: float = 1e-3,
-    regularisation: float = 1e-3,
 ) -> MixtureSelection:
     """Fit every combination to ``codes`` [N, D] and score it on ``held_out`` [M, D] codes of other images.
 
@@ -91,9 +88,6 @@ def select_gaussian_mixture(
                 kind,
                 generator=generator,
                 num_starts=num_starts,
-                max_iterations=max_iterations,
-                tolerance=tolerance,
-                regularisation=regularisation,
                 rank=rank if COVARIANCES[kind].has_rank else None,
             )
         except MixtureRefused as reason:

@@ -26,6 +26,7 @@ Binarisation = Literal["none", "threshold", "dynamic", "fixed"]
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
+NonNegativeCount = Annotated[int, Field(ge=0)]
 OrNone = BeforeValidator(lambda value: None if value == "none" else value)
 
 
@@ -77,9 +78,10 @@ class Evaluate(Settings):
     components: Annotated[tuple[Count, ...], Field(min_length=1)] = Field(
         default=(1, 2, 5, 10, 20, 50), description="numbers of components among which a fitted mixture is chosen"
     )
-    covariances: Annotated[tuple[Literal["diagonal", "full"], ...], Field(min_length=1)] = Field(
+    covariances: Annotated[tuple[Literal["diagonal", "full", "tied", "low_rank"], ...], Field(min_length=1)] = Field(
         default=("diagonal", "full"), description="covariances of the fitted mixtures"
     )
+    rank: Count = Field(default=4, description="factors of a low_rank covariance, fewer than latent dimensions")
     densities: tuple[Annotated[Part, Member("density")], ...] = Field(
         default_factory=lambda: tuple(resolve("density", name) for name in DENSITIES_FITTED),
         description="densities fitted to codes, to sample from: names, or {name: flow, num_transforms: 5}",
@@ -87,12 +89,23 @@ class Evaluate(Settings):
     importance: tuple[Count, ...] = Field(
         default=(1, 10, 100), description="draws K of importance-weighted bounds on held-out log p(x); []: none"
     )
-    samples: Annotated[int, Field(ge=0)] = Field(
+    samples: NonNegativeCount = Field(
         default=500, description="images per source judged for realism; 0: none"
     )
-    pictures: Annotated[int, Field(ge=0)] = Field(default=20, description="of these, images per source kept to look at")
+    pictures: NonNegativeCount = Field(default=20, description="of these, images per source kept to look at")
     padding: tuple[Count, ...] = Field(
         default=(), description="dimensions up to which inert ones are appended as a control, such as [1024,65536]"
+    )
+    calibration: NonNegativeCount = Field(
+        default=0, description="simulated images by which the calibration of q(z|x) is judged; 0: none"
+    )
+    calibration_draws: Count = Field(default=99, description="draws of q(z|x) among which each simulated z is ranked")
+    annealing: NonNegativeCount = Field(
+        default=0, description="images whose log p(x) is bounded by annealed importance sampling; 0: none"
+    )
+    annealing_chains: Count = Field(default=4, description="annealed chains of each image")
+    annealing_temperatures: Annotated[int, Field(ge=2)] = Field(
+        default=500, description="steps from q(z|x) to p(x, z) that each chain takes"
     )
 
     @field_validator("densities")

@@ -71,4 +71,5 @@ def _mixtures(replicate: Replicate) -> MixtureSelection:
         evaluate.components,
         evaluate.covariances,
         generator=replicate.stream("mixtures"),
+        rank=evaluate.rank,
     )
