@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -64,12 +63,6 @@ def bhattacharyya_coefficient(from_aggregate: DrawDensities, from_prior: DrawDen
     if log_effective_draws < math.log(MIN_EFFECTIVE_DRAWS):
         coefficient = coefficient.flagged("unreliable: fewer than ten effective draws carry the overlap")
     return _flag_saturation(coefficient, coefficient.value)
-
-
-def squared_hellinger(from_aggregate: DrawDensities, from_prior: DrawDensities) -> Estimate:
-    """Squared Hellinger distance 1 − ∫√(qp) in [0, 1], with the flags of the Bhattacharyya coefficient."""
-    overlap = bhattacharyya_coefficient(from_aggregate, from_prior)
-    return replace(overlap, value=1 - overlap.value)
 
 
 def log_ratio_auc(from_aggregate: DrawDensities, from_prior: DrawDensities) -> Estimate:

@@ -30,11 +30,10 @@ LEAST_SUM = 1e-30  # below it may be kernels that single precision holds with fe
 
 @dataclass(frozen=True, slots=True)
 class DimensionwiseSplit:
-    """KL(q_N ‖ p) in nats as total correlation plus the sum of marginal KLs; ``kl_per_dimension`` is ``(D,)``."""
+    """KL(q_N ‖ p) in nats as total correlation plus the sum of marginal KLs."""
 
     total_correlation: Estimate
     dimensionwise_kl: Estimate
-    kl_per_dimension: Tensor
 
 
 def dimensionwise_split(
@@ -57,7 +56,6 @@ def dimensionwise_split(
     return DimensionwiseSplit(
         total_correlation=Estimate.mean(draws.log_aggregate - log_marginal.sum(-1), groups=draws.unit),
         dimensionwise_kl=Estimate.mean((log_marginal - log_prior).sum(-1), groups=draws.unit),
-        kl_per_dimension=(log_marginal - log_prior).mean(0),
     )
 
 

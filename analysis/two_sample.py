@@ -26,6 +26,7 @@ from torch import Generator, Tensor
 
 from analysis.divergence import area_under_curve
 from analysis.estimate import Estimate
+from analysis.mean_discrepancy import squared_mean_discrepancy
 
 MAX_NEIGHBOUR_DIM = 10
 JACKKNIFE_GROUPS = 20
@@ -48,22 +49,11 @@ def median_bandwidth(x: Tensor, y: Tensor) -> float:
 def squared_mmd(x: Tensor, y: Tensor, bandwidth: float) -> Estimate:
     """Squared maximum mean discrepancy of equally many rows of ``x`` and ``y``, Gaussian kernel of ``bandwidth``.
 
-    The standard error is that of a U-statistic of order two with both of its variance components. Where x and y have
-    the same law the first vanishes; its estimate is then kept at 0 or above, which makes the error conservative.
+    See :mod:`analysis.mean_discrepancy` for its standard error.
     """
-    x, y = _paired(x, y)
-    num = len(x)
-    kernel = _kernel(x, x, bandwidth) + _kernel(y, y, bandwidth)
-    cross = _kernel(x, y, bandwidth)
-    kernel -= cross + cross.T
-    kernel.fill_diagonal_(0.0)
-    row_means = kernel.sum(1) / (num - 1)
-    value = float(row_means.mean())
-    pair_variance = float(kernel.square().sum()) / (num * (num - 1)) - value**2
-    # E[var(row means)] = (m − 2)/(m − 1)² · ((m − 4) ζ₁ + ζ₂), solved for ζ₁ = Var E[h | i], with ζ₂ = Var h.
-    row_variance = (float(row_means.var()) * (num - 1) ** 2 / (num - 2) - pair_variance) / (num - 4)
-    variance = (4 * (num - 2) * max(row_variance, 0.0) + 2 * pair_variance) / (num * (num - 1))
-    return Estimate(value, math.sqrt(variance), num, num)
+    return squared_mean_discrepancy(
+        x, y, lambda left, right: torch.exp(-torch.cdist(left, right).square() / (2 * bandwidth**2))
+    )
 
 
 def squared_sliced_wasserstein(
@@ -152,10 +142,6 @@ def _halves(rows: Tensor, generator: Generator) -> tuple[np.ndarray, np.ndarray]
     order = torch.randperm(len(rows), generator=generator, device=generator.device).cpu()
     first, second = _rows(rows).cpu()[order].tensor_split(2)
     return first.numpy(), second.numpy()
-
-
-def _kernel(x: Tensor, y: Tensor, bandwidth: float) -> Tensor:
-    return torch.exp(-torch.cdist(x, y).square() / (2 * bandwidth**2))
 
 
 def _rows(sample: Tensor) -> Tensor:

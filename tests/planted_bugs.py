@@ -114,7 +114,7 @@ BUGS = [
         "(1 - beta) * self.log_initial(z) + beta * self.log_joint(z)", "beta * self.log_initial(z) + (1 - beta) * self.log_joint(z)", LIKELIHOOD),
     Bug("Fréchet with one cross term", "analysis/realism/frechet.py",
         "+ traces - 2 * cross", "+ traces - cross", REALISM),
-    Bug("kernel distance with its diagonal", "analysis/realism/kernel_distance.py",
+    Bug("kernel distance with its diagonal", "analysis/mean_discrepancy.py",
         "rows] = 0.0", "rows] *= 1.0", REALISM),
     Bug("recall for precision", "analysis/realism/manifold.py",
         "precision=Estimate.mean(hits > 0)", "precision=Estimate.mean(torch.cat(recalled))", REALISM),

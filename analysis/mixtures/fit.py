@@ -63,45 +63,17 @@ def fit_gaussian_mixture(
     kind = _checked_kind(covariance, num_components, rank, codes.shape[-1])
     data = CentredCodes(codes)
     _require_enough_codes(kind, num_components, rank, data)
-    runs = []
-    for _ in range(num_starts):
-        log_weights, components = _start(
-            data, num_components, kind, rank, regularisation=regularisation, generator=generator
+    runs = [
+        expectation_maximisation(
+            data,
+            _start(data, num_components, kind, rank, regularisation=regularisation, generator=generator),
+            max_iterations=max_iterations,
+            tolerance=tolerance,
+            regularisation=regularisation,
         )
-        runs.append(
-            _climb(
-                data,
-                log_weights,
-                components,
-                max_iterations=max_iterations,
-                tolerance=tolerance,
-                regularisation=regularisation,
-            )
-        )
+        for _ in range(num_starts)
+    ]
     return max(runs, key=lambda run: run.trace[-1])
-
-
-@torch.no_grad()
-def expectation_maximisation(
-    codes: Tensor,
-    start: GaussianMixture,
-    *,
-    max_iterations: int = 200,
-    tolerance: float = 1e-3,
-    regularisation: float = 1e-3,
-) -> FittedMixture:
-    """One EM run on ``codes`` [N, D] from ``start``; see :func:`fit_gaussian_mixture`, whose refusals for too few codes
-    are the caller's to make here."""
-    data = CentredCodes(codes)
-    components = start.components.shifted(-data.centre)
-    return _climb(
-        data,
-        start.weights.log(),
-        components,
-        max_iterations=max_iterations,
-        tolerance=tolerance,
-        regularisation=regularisation,
-    )
 
 
 def _checked_kind(covariance: str, num_components: int, rank: int | None, dim: int) -> type[Components]:
@@ -137,24 +109,35 @@ def _start(
     *,
     regularisation: float,
     generator: torch.Generator,
-) -> tuple[Tensor, Components]:
+) -> GaussianMixture:
+    """A mixture in the coordinates of the codes, from a clustering of them."""
     labels, centres = cluster(codes, num_components, generator)
     components = kind.spread(centres, codes.variance, rank, generator)
     uniform = torch.zeros(num_components, dtype=torch.float64, device=centres.device)
     _, counts, moments = _sweep(codes, components.densities(uniform, codes.values.dtype), labels)
-    return (counts / counts.sum()).log(), components.maximise(counts, moments, codes.variance, regularisation)
+    fitted = components.maximise(counts, moments, codes.variance, regularisation)
+    return GaussianMixture(counts / counts.sum(), fitted.shifted(codes.centre))
 
 
 @torch.no_grad()
-def _climb(
+def expectation_maximisation(
     codes: CentredCodes,
-    log_weights: Tensor,
-    components: Components,
+    start: GaussianMixture,
     *,
-    max_iterations: int,
-    tolerance: float,
-    regularisation: float,
+    max_iterations: int = 200,
+    tolerance: float = 1e-3,
+    regularisation: float = 1e-3,
 ) -> FittedMixture:
+    """One EM run from ``start``; see :func:`fit_gaussian_mixture`, whose refusals for too few codes are the caller's.
+
+    Args:
+        codes: N codes of D dimensions.
+        start: a mixture in their coordinates.
+        max_iterations: after which the run stops.
+        tolerance: nats per code; an iteration that gains less ends the run.
+        regularisation: pseudo-codes per component.
+    """
+    log_weights, components = start.weights.log(), start.components.shifted(-codes.centre)
     trace: list[float] = []
     dtype = codes.values.dtype
     while True:

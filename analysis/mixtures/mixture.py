@@ -90,8 +90,3 @@ class FittedMixture(GaussianMixture):
     def num_iterations(self) -> int:
         """EM iterations taken."""
         return len(self.trace) - 1
-
-    @property
-    def num_empty(self) -> int:
-        """Components that hold less than one code in expectation."""
-        return int((self.weights * self.num_codes < 1).sum())

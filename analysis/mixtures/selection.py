@@ -53,11 +53,6 @@ class MixtureSelection:
         return tuple(candidate for candidate in self.candidates if candidate.mixture is not None)
 
     @property
-    def best_by_bic(self) -> Candidate | None:
-        """The candidate of lowest BIC; none where all were refused."""
-        return min(self.fitted, key=lambda candidate: candidate.bic, default=None)
-
-    @property
     def best_by_held_out(self) -> Candidate | None:
         """The candidate of highest held-out score; none where all were refused."""
         return max(self.fitted, key=lambda candidate: candidate.held_out.value, default=None)

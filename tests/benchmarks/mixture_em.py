@@ -16,6 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as Reference
 
 from analysis.mixtures import COVARIANCES, CovarianceName, GaussianMixture, expectation_maximisation
+from analysis.mixtures.codes import CentredCodes
 
 NUM_CODES, NUM_COMPONENTS, ITERATIONS, REPEATS = 60_000, 100, 5, 3
 
@@ -70,7 +71,7 @@ def compare(covariance: CovarianceName, reference_covariance: str, dim: int) -> 
     def ours(dtype: torch.dtype) -> Callable[[int], GaussianMixture]:
         cast = codes.to(dtype)
         return lambda iterations: expectation_maximisation(
-            cast, start, max_iterations=iterations, tolerance=-1.0, regularisation=0.0
+            CentredCodes(cast), start, max_iterations=iterations, tolerance=-1.0, regularisation=0.0
         )
 
     fits = {"float64": ours(torch.float64), "float32": ours(torch.float32)}

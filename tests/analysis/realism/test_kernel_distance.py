@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from analysis.realism import kernel_distance
+from analysis import mean_discrepancy
 from analysis.realism.kernel_distance import squared_kernel_distance
 
 
@@ -20,7 +20,7 @@ def kernel(x: torch.Tensor, y: torch.Tensor) -> float:
 
 @pytest.mark.parametrize("pairs_per_block", [1, 20, 2**22])
 def test_sum_over_pairs(pairs_per_block, monkeypatch):
-    monkeypatch.setattr(kernel_distance, "PAIRS_PER_BLOCK", pairs_per_block)
+    monkeypatch.setattr(mean_discrepancy, "PAIRS_PER_BLOCK", pairs_per_block)
     x, y = normal(7, 3, 0), normal(7, 3, 1) + 0.5
     pairs = list(itertools.permutations(range(7), 2))
     terms = [kernel(x[i], x[j]) + kernel(y[i], y[j]) - kernel(x[i], y[j]) - kernel(y[i], x[j]) for i, j in pairs]
