@@ -16,6 +16,8 @@
                    kl_standard (nats), log_bhattacharyya (nats), unit_total_variation (at σ = 1)
     spectrum       eigenvalue of the exact covariance of the training aggregate, descending, (chain, rank)
     subsampling    kl and standard_error of KL(q_S ‖ p) over subsets S of ``size`` images, (chain, split, size), nats
+    calibration    share of simulated z with at most a rank among draws of q(z|x), in the least uniform dimension, and
+                   lower and upper end of the band that uniform ranks keep to, (chain, rank)
     padding        with inert dimensions appended up to ``padded_dim``, (chain, padded_dim): kl, information,
                    total_variation, and shell_thickness sd‖z‖/E‖z‖
     decoded        of single decoded draws, (chain, source, draw): log_ratio log q_N − log p of the latent (nats) and

@@ -15,6 +15,7 @@ from analysis.information import kl_standard_normal
 from analysis.padding import inert_padding
 from analysis.tree import Records
 from study.measurement.estimators import Refused
+from study.measurement.estimators.calibration import uniformity
 from study.measurement.estimators.growth import curve
 from study.measurement.estimators.likelihood import bounds
 from study.measurement.estimators.spectrum import eigenvalues
@@ -44,6 +45,7 @@ def records(replicate: Replicate, sources: Mapping[str, Samples]) -> dict[str, R
         "codes": _codes(replicate.train),
         "spectrum": _spectrum(replicate.train),
         "subsampling": _subsampling(replicate),
+        "calibration": _calibration(replicate),
         "padding": _padding(replicate, replicate.evaluate.padding),
         "decoded": _decoded(sources),
         "samples": _pictures(sources, replicate.evaluate.pictures),
@@ -139,6 +141,17 @@ def _subsampling(replicate: Replicate) -> Records | None:
         },
         {"split": list(found)},
     )
+
+
+def _calibration(replicate: Replicate) -> Records | None:
+    """Of the dimension whose ranks are the least uniform."""
+    if not replicate.evaluate.calibration:
+        return None
+    found = uniformity(replicate.held_out)
+    lower, upper = found.band()
+    share = found.counts[found.worst_dimension] / len(found.ranks)
+    values = {"share": share, "lower": lower, "upper": upper}
+    return Records({name: (("rank",), torch.from_numpy(value)) for name, value in values.items()})
 
 
 def _padding(replicate: Replicate, padded_dims: Sequence[int]) -> Records | None:

@@ -165,7 +165,9 @@ def test_same_start_same_path_as_scikit_learn(kind: str, iterations: int) -> Non
     codes = problem(seed=10, dim=5)
     drawn = random_mixture(kind, 3, 5, seed=11)
     start = replace(drawn, components=replace(drawn.components, means=codes[:3]))
-    ours = expectation_maximisation(CentredCodes(codes), start, max_iterations=iterations, tolerance=-1, regularisation=0)
+    ours = expectation_maximisation(
+        CentredCodes(codes), start, max_iterations=iterations, tolerance=-1, regularisation=0
+    )
     precisions = covariances(start).inverse()
     shaped = {"diagonal": precisions.diagonal(dim1=1, dim2=2), "full": precisions, "tied": precisions[0]}[kind]
     with warnings.catch_warnings():
@@ -291,7 +293,9 @@ def test_a_fall_of_the_likelihood_is_an_error(monkeypatch: pytest.MonkeyPatch) -
 def test_the_order_of_the_codes_changes_nothing(kind: str) -> None:
     codes, start = problem(seed=30, dim=3), random_mixture(kind, 3, 3, seed=31)
     shuffled = codes[torch.randperm(len(codes), generator=seeded(32))]
-    one, other = (expectation_maximisation(CentredCodes(z), start, max_iterations=20, tolerance=-1) for z in (codes, shuffled))
+    one, other = (
+        expectation_maximisation(CentredCodes(z), start, max_iterations=20, tolerance=-1) for z in (codes, shuffled)
+    )
     torch.testing.assert_close(one.log_prob(codes), other.log_prob(codes), rtol=0, atol=1e-8)
 
 
@@ -332,7 +336,8 @@ def test_float32_codes_give_the_same_fit_to_float32_rounding(kind: str) -> None:
     codes = problem(seed=38)
     start = random_mixture(kind, 3, 4, seed=39)
     single, double = (
-        expectation_maximisation(CentredCodes(z), start, max_iterations=10, tolerance=-1) for z in (codes.float(), codes)
+        expectation_maximisation(CentredCodes(z), start, max_iterations=10, tolerance=-1)
+        for z in (codes.float(), codes)
     )
     torch.testing.assert_close(single.log_prob(codes), double.log_prob(codes), rtol=0, atol=1e-3)
     assert single.trace == pytest.approx(double.trace, abs=1e-5)
@@ -365,7 +370,8 @@ def test_long_float32_sums_keep_the_likelihood() -> None:
     mixture = random_mixture("low_rank", 2, 20_000, seed=43)
     codes = mixture.sample(100, seeded(44))
     single, double = (
-        expectation_maximisation(CentredCodes(z), mixture, max_iterations=1, tolerance=-1e9) for z in (codes.float(), codes)
+        expectation_maximisation(CentredCodes(z), mixture, max_iterations=1, tolerance=-1e9)
+        for z in (codes.float(), codes)
     )
     assert single.trace == pytest.approx(double.trace, abs=0.02)  # of −39,000 nats; a plain float32 sum errs by more
 

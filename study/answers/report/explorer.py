@@ -22,6 +22,8 @@ FACTS = {
     "KL(q_N ‖ p)": "aggregate/train/kl",
     "total variation": "aggregate/train/total_variation",
     "log p(x) ≥": "aggregate/held_out/log_px",
+    "log p(x) ≥, annealed": "aggregate/held_out/log_px_annealed",
+    "p-value of calibration": "aggregate/held_out/calibration_p_value",
     "active units": "aggregate/train/active_units",
 }
 """Numbers of a panel: the address of each, see :mod:`analysis.address`."""
@@ -55,7 +57,7 @@ def _panel(cell: StoredCell, label: str) -> Panel:
 
 
 def figures(cell: StoredCell) -> Iterator[CaptionedFigure]:
-    """The bubble picture and the shells of the cell's first replicate."""
+    """The bubble picture, the shells and, where it was asked for, the calibration of the cell's first replicate."""
     draws, prior, norms = cell.group("sample_stats"), cell.group("prior_draws"), cell.group("shells")
     if draws is not None and prior is not None:
         yield CaptionedFigure(
@@ -64,6 +66,11 @@ def figures(cell: StoredCell) -> Iterator[CaptionedFigure]:
     if norms is not None:
         both = [norms[f"{name}_norm"].isel(chain=0).values for name in ("aggregate", "prior")]
         yield CaptionedFigure("shells", "Shells", plots.shells(*both), caption(plots.shells))
+    calibration = cell.group("calibration")
+    if calibration is not None:
+        first = calibration.isel(chain=0)
+        made = plots.ranks(*(first[name].values for name in ("share", "lower", "upper")))
+        yield CaptionedFigure("ranks", "Calibration", made, caption(plots.ranks))
 
 
 def _densities(group: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:

@@ -11,6 +11,7 @@ from study.measurement.estimators import registered
 from study.measurement.methods import END, PAGE, page
 from study.run.experiment import run_cell
 
+ASKED = ["evaluate.calibration=20", "evaluate.annealing=2", "evaluate.annealing_temperatures=3"]
 COMMAND = "python -m study.measurement.methods"
 
 
@@ -31,7 +32,7 @@ def test_rows_are_unique_and_have_four_columns():
 
 @pytest.mark.slow
 def test_every_estimate_of_a_cell_is_declared_with_its_bound_and_every_declaration_is_met(tmp_path):
-    cell = Study.load("smoke").override(["prior=standard_normal", "latent_dim=2", "seeds=1"]).cells()[0]
+    cell = Study.load("smoke").override(["prior=standard_normal", "latent_dim=2", "seeds=1", *ASKED]).cells()[0]
     tree = run_cell(cell, tmp_path, device="cpu", data_root=None, report=lambda progress: None).tree
     for table in ROWS:
         group = tree[table].to_dataset().isel(chain=0)

@@ -66,6 +66,25 @@ def test_every_source_says_what_it_is_called_and_stands_in_an_order_of_its_own()
         assert len(set(values)) == len(values), words
 
 
+@pytest.mark.parametrize("name", registered())
+@pytest.mark.parametrize("shape", ["4", "1x2x2"])
+def test_every_source_gives_one_finite_image_for_each_start_and_repeats_with_its_seed(vae, name, shape):
+    settings = {"latent_dim": shape, "network": {"name": "mlp", "hidden": [8]}}
+    prior = new_vae(Cell.from_config(settings), (1, 8, 8)).prior
+    parts = VAE(prior, vae.posterior, vae.likelihood)
+    held_out = codes(-5_000, 0.5)
+    z = [part.reshape(NUM, *prior().event_shape) for part in (held_out.loc, held_out.scale, held_out.z)]
+    start = [Start(parts, z[2], Codes(*z), held_out.loc.reshape(-1, 1, 2, 2), 0) for _ in range(2)]
+    torch.manual_seed(1)
+    state = torch.get_rng_state()
+    images, again = (registered()[name].images(own) for own in start)
+    assert torch.equal(torch.get_rng_state(), state)
+    if images is not None:
+        assert images.shape == (NUM, 1, 2, 2)
+        assert images.isfinite().all()
+        assert torch.equal(images, again)
+
+
 def test_each_source_gives_its_own_images(vae):
     sources = draw(vae, densities={"mixture": Constant()})
     absent = {"prior_batch_statistics", "shuffled_locations", "shuffled_channels"}  # no such layers, and no map

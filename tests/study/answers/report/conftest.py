@@ -37,7 +37,7 @@ def tree(cell, flags=""):
     best = {"prior": 100.0 + cell.latent_dim, "gaussian_mixture": 60.0, "held_out": 5.0}
     draws = {name: (("chain", "draw", "split"), rng.normal(size=(CHAINS, DRAWS, 2))) for name in ("log_q", "log_p")}
     split = {"split": ["train", "held_out"]}
-    side = 8
+    side, shares = 8, np.arange(1, 10) / 10
     pixels = rng.integers(0, 256, (CHAINS, len(SOURCES), 20, 1, side, side), dtype=np.uint8)
     groups = {
         "aggregate": table(["train", "held_out"], "split", list(known), lambda _, name: known[name], flags),
@@ -47,6 +47,8 @@ def tree(cell, flags=""):
         "prior_draws": xr.Dataset(draws, coords=split),
         "shells": xr.Dataset({f"{n}_norm": (("chain", "draw"), rng.chisquare(9, (CHAINS, DRAWS)))
                               for n in ("aggregate", "prior")}),
+        "calibration": xr.Dataset({name: (("chain", "rank"), np.tile(shares + shift, (CHAINS, 1)))
+                                   for name, shift in (("share", 0.01), ("lower", -0.1), ("upper", 0.1))}),
         "training": xr.Dataset({"held_out_loss": (("epoch", "chain"), 40 + rng.random((5, CHAINS)))}),
         "log_likelihood": xr.Dataset({"log_px_10": (("chain", "image"), -40 + rng.normal(size=(CHAINS, 120)))}),
         "samples": xr.Dataset(

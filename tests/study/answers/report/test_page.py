@@ -53,6 +53,10 @@ def page(folder):
     return render(chapters([folder]))
 
 
+def test_calibration_has_its_figure_where_it_was_asked_for(page):
+    assert "Share of simulated z that have at most this rank" in Tags(page).text
+
+
 def test_sources_of_samples_are_called_what_the_result_says(page):
     text = Tags(page).text
     for name in SOURCES:
