@@ -13,7 +13,13 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = {"models": {"models"}, "analysis": {"analysis"}, "study": {"study", "analysis", "models"}}
 """What each package may import of the three."""
 
-LABELLED = {"analysis/tree.py", "analysis/summaries.py", "analysis/plots.py", "analysis/effects.py"}
+LABELLED = {
+    "analysis/tree.py",
+    "analysis/summaries.py",
+    "analysis/plots.py",
+    "analysis/rank_plot.py",
+    "analysis/effects.py",
+}
 """The only files of analysis that know xarray, ArviZ, pandas or matplotlib."""
 
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))

@@ -84,3 +84,77 @@ def test_a_data_set_is_one_file(copy, source, sound):
     assert done.returncode == (0 if sound else 1), done.stdout[-2_000:] + done.stderr[-2_000:]
     assert " passed" in done.stdout
     assert ("failed" in done.stdout) != sound
+
+
+JEFFREYS = '''"""Jeffreys divergence: the sum of both directions."""
+
+from __future__ import annotations
+
+from analysis import divergence
+from analysis.estimate import Estimate
+from study.measurement.estimators import Quantity, estimator
+from study.measurement.replicate import Split
+
+
+@estimator(Quantity("jeffreys", "KL(q_N ‖ p) + KL(p ‖ q_N) = E t − E_p t"))
+def jeffreys(split: Split) -> Estimate:
+    """In nats; the normaliser of p cancels."""
+    return Estimate.mean(split.draws.log_ratio - split.from_prior.log_ratio)
+'''
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("code", "sound"),
+    [
+        (JEFFREYS, True),
+        (JEFFREYS.replace('E_p t")', 'E_p t", "upper")'), False),
+        (JEFFREYS.replace('E_p t")', 'E_p t", of_prior=True)').replace("Estimate.mean(", "0 * Estimate("), False),
+    ],
+    ids=["sound", "with a bound that it does not have", "that fails"],
+)
+def test_an_estimator_is_one_file(copy, code, sound):
+    """It is found by its file's name, obeys the laws of estimators, and has its row on the page of methods."""
+    (copy / "study/measurement/estimators/jeffreys.py").write_text(code)
+    done = laws(copy, "tests/study/measurement/test_estimators.py", "-k", "jeffreys")
+    assert done.returncode == (0 if sound else 1), done.stdout[-2_000:] + done.stderr[-2_000:]
+    assert " passed" in done.stdout
+    if sound:
+        page = ["tests/study/measurement/test_methods.py", "-k", "page_is_that"]
+        assert laws(copy, *page).returncode == 1
+        environment = {**os.environ, "PYTHONPATH": str(copy)}
+        command = [sys.executable, "-m", "study.measurement.methods"]
+        subprocess.run(command, cwd=copy, env=environment, timeout=200, check=True)
+        assert "| `jeffreys` | KL(q_N ‖ p) + KL(p ‖ q_N)" in (copy / "analysis/METHODS.md").read_text("utf-8")
+        assert laws(copy, *page).returncode == 0
+
+
+ORIGIN = '''"""The origin, seen by as many eyes as there are images: the centre of the prior."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from study.measurement.encoding import decode
+from study.measurement.sources import Start, source
+
+
+@source("origin", "z = 0", place=110)
+def origin(start: Start) -> Tensor:
+    """One image, repeated."""
+    return decode(start.vae, torch.zeros_like(start.train))
+'''
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("code", "sound"),
+    [(ORIGIN, True), (ORIGIN.replace("torch.zeros_like(start.train)", "torch.randn_like(start.train)"), False)],
+    ids=["sound", "with randomness of its own"],
+)
+def test_a_source_of_samples_is_one_file(copy, code, sound):
+    (copy / "study/measurement/sources/origin.py").write_text(code)
+    done = laws(copy, "tests/study/measurement/test_sources.py", "-k", "origin or says_what or its_own_images")
+    assert done.returncode == (0 if sound else 1), done.stdout[-2_000:] + done.stderr[-2_000:]
+    assert " passed" in done.stdout

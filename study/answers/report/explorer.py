@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from analysis import plots
+from analysis.rank_plot import ranks
 from analysis.summaries import as_text
 from study.answers.report.chapter import Chapter, dimension, flags, measured
 from study.answers.report.overview import CaptionedFigure, caption
@@ -69,8 +70,8 @@ def figures(cell: StoredCell) -> Iterator[CaptionedFigure]:
     calibration = cell.group("calibration")
     if calibration is not None:
         first = calibration.isel(chain=0)
-        made = plots.ranks(*(first[name].values for name in ("share", "lower", "upper")))
-        yield CaptionedFigure("ranks", "Calibration", made, caption(plots.ranks))
+        made = ranks(*(first[name].values for name in ("share", "lower", "upper")))
+        yield CaptionedFigure("ranks", "Calibration", made, caption(ranks))
 
 
 def _densities(group: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
