@@ -14,9 +14,10 @@ from study.answers.hypotheses._families import (
     scope,
     shortest,
 )
-from study.answers.results import Results
+from study.answers.results import Results, StoredCell
+from study.store.manifest import Manifest
 
-from .conftest import remembered, study_of
+from .conftest import Memory, remembered, study_of
 
 KL = "aggregate/train/kl"
 BASE = "latent-study run smoke seeds=2 "
@@ -50,6 +51,13 @@ def test_families_are_labelled_by_what_tells_them_apart(swept):
     cells = labels(alike(swept, kl=KL))
     assert len(cells) == 16
     assert "vamp, D=4, beta=1.0, train.epochs=40" in cells
+
+
+def test_families_that_only_an_option_which_one_lacks_tells_apart_are_numbered():
+    (cell,) = remembered(study_of(BASE + "prior=vamp latent_dim=2"), kl)
+    config = cell.manifest.config | {"prior": {"name": "vamp"}}
+    older = StoredCell("planted", Memory({"older": cell.tree}), Manifest.model_construct(key="older", config=config))
+    assert labels(alike(Results((cell, older)), kl=KL)) == {"vamp", "vamp (2)"}
 
 
 def test_maps_and_vectors_have_labels_of_their_own():
