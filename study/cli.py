@@ -171,14 +171,14 @@ def effects_(
     format: Annotated[Format, typer.Option(help="How to write it.")] = Format.TABLE,
 ) -> None:
     """Regress an outcome on log D, rate and prior over trained replicates (NUTS, about half a minute)."""
-    from study.answers.effects import effects, keep  # noqa: PLC0415
+    from study.answers.effects import effects, store_effects  # noqa: PLC0415
     from study.answers.results import Results  # noqa: PLC0415
     from study.answers.tables import text_of  # noqa: PLC0415
 
     folders = studies(results)
     for dataset, own in Results.load(folders).by("dataset").items():
         table = effects(own, outcome)
-        keep(table, folders[0], dataset, outcome)
+        store_effects(table, folders[0], dataset, outcome)
         typer.echo(text_of(table, format))
 
 

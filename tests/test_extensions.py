@@ -158,3 +158,86 @@ def test_a_source_of_samples_is_one_file(copy, code, sound):
     done = laws(copy, "tests/study/measurement/test_sources.py", "-k", "origin or says_what or its_own_images")
     assert done.returncode == (0 if sound else 1), done.stdout[-2_000:] + done.stderr[-2_000:]
     assert " passed" in done.stdout
+
+
+CLAIM = '''r"""H20: every dimension is used.
+
+Rule, before any run: the effect is the mean of active units over D. Supported if it is above 0.9, refuted if below.
+"""
+
+from __future__ import annotations
+
+from typing import final, override
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from study.answers.hypotheses import _marks as marks
+from study.answers.hypotheses._base import Hypothesis, Verdict
+from study.answers.hypotheses._criterion import Criterion, conclude
+from study.answers.hypotheses._families import alike, by_family, scope
+from study.answers.hypotheses._intervals import by_replicate, mean_of
+from study.answers.hypotheses._needs import Needs
+from study.answers.results import Results
+
+
+@final
+class Use(Hypothesis[pd.DataFrame]):
+    """Active units over the latent dimension."""
+
+    id = "H20"
+    claim = "Every latent dimension is used."
+    caption = (
+        "Active units over the latent dimension D, against D, of every cell with the standard prior, from 0 to 1; "
+        "means over seeds with 95 % intervals (Student-t), seeds as dots. At 1 every dimension is used."
+    )
+    needs = Needs("Cells with the standard prior", {"latent_dim": (2, 8)})
+
+    @override
+    def evidence(self, results: Results) -> pd.DataFrame:
+        lines = alike(results.plain(), active="aggregate/train/active_units")
+        return lines.assign(share=lines["active"] / lines["latent_dim"])
+
+    @override
+    def decide(self, evidence: pd.DataFrame) -> Verdict:
+        shares = by_replicate(evidence, mean_of("share"))
+        return conclude([Criterion.of_mean("share of active units", shares, least=0.9)], scope(evidence))
+
+    @override
+    def draw(self, evidence: pd.DataFrame) -> Figure:
+        figure, (axes,) = marks.panels(1)
+        for label, cell in by_family(evidence):
+            marks.means(axes, cell, "latent_dim", "share", label)
+        marks.axis_labels(axes, "latent dimension D", "active units over D")
+        return figure
+'''
+
+WORLD = '''"""World of H20."""
+
+from ._estimates import aggregate
+
+
+def truth(cell, holds):
+    return aggregate(active_units=cell.latent_dim * (1.0 if holds else 0.5)), {}
+'''
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("source", "world", "sound"),
+    [
+        (CLAIM, WORLD, True),
+        (CLAIM.replace("active_units", "idle_units"), WORLD, False),
+        (CLAIM.replace("least=0.9", "most=0.9"), WORLD, False),
+        (CLAIM, "", False),
+    ],
+    ids=["sound", "not decided by the cells it needs", "of another rule than its world", "without a world"],
+)
+def test_a_hypothesis_is_one_file_beside_its_world(copy, source, world, sound):
+    (copy / "study/answers/hypotheses/h20_use.py").write_text(source)
+    if world:
+        (copy / "tests/study/answers/hypotheses/worlds/h20_use.py").write_text(world)
+    done = laws(copy, "tests/study/answers/hypotheses", "-k", "h20_use or has_its_worlds")
+    assert done.returncode == (0 if sound else 1), done.stdout[-2_000:] + done.stderr[-2_000:]
+    assert " passed" in done.stdout
+    assert ("failed" in done.stdout) != sound

@@ -50,7 +50,7 @@ def effects(results: Results, outcome: str) -> pd.DataFrame:
     return frame.assign(replicates=len(table), diverging=int(tree["sample_stats"]["diverging"].sum()))
 
 
-def keep(table: pd.DataFrame, folder: Path, dataset: str, outcome: str) -> Path:
+def store_effects(table: pd.DataFrame, folder: Path, dataset: str, outcome: str) -> Path:
     """Writes the table to ``<folder>/effects/<dataset>-<outcome>.csv``."""
     path = folder / "effects" / f"{dataset}-{outcome}.csv"
     try:
@@ -61,8 +61,9 @@ def keep(table: pd.DataFrame, folder: Path, dataset: str, outcome: str) -> Path:
     return path
 
 
-def kept(results: Results, dataset: str) -> pd.DataFrame:
-    """The tables that :func:`keep` left beside the studies of ``results``, one after another; empty where none did."""
+def stored_effects(results: Results, dataset: str) -> pd.DataFrame:
+    """The tables that :func:`store_effects` left beside the studies of ``results``, one after another; empty where none
+    is there."""
     folders = dict.fromkeys(cell.store.root for cell in results)
     paths = [folder / "effects" / f"{dataset}-{outcome}.csv" for folder in folders for outcome in OUTCOMES]
     tables = [pd.read_csv(path) for path in paths if path.is_file()]

@@ -80,15 +80,15 @@ class Chapter:
     def series(self) -> dict[str, list[StoredCell]]:
         """Cells of :attr:`principal` by label, along the latent dimension."""
         names = labels({cell.key: cell.manifest.config for cell in self.principal})
-        found: dict[str, list[StoredCell]] = {label: [] for label in sorted(set(names.values()))}
+        series: dict[str, list[StoredCell]] = {label: [] for label in sorted(set(names.values()))}
         for cell in sorted(self.principal, key=dimension):
-            found[names[cell.key]].append(cell)
-        return found
+            series[names[cell.key]].append(cell)
+        return series
 
     def along(self) -> dict[str, list[StoredCell]]:
         """Those of :meth:`series` that run over several latent dimensions; all where none does."""
-        found = self.series()
-        return {label: cells for label, cells in found.items() if len(cells) > 1} or found
+        series = self.series()
+        return {label: cells for label, cells in series.items() if len(cells) > 1} or series
 
 
 def chapters(folders: Iterable[Path]) -> list[Chapter]:
@@ -101,8 +101,8 @@ def chapters(folders: Iterable[Path]) -> list[Chapter]:
     results = Results.load(places)
     if not len(results):
         raise ConfigurationError(f"no finished cell in {places[0]}; `latent-study status` tells where each stands")
-    found = [Chapter(str(name), own) for name, own in results.by("dataset").items()]
-    return sorted(found, key=lambda chapter: -len(chapter.results))
+    of_datasets = [Chapter(str(name), cells) for name, cells in results.by("dataset").items()]
+    return sorted(of_datasets, key=lambda chapter: -len(chapter.results))
 
 
 def dimension(cell: StoredCell) -> int:

@@ -117,14 +117,14 @@ def remedies(chapter: Chapter) -> Iterator[CaptionedFigure]:
     if table.empty:
         return
     pooled = table[table["latent_dim"] == POOLED]
-    shown = pooled if len(pooled) else table[table["latent_dim"] == table["latent_dim"].max()]
-    common = min(shown["of"], key=len).split(", ")
+    lines = pooled if len(pooled) else table[table["latent_dim"] == table["latent_dim"].max()]
+    common = min(lines["of"], key=len).split(", ")
     rows = []
-    for line in shown.to_dict("records"):
+    for line in lines.to_dict("records"):
         how = "fitted" if line["kind"] == EX_POST else "trained"
         name = ", ".join([line["remedy"], how, *(part for part in line["of"].split(", ") if part not in common)])
         rows.append((name, Interval(line["share"], line["lower"], line["upper"], line["seeds"])))
-    where = "over all latent dimensions" if len(pooled) else f"at D = {shown['latent_dim'].iloc[0]}"
+    where = "over all latent dimensions" if len(pooled) else f"at D = {lines['latent_dim'].iloc[0]}"
     figure = plots.forest(rows, "share of the gap closed", (0.0, 1.0), bent=True)
     yield CaptionedFigure("remedies", f"Remedies, ranked {where}", figure, _REMEDIES)
 

@@ -21,7 +21,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from study.answers.effects import OUTCOMES, kept
+from study.answers.effects import OUTCOMES, stored_effects
 from study.answers.hypotheses import Verdict
 from study.answers.remedies import POOLED
 from study.answers.report.answer import EXPLAINED, QUESTION, answer
@@ -94,7 +94,7 @@ def _chapter(chapter: Chapter) -> dict[str, Any]:
         "partial": chapter.is_partial,
         "cases": list(chapter.cases.values()),
         "claims": {each.name: each.picture() for each in claims(chapter)},
-        "effects": _lines(kept(chapter.results, chapter.dataset)),
+        "effects": _lines(stored_effects(chapter.results, chapter.dataset)),
         "outcomes": OUTCOMES,
         "panels": panels(chapter),
         "labels": list(chapter.trees),

@@ -45,14 +45,14 @@ def reproduction(chapter: Chapter) -> Reproduction:
     manifests = [cell.manifest for cell in chapter.results]
     lines = [_line(cell, chapter.labels[cell.key]) for cell in chapter.results]
     versions = [", ".join(f"{name} {version}" for name, version in each.versions.items()) for each in manifests]
-    made = sorted(each.created for each in manifests)
+    created = sorted(each.created for each in manifests)
     return Reproduction(
         list(dict.fromkeys(each.command for each in manifests)),
         list(dict.fromkeys(versions)),
         list(dict.fromkeys(each.device for each in manifests)),
         sum(each.seconds for each in manifests),
-        made[0],
-        made[-1],
+        created[0],
+        created[-1],
         list(dict.fromkeys(each.images for each in manifests)),
         sorted(lines, key=lambda line: (line.label, line.dimension)),
         _absent({cell.store for cell in chapter.results}),

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import torch
 
-from study.answers.effects import effects, keep
+from study.answers.effects import effects, store_effects
 from study.answers.results import Results
 from study.errors import ConfigurationError
 
@@ -48,7 +48,7 @@ def test_known_coefficients_are_found_in_their_units(tmp_path):
         assert row["mean"] == pytest.approx(value, abs=0.1), name
     assert set(table["replicates"]) == {24}
     assert table.loc["rate", "positive"] == 1
-    path = keep(table.reset_index(), tmp_path, "digits", "kl")
+    path = store_effects(table.reset_index(), tmp_path, "digits", "kl")
     assert pd.read_csv(path)["mean"].tolist() == pytest.approx(table["mean"].tolist())
 
 

@@ -13,7 +13,7 @@ import pytest
 from analysis import plots
 from analysis.interval import Interval
 from analysis.sprite import COLUMNS, SHOWN, sprite
-from study.answers.effects import keep
+from study.answers.effects import store_effects
 from study.answers.hypotheses import Decision
 from study.answers.report import answer, chapters, write_files
 from study.answers.report.claims import claims
@@ -201,7 +201,7 @@ def test_a_sprite_shows_the_first_images_in_rows(channels):
 def test_effects_that_were_estimated_are_on_the_page_and_their_names_stay_text(tmp_path, make):
     store = make(tmp_path / "made-up", dims=(2,), priors=("vamp",))
     line = {"coefficient": "prior_effect[<b>]", "mean": 0.25, "lower": 0.1, "upper": 0.4, "positive": 1.0}
-    keep(pd.DataFrame([{"outcome": "kl", **line, "replicates": 24}]), store.root, "digits", "kl")
+    store_effects(pd.DataFrame([{"outcome": "kl", **line, "replicates": 24}]), store.root, "digits", "kl")
     text = render(chapters([store.root]))
     assert "What goes with the dimension" in text
     assert "prior_effect[&lt;b&gt;]" in text
