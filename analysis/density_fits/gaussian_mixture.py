@@ -38,7 +38,7 @@ class GaussianMixtureFit(DensityFit):
 
     covariance: of each component.
     num_components: the numbers to choose from.
-    rank: number of factors of a ``low_rank`` covariance, from 1 to D − 1, and none for the others.
+    rank: number of factors of a ``low_rank`` covariance, D − 1 where that is less; the other covariances have none.
     num_starts: starts of EM, of which the best is taken.
     """
 
@@ -49,7 +49,7 @@ class GaussianMixtureFit(DensityFit):
         *,
         covariance: Literal["diagonal", "full", "tied", "low_rank"] = "diagonal",
         num_components: Counts = (1, 3, 10, 30, 100),
-        rank: Count | None = None,
+        rank: Count = 10,
         num_starts: Count = 1,
     ) -> None:
         self.covariance = covariance
@@ -65,7 +65,7 @@ class GaussianMixtureFit(DensityFit):
             self.num_components,
             (self.covariance,),
             generator=generator,
-            rank=self.rank,
+            rank=min(self.rank, max(codes.z.shape[1] - 1, 1)),
             num_starts=self.num_starts,
         )
         best = selection.best_by_held_out

@@ -294,3 +294,9 @@ def test_options_out_of_their_range_are_refused_by_name(name):
         with pytest.raises(ValueError, match=rf"^density\.{option.name}(\.0)?: input should be .*; got"):
             DENSITIES[name](**{option.name: wrong})
         DENSITIES[name](**{option.name: option.default})
+
+
+def test_the_rank_of_a_low_rank_mixture_is_at_most_what_the_dimension_allows():
+    few = codes(200, 3)
+    fit = DENSITIES["gaussian_mixture"](covariance="low_rank", num_components=(1,)).fit(few, few, seeded(3))
+    assert math.isfinite(fit.held_out_score.value)
