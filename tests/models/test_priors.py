@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load, save
 from torch import Tensor
-from torch.distributions import Distribution, kl_divergence
+from torch.distributions import Distribution, Independent, Laplace, kl_divergence
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
@@ -122,13 +122,36 @@ def plane(name: str) -> tuple[Distribution, Tensor]:
     return prior, density.reshape(len(LINE), len(LINE))
 
 
+@torch.no_grad()
+def mass(prior: Distribution, panels: int) -> float:
+    """The integral of a density over [−10, 10]², by the Gauss–Legendre rule of two points in equal panels.
+
+    Panels split at 0, where densities may have a kink. Within smooth panels the error is of the fourth order in their
+    width, at a kink inside of one of the second.
+    """
+    half = 10 / panels
+    points = half / math.sqrt(3) * torch.tensor([-1.0, 1.0], dtype=torch.float64)
+    centres = torch.linspace(-10 + half, 10 - half, panels, dtype=torch.float64)
+    nodes = (centres[:, None] + points).flatten()
+    chunks = torch.cartesian_prod(nodes, nodes).split(50_000)
+    return half**2 * float(sum(prior.log_prob(chunk).exp().sum() for chunk in chunks))
+
+
 def test_normalises_in_two_dimensions(name):
-    """By quadrature on [−10, 10]², which kinks of the density leave exact to 1e-3; or over the circle."""
+    """Over the circle, or over [−10, 10]² in panels of 0.2 or, where kinks need them, of 0.1; within 1e-3."""
     prior, density = plane(name)
-    total = torch.trapezoid(density, ANGLES if on_sphere(prior) else LINE)
-    if total.dim():
-        total = torch.trapezoid(total, LINE)
-    assert float(total) == pytest.approx(1, abs=1e-3 + 5 * standard_error(prior))
+    one = pytest.approx(1, abs=1e-3 + 5 * standard_error(prior))
+    if on_sphere(prior):
+        assert float(torch.trapezoid(density, ANGLES)) == one
+    else:
+        assert mass(prior, 100) == one or mass(prior, 200) == one
+
+
+@pytest.mark.parametrize(("centre", "tolerance"), [(0.0, 1e-5), (0.037, 1e-3), (0.05, 1e-3), (0.1, 1e-3)])
+def test_quadrature_holds_kinks(centre, tolerance):
+    """Of a Laplace density of scale 0.7: between panels, in the middle of one, and elsewhere."""
+    loc, scale = torch.full((2,), centre, dtype=torch.float64), torch.full((2,), 0.7, dtype=torch.float64)
+    assert mass(Independent(Laplace(loc, scale), 1), 200) == pytest.approx(1, abs=tolerance)
 
 
 def test_samples_follow_the_density_in_two_dimensions(name):

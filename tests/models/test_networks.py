@@ -1,0 +1,103 @@
+"""Laws that every network obeys; a new file in models/networks is under all of them.
+
+A network that refuses a shape is let off at that shape; every network must hold a vector latent. Bodies are in
+evaluation mode.
+"""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from models.context import Shapes
+from models.networks import evaluate
+from study.design.families import NETWORKS
+
+IMAGE = (2, 8, 8)
+EVENT = {"flat": (3,), "spatial": (4, 2, 2)}
+SMALL = {"hidden": 16, "channels": (4, 8), "stem": 4}
+OUTPUTS = 2
+
+
+def bodies(name: str, shape: tuple[int, ...], seed: int = 0) -> dict[str, tuple[nn.Module, Tensor, tuple[int, ...]]]:
+    """Encoder and decoder with a batch of five of what they take, and the event shape of what they give."""
+    torch.manual_seed(seed)
+    options = NETWORKS.options(name)
+    sizes = {
+        option: (size,) if isinstance(options[option].default, tuple) and isinstance(size, int) else size
+        for option, size in SMALL.items()
+        if option in options
+    }
+    network = NETWORKS[name](**sizes)
+    shapes = Shapes(shape, IMAGE)
+    try:
+        encoder, decoder = (body(shapes, outputs=OUTPUTS).eval() for body in (network.encoder, network.decoder))
+    except ValueError as refusal:
+        if len(shape) == 1:
+            raise
+        pytest.skip(str(refusal))
+    return {"encoder": (encoder, torch.rand(5, *IMAGE), shape), "decoder": (decoder, torch.randn(5, *shape), IMAGE)}
+
+
+@pytest.fixture(params=list(NETWORKS))
+def name(request) -> str:
+    return request.param
+
+
+@pytest.fixture(params=EVENT.values(), ids=EVENT)
+def shape(request) -> tuple[int, ...]:
+    return request.param
+
+
+@pytest.mark.parametrize("side", ["encoder", "decoder"])
+class TestBody:
+    def test_outputs_are_laid_out_per_element_of_the_event(self, name, shape, side):
+        body, events, event_shape = bodies(name, shape)[side]
+        assert body(events).shape == (5, OUTPUTS, *event_shape)
+
+    def test_each_event_is_mapped_by_itself(self, name, shape, side):
+        body, events, _ = bodies(name, shape)[side]
+        with torch.no_grad():
+            alone = torch.cat([body(event[None]) for event in events])
+            assert torch.allclose(body(events), alone, atol=1e-5)
+
+    def test_leading_dimensions_are_folded(self, name, shape, side):
+        body, events, event_shape = bodies(name, shape)[side]
+        stacked = torch.stack([events, events.flip(0)])
+        with torch.no_grad():
+            outputs = evaluate(body, stacked, events.dim() - 1)
+            assert outputs.shape == (OUTPUTS, 2, 5, *event_shape)
+            assert torch.allclose(outputs[:, 1], body(events.flip(0)).movedim(1, 0), atol=1e-5)
+
+    def test_gradient_reaches_every_parameter_and_the_input(self, name, shape, side):
+        body, events, _ = bodies(name, shape)[side]
+        reached = {"events": events.requires_grad_(), **dict(body.named_parameters())}
+        gradients = torch.autograd.grad(body(events).square().sum(), list(reached.values()))
+        for key, gradient in zip(reached, gradients, strict=True):
+            assert gradient.isfinite().all(), key
+            assert gradient.abs().sum() > 0, key
+
+    def test_state_is_the_whole_of_it(self, name, shape, side):
+        body, events, _ = bodies(name, shape)[side]
+        other, _, _ = bodies(name, shape, seed=1)[side]
+        with torch.no_grad():
+            assert not torch.equal(body(events), other(events))
+            other.load_state_dict(body.state_dict())
+            assert torch.equal(body(events), other(events))
+
+    def test_outputs_under_autocast_are_in_single_precision(self, name, shape, side):
+        """Bodies run in bf16, the parameters of distributions do not."""
+        body, events, _ = bodies(name, shape)[side]
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            assert body(events).dtype == torch.float32
+
+    def test_evaluation_in_double_precision(self, name, shape, side):
+        body, events, _ = bodies(name, shape)[side]
+        with torch.no_grad():
+            single = body(events)
+            double = body.double()(events.double())
+        assert double.dtype == torch.float64
+        assert torch.allclose(double.float(), single, atol=1e-4)
+
+
+def test_every_network_names_its_paper(name):
+    assert NETWORKS.signature(name).reference
