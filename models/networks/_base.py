@@ -13,10 +13,7 @@ from models.shapes import Shapes
 
 
 class Layout(nn.Module):
-    """Last layer of a body: ``(B, outputs · size)`` to ``(B, outputs, *shape)``, in single precision at least.
-
-    Under a bf16 autocast the bodies run in bf16; the parameters of distributions never do.
-    """
+    """Last layer of a body: ``(B, outputs · size)`` to ``(B, outputs, *shape)``."""
 
     def __init__(self, outputs: int, shape: tuple[int, ...]) -> None:
         super().__init__()
@@ -24,15 +21,15 @@ class Layout(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """``features`` ``(B, outputs · size)`` laid out."""
-        laid_out = features.reshape(len(features), *self.layout)
-        return laid_out.float() if laid_out.dtype in {torch.bfloat16, torch.float16} else laid_out
+        return features.reshape(len(features), *self.layout)
 
 
 def evaluate(body: nn.Module, events: Tensor, event_dim: int) -> Tensor:
     """What ``body`` gives for ``events`` ``(*batch, *event_shape)``, its outputs first: ``(outputs, *batch, *shape)``.
 
     A body takes one batch dimension. Any number of them, such as the particles that Pyro vectorises, is folded into it
-    here and unfolded afterwards, so that no network needs to know.
+    here and unfolded afterwards, so that no network needs to know. Under a bf16 autocast bodies run in bf16; what they
+    give is in single precision at least, as parameters of distributions always are.
 
     body: maps ``(B, *event_shape)`` to ``(B, outputs, *shape)``.
     events: what it is given.
@@ -40,7 +37,8 @@ def evaluate(body: nn.Module, events: Tensor, event_dim: int) -> Tensor:
     """
     batch = torch.Size(events.shape[: events.dim() - event_dim])
     outputs = body(events.reshape(batch.numel(), *events.shape[len(batch) :])).movedim(1, 0)
-    return outputs.reshape(len(outputs), *batch, *outputs.shape[2:])
+    outputs = outputs.reshape(len(outputs), *batch, *outputs.shape[2:])
+    return outputs.float() if outputs.dtype in {torch.bfloat16, torch.float16} else outputs
 
 
 class Network(Configurable, ABC):

@@ -68,13 +68,16 @@ def test_shapes(name):
 
 
 def test_normalises_with_the_mean_that_it_shows(name):
-    """The mean of the discretised logistic is within half a level, 0.002, of that of its masses; others are exact."""
+    """The mean of the discretised logistic is within half a level, 0.002, of that of its masses; others are exact.
+
+    To 1e-7, since at a kink of a density the trapezoid of step 8.5e-5 errs by its square times the change of slope.
+    """
     p = to_float64(build(name, (1, 1, 1))(latents()))
     points, weight = values(name, p)
     with torch.no_grad():
         mass = p.log_prob(points[:, None, None, None, None]).exp() * weight[:, None]
     assert torch.allclose(mass.sum(0), torch.ones(6, dtype=torch.float64), atol=1e-8)
-    tolerance = 1 / 510 if name == "discretised_logistic" else 1e-8
+    tolerance = 1 / 510 if name == "discretised_logistic" else 1e-7
     assert ((points @ mass) - p.mean.flatten()).abs().max() <= tolerance
 
 
