@@ -17,7 +17,7 @@ from pyro.distributions import TorchDistribution
 from torch import Generator, Tensor
 
 from analysis.estimate import Estimate
-from analysis.likelihood.annealing import AnnealedEvidence, AnnealingPath, Sandwich, sigmoid_schedule
+from analysis.likelihood.annealing import AnnealedEvidence, AnnealingPath, Sandwich, sandwich, sigmoid_schedule
 from analysis.precision import to_float64
 from analysis.randomness import seeded
 from models.pure import pure_pyro
@@ -122,8 +122,9 @@ def annealed_gap(split: Split) -> Estimate:
             z = replicate.prior.sample((len(rows),))
             images = replicate.vae.likelihood(z).sample()
         run = _Annealing.of(replicate, images, generator)
-        lower.append(run.path.forward(run.start, generator))
-        upper.append(run.path.reverse(z.double().expand_as(run.start), generator))
+        ends = sandwich(run.path, run.start, z.double().expand_as(run.start), generator)
+        lower.append(ends.lower)
+        upper.append(ends.upper)
     return Sandwich(_joined(lower), _joined(upper)).gap()
 
 
