@@ -16,10 +16,16 @@ from typing import Annotated, Any, ClassVar, Self, get_type_hints
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-Count = Annotated[int, Field(ge=1)]
-AtLeastTwo = Annotated[int, Field(ge=2)]
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
+LARGEST_COUNT = 1_000_000_000
+"""Largest count in an option or a setting: of components, epochs, images."""
+
+LARGEST_SCALE = 1e30
+"""Largest scale or rate, well inside the range of single precision, which ends at 3e38."""
+
+Count = Annotated[int, Field(ge=1, le=LARGEST_COUNT)]
+AtLeastTwo = Annotated[int, Field(ge=2, le=LARGEST_COUNT)]
+Positive = Annotated[float, Field(gt=0, le=LARGEST_SCALE)]
+NonNegative = Annotated[float, Field(ge=0, le=LARGEST_SCALE)]
 Widths = Annotated[tuple[Count, ...], Field(min_length=1)]
 """Units of one or more layers."""
 

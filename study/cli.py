@@ -6,9 +6,14 @@ when it is called: help, `status` and `list` answer without waiting seconds for 
 
 from __future__ import annotations
 
+import errno
+import importlib.metadata
+import os
 import shlex
 import sys
 import traceback
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -16,9 +21,11 @@ import typer
 
 from study.answers.formats import Comparison, Format
 from study.design.cell import Cell
+from study.design.cost import Cost, check_cost
 from study.design.labels import titles
+from study.design.limits import CELLS_BUILT, CELLS_UNASKED
 from study.design.study import Study
-from study.errors import ConfigurationError, PartialResults, StudyError
+from study.errors import ConfigurationError, EnvironmentFault, PartialResults, StudyError
 from study.paths import RESULTS, studies
 from study.store import Store
 from study.store.status import status_lines, tally
@@ -40,6 +47,16 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+
+@app.callback(invoke_without_command=True)
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+) -> None:
+    if version:
+        typer.echo(importlib.metadata.version("latent-study"))
+        raise typer.Exit
+
+
 ResultsFolder = Annotated[Path, typer.Argument(metavar="[RESULTS]", help="Results folder, or one study's in it.")]
 
 
@@ -56,7 +73,10 @@ def run(
         str | None,
         typer.Option("--for", metavar="HYPOTHESIS", help="The cells that decide it, in place of a preset or file: H7."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the cells and compute nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List the cells and what each takes, and compute nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help=f"Do not ask about more than {CELLS_UNASKED:,} cells.")] = False,
     workers: Annotated[str, typer.Option(metavar="N|auto", help="Processes that compute cells side by side.")] = "auto",
     shard: Annotated[str, typer.Option(metavar="i/n", help="Compute only the i-th of n parts of the cells.")] = "1/1",
     results: Annotated[Path, typer.Option(metavar="DIR", help="Where results are kept.")] = RESULTS,
@@ -80,27 +100,37 @@ def run(
     - `latent-study run my_study.yaml train.epochs=3 --dry-run`
     - `latent-study run --for H7 dataset=mnist`
     """
-    from rich.console import Console  # noqa: PLC0415
-
-    from study.answers.hypotheses import needed_study  # noqa: PLC0415
-    from study.answers.tables import summary_text  # noqa: PLC0415
-    from study.run.building import check_all  # noqa: PLC0415
-    from study.run.execution import share  # noqa: PLC0415
-    from study.run.launch import Launch  # noqa: PLC0415
+    from study.run.division import check_device, share, worker_count  # noqa: PLC0415
 
     words = arguments or []
     source, assignments = (words[0], words[1:]) if words and "=" not in words[0] else (None, words)
     if source and hypothesis:
         raise ConfigurationError(f"expected a study or --for; got {source} and --for {hypothesis}: leave one out")
-    named = needed_study(hypothesis) if hypothesis else Study.load(source or DEFAULT_PRESET)
-    study = named.override(assignments)
+    study = _named_study(source, hypothesis).override(assignments)
+    if not yes:
+        _ask(study)
     cells = share(study.cells(), shard)
-    check_all(cells)
+    check_device(device)
+    worker_count(workers)
+    costs = {cell.key: Cost.of(cell) for cell in cells}
+    for cell in cells:
+        check_cost(cell, costs[cell.key])
     store = Store(results / study.name)
+    if dry_run and len(cells) > CELLS_BUILT and data_root is None:
+        _print_cells(store, cells, costs)
+        return
+
+    from rich.console import Console  # noqa: PLC0415
+
+    from study.answers.tables import summary_text  # noqa: PLC0415
+    from study.run.building import check_all  # noqa: PLC0415
+    from study.run.launch import Launch  # noqa: PLC0415
+
+    costs = check_all(cells)
     launch = Launch(store, workers, device, data_root, tensorboard, shlex.join(["latent-study", *sys.argv[1:]]))
     launch.check(cells)
     if dry_run:
-        _print_cells(store, cells)
+        _print_cells(store, cells, costs)
         return
     outcomes = launch.compute(cells, Console(stderr=True))
     failed = sum(outcome.status == "failed" for outcome in outcomes)
@@ -178,8 +208,8 @@ def effects_(
     folders = studies(results)
     for dataset, own in Results.load(folders).by("dataset").items():
         table = effects(own, outcome)
-        store_effects(table, folders[0], dataset, outcome)
         typer.echo(text_of(table, format))
+        store_effects(table, folders[0], dataset, outcome)
 
 
 @app.command()
@@ -204,7 +234,10 @@ def report_(
     open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
 ) -> None:
     """Write the answer page: one HTML file to look, compare and trust, without network."""
-    path = _write_report(studies(results), output or results / PAGE, figures)
+    page = results / PAGE if output is None else output
+    if page.is_dir():
+        raise ConfigurationError(f"--output is the page's file; got the folder {page}: add a name, such as {PAGE}")
+    path = _write_report(studies(results), page, figures)
     if open_:
         typer.launch(path.absolute().as_uri())
 
@@ -227,12 +260,31 @@ def list_(
     Console(width=None if sys.stdout.isatty() else WIDTH).print(catalogue(what))
 
 
-def _print_cells(store: Store, cells: list[Cell]) -> None:
+def _named_study(source: str | None, hypothesis: str | None) -> Study:
+    """The study of a preset's name or a file, or that which decides a hypothesis."""
+    if hypothesis is None:
+        return Study.load(source or DEFAULT_PRESET)
+    from study.answers.hypotheses import needed_study  # noqa: PLC0415
+
+    return needed_study(hypothesis)
+
+
+def _ask(study: Study) -> None:
+    """Asks on a terminal, and refuses elsewhere, where a study has very many cells."""
+    if (size := study.size()) <= CELLS_UNASKED:
+        return
+    many = f"the study {study.name} has {size:,} cells, more than {CELLS_UNASKED:,}"
+    if not (sys.stdin.isatty() and typer.confirm(f"{many}; go on?", err=True)):
+        raise ConfigurationError(f"{many}; give its factors fewer values, or go on with --yes")
+
+
+def _print_cells(store: Store, cells: list[Cell], costs: Mapping[str, Cost]) -> None:
     names = titles({cell.key: cell.config() for cell in cells})
     conditions = {cell.key: store.condition(cell.key) for cell in cells}
     for key, condition in conditions.items():
-        typer.echo(f"{key}  {condition:<10}  {names[key]}")
-    typer.echo(f"{len(cells)} cells: {tally(conditions.values())}")
+        typer.echo(f"{key}  {condition:<10}  {names[key]}  ({costs[key]})")
+    unchecked = "" if len(cells) <= CELLS_BUILT else "; whether their parts fit together is checked when they run"
+    typer.echo(f"{len(cells)} cells: {tally(conditions.values())}{unchecked}")
 
 
 def _write_report(folders: list[Path], path: Path, figures: Path | None = None) -> Path:
@@ -255,11 +307,50 @@ def main(arguments: list[str] | None = None) -> int:
     """Exit code of the command line; an error that a user can act on is one sentence on stderr."""
     words = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     debug = "--debug" in words
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # for encodings without ≥ or μ
     try:
-        return app([word for word in words if word != "--debug"], prog_name="latent-study", standalone_mode=False) or 0
-    except (StudyError, typer.TyperException) as error:
+        code = app([word for word in words if word != "--debug"], prog_name="latent-study", standalone_mode=False) or 0
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        _silence()
+        return CLOSED_PIPE
+    except (StudyError, typer.TyperException, typer.Abort, OSError, MemoryError) as error:
         if debug:
             traceback.print_exception(error)
-        message = error.format_message() if isinstance(error, typer.TyperException) else str(error)
-        typer.echo(f"error: {' '.join(message.split())}", err=True)
-        return error.exit_code
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EIO):
+            _silence()
+        message, code = _sentence(error)
+        with suppress(OSError):  # stderr is full or closed too
+            typer.echo(f"error: {' '.join(message.split())}", err=True)
+        return code
+
+
+CLOSED_PIPE = 141
+"""128 + SIGPIPE, as a shell reports of ``latent-study … | head``."""
+
+
+def _sentence(error: BaseException) -> tuple[str, int]:
+    """What to say of an error, and the exit code."""
+    match error:
+        case StudyError():
+            return str(error), error.exit_code
+        case typer.TyperException():
+            return error.format_message(), error.exit_code
+        case typer.Abort():
+            return "stopped", 130
+        case MemoryError():
+            lower = "lower train.batch_size, evaluate.draws, limit or --workers"
+            return f"the memory of this computer does not suffice; {lower}", EnvironmentFault.exit_code
+        case _:
+            place = f" {error.filename}" if isinstance(error, OSError) and error.filename else " the output"
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            return f"cannot read or write{place}: {reason}", EnvironmentFault.exit_code
+
+
+def _silence() -> None:
+    """Gives up on standard output, so that Python does not write there once more as it ends."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

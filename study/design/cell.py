@@ -11,11 +11,13 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from functools import partial
+from functools import cached_property, partial
 from typing import Annotated, Any, ClassVar, Literal, final
 
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationInfo, field_validator
 
+from models.options import LARGEST_COUNT, AtLeastTwo, Count, NonNegative, Positive
+from study.design.limits import DIGITS
 from study.design.notation import frozen
 from study.design.parts import Member, Part, resolve
 from study.design.settings import Settings, validated
@@ -23,10 +25,7 @@ from study.design.settings import Settings, validated
 Binarisation = Literal["none", "threshold", "dynamic", "fixed"]
 """What becomes of grey pixels, see :mod:`study.run.data.binarisation`."""
 
-Count = Annotated[int, Field(ge=1)]
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
-NonNegativeCount = Annotated[int, Field(ge=0)]
+NonNegativeCount = Annotated[int, Field(ge=0, le=LARGEST_COUNT)]
 OrNone = BeforeValidator(lambda value: None if value == "none" else value)
 
 
@@ -45,7 +44,7 @@ class Train(Settings):
     kl_cycles: Count = Field(default=1, description="times that the warm-up is run, from the start of equal cycles")
     aggressive_epochs: NonNegative = Field(default=0.0, description="first epochs in which the encoder is ahead")
     encoder_updates: Count = Field(default=1, description="updates of the encoder for each of decoder and prior, then")
-    patience: Annotated[int | None, Field(ge=1), OrNone] = Field(
+    patience: Annotated[Count | None, OrNone] = Field(
         default=None, description="epochs without a better held-out ELBO before training stops; none: never"
     )
     precision: Literal["fp32", "bf16"] = Field(default="fp32", description="of training; measurement is unaffected")
@@ -121,7 +120,7 @@ def _shape(value: Any) -> tuple[int, ...]:
     if isinstance(value, tuple) and value and all(type(size) is int and size >= 1 for size in value):
         return value
     text = str(value)
-    if isinstance(value, bool) or not re.fullmatch(r"[1-9]\d*(x[1-9]\d*)*", text):
+    if isinstance(value, bool) or len(text) > DIGITS or not re.fullmatch(r"[1-9][0-9]*(x[1-9][0-9]*)*", text):
         raise ValueError("expected a positive integer, or a shape such as 16x8x8 (channels first)")
     return tuple(int(size) for size in text.split("x"))
 
@@ -149,12 +148,8 @@ class Cell(Settings):
     binarisation: Binarisation = Field(
         default="dynamic", description="grey pixels as they are, cut at 1/2, or drawn as Bernoulli per epoch or once"
     )
-    image_size: Annotated[int | None, Field(ge=1), OrNone] = Field(
-        default=None, description="side in pixels; none: as stored"
-    )
-    limit: Annotated[int | None, Field(ge=2), OrNone] = Field(
-        default=None, description="training images to use; none: all"
-    )
+    image_size: Annotated[Count | None, OrNone] = Field(default=None, description="side in pixels; none: as stored")
+    limit: Annotated[AtLeastTwo | None, OrNone] = Field(default=None, description="training images to use; none: all")
     latent_shape: Annotated[tuple[int, ...], BeforeValidator(_shape), PlainSerializer(_notation)] = Field(
         default=(32,), alias="latent_dim", description="D, or channels × height × width as 16x8x8"
     )
@@ -182,7 +177,7 @@ class Cell(Settings):
         """Number of latent dimensions D, the product of the latent shape."""
         return math.prod(self.latent_shape)
 
-    @property
+    @cached_property
     def key(self) -> str:
         """:func:`key_of` this cell's configuration."""
         return key_of(self.config())

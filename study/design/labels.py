@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from study.design.cell import Train
@@ -26,17 +26,25 @@ def labels(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
 
 
 def _labels(flat: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-    return {key: ", ".join([own["prior"], *_differences(own, list(flat.values()))]) for key, own in flat.items()}
+    # Options of a part are compared among cells with that part; sections such as train have no name to share.
+    compared: Counter[tuple[str, str | None]] = Counter()
+    alike: Counter[tuple[str, str | None, str]] = Counter()
+    for own in flat.values():
+        for part in {name.partition(".")[0] for name in own}:
+            compared[part, own.get(part)] += 1
+        for name, value in own.items():
+            part = name.partition(".")[0]
+            alike[name, own.get(part) if part != name else None, value] += 1
 
+    def differences(own: Mapping[str, str]) -> Iterator[str]:
+        for name, value in own.items():
+            part = name.partition(".")[0]
+            total = len(flat) if part == name else compared[part, own.get(part)]
+            count = alike[name, own.get(part) if part != name else None, value]
+            if name != "prior" and count < total and 2 * count <= total:
+                yield f"{name}={value}"
 
-def _differences(own: Mapping[str, str], everyone: Sequence[Mapping[str, str]]) -> Iterator[str]:
-    for name, value in own.items():
-        part = name.partition(".")[0]
-        # Options of a part are compared among cells with that part; sections such as train have no name to share.
-        compared = [other for other in everyone if other.get(part) == own.get(part)] if part != name else everyone
-        alike = sum(other.get(name) == value for other in compared)
-        if name != "prior" and alike < len(compared) and 2 * alike <= len(compared):
-            yield f"{name}={value}"
+    return {key: ", ".join([own["prior"], *differences(own)]) for key, own in flat.items()}
 
 
 def _flat(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

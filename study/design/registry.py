@@ -22,7 +22,7 @@ import typing
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 
 from study.design.signature import NotStatic, Option, Signature, folder_of, read_signature, signature_of
 
@@ -149,7 +149,12 @@ class Registry[Part](Mapping[str, type[Part]]):
 @cache
 def _entry_points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
     """Entry points of ``group`` on ``path``, which is ``sys.path``: looking through it takes milliseconds."""
-    return tuple(entry_points(group=group))
+    return tuple(_every_entry_point(path).select(group=group))
+
+
+@cache
+def _every_entry_point(path: tuple[str, ...]) -> EntryPoints:
+    return entry_points()
 
 
 def _owner(entry: EntryPoint) -> str:

@@ -22,6 +22,8 @@ from pathlib import Path
 from pydantic import Field
 from pydantic.fields import FieldInfo
 
+from models.options import LARGEST_COUNT, LARGEST_SCALE
+
 
 @dataclass(frozen=True, slots=True)
 class Option:
@@ -57,10 +59,17 @@ def allowed(annotation: typing.Any, constraints: typing.Iterable[typing.Any] = (
         return "|".join(map(str, kinds))
     symbols = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
     bounds = [
-        f"{symbol} {getattr(c, name)}" for c in constraints for name, symbol in symbols.items() if hasattr(c, name)
+        f"{symbol} {getattr(c, name)}"
+        for c in constraints
+        for name, symbol in symbols.items()
+        if hasattr(c, name) and getattr(c, name) not in _LIMITS
     ]
     inner = [text for kind in kinds if kind is not Ellipsis and (text := allowed(kind))]
     return ", ".join([*bounds, *dict.fromkeys(inner)])
+
+
+_LIMITS = {LARGEST_COUNT, LARGEST_SCALE}
+"""Bounds of every count and scale, which say nothing of the one at hand."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ override changes the common settings and every arm.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -20,7 +21,8 @@ from pydantic import Field
 
 from study.design.cell import Cell, Evaluate, Train
 from study.design.families import FAMILIES
-from study.design.notation import frozen, parse_document, parse_override
+from study.design.limits import ARMS, CELLS
+from study.design.notation import frozen, parse_document, parse_override, read_text
 from study.design.parts import Part, resolve
 from study.design.registry import UnknownName
 from study.design.settings import Settings, validated
@@ -63,16 +65,9 @@ class Study(Settings):
     def load(cls, source: str) -> Study:
         """The study of a preset's name, or of a YAML file."""
         if source in presets():
-            text, name = (
-                PRESETS.joinpath(f"{source}.yaml").read_text("utf-8"),
-                source,
-            )
+            text, name = PRESETS.joinpath(f"{source}.yaml").read_text("utf-8"), source
         elif "/" in source or source.endswith((".yaml", ".yml")):
-            try:
-                text, name = Path(source).read_text("utf-8"), Path(source).stem
-            except (OSError, UnicodeDecodeError) as error:
-                reason = error.strerror if isinstance(error, OSError) else "not a UTF-8 text"
-                raise ConfigurationError(f"cannot read the study {source}: {reason}") from error
+            text, name = read_text(source), Path(source).stem
         else:
             raise ConfigurationError(f"{UnknownName('preset', source, presets())}; a file's name ends in .yaml")
         return cls.from_document(name, parse_document(text, source), source)
@@ -86,6 +81,10 @@ class Study(Settings):
         written = given.get("arms", {})
         if not isinstance(written, Mapping):
             raise ConfigurationError(f"{source}: expected arms by name, with settings and factors; got {written!r}")
+        if len(written) > ARMS:
+            raise ConfigurationError(
+                f"{source}: {len(written):,} arms, where {ARMS:,} are allowed; write several studies"
+            )
         arms = {key: validated(Arm, arm, within=f"arms.{key}.") for key, arm in written.items()}
         study = validated(cls, {**given, "arms": arms, "name": name})
         arms = {key: _checked(arm, f"{source}, arm {key}") for key, arm in arms.items()}
@@ -108,13 +107,23 @@ class Study(Settings):
         arms = {name: _without(arm, assigned) for name, arm in self.arms.items()}
         return self.model_copy(update={"settings": common.settings, "factors": common.factors, "arms": arms})
 
+    def size(self) -> int:
+        """Number of points of all arms' products: of cells, if no configuration occurs twice."""
+        return sum(math.prod(map(len, arm.factors.values())) for arm in self._merged_arms())
+
     def cells(self) -> list[Cell]:
-        """The cells of the product in a stable order, first factor slowest; equal configurations occur once."""
-        common = Arm(settings=self.settings, factors=self.factors)
-        merged = [_merged(common, arm) for arm in self.arms.values()] or [common]
+        """The cells of the product in a stable order, first factor slowest; equal configurations occur once.
+
+        Raises ConfigurationError for more than a study may have, before any of them is made.
+        """
+        if self.size() > CELLS:
+            raise ConfigurationError(
+                f"the study {self.name} has {self.size():,} cells, where {CELLS:,} are allowed; "
+                "give its factors fewer values"
+            )
         cells: dict[str, Cell] = {}
         idle: set[str] | None = None
-        for arm in merged:
+        for arm in self._merged_arms():
             for key in arm.factors:
                 if key.removeprefix("train.") in Train.execution:
                     raise ConfigurationError(
@@ -136,6 +145,11 @@ class Study(Settings):
                 f"{key} applies to no {option.kind} of this study ({', '.join(names) or 'none'}); leave it out"
             )
         return list(cells.values())
+
+    def _merged_arms(self) -> list[Arm]:
+        """Each arm with the common settings and factors; these alone where there are no arms."""
+        common = Arm(settings=self.settings, factors=self.factors)
+        return [_merged(common, arm) for arm in self.arms.values()] or [common]
 
 
 def _checked(arm: Arm, source: str) -> Arm:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
+import torch
 from torch import Tensor
 
 from analysis.randomness import seeded, stream
@@ -13,6 +16,7 @@ from models.objectives import Objective
 from models.shapes import Shapes
 from models.vae import VAE
 from study.design.cell import Cell
+from study.design.cost import Cost, check_cost
 from study.design.families import DATASETS
 from study.errors import ConfigurationError
 
@@ -34,20 +38,28 @@ def new_objective(cell: Cell) -> Objective:
     return cell.objective.create()
 
 
-def check(cell: Cell, image_shape: tuple[int, ...] | None = None) -> None:
-    """Raises ConfigurationError where a part refuses its options or another part.
+def check(cell: Cell, image_shape: tuple[int, ...] | None = None) -> Cost:
+    """What ``cell`` will take; its parts are built without weights to count them.
 
     cell: the configuration.
     image_shape: event shape of x; the data set's own where none is given. Where that is known only once the images are
-        read, what depends on it is not checked.
+        read, what depends on it is neither checked nor counted.
+
+    Raises ConfigurationError where a part refuses its options or another part, or the cell takes too much.
     """
     shape = image_shape or _nominal_shape(cell)
-    network = Weightless(cell.network.create()) if shape else Absent()
+    _cost(cell, shape)
+    network = cell.network.create() if shape else Absent()
     context = Context(Shapes(cell.latent_shape, shape or (1, 1, 1)), network)
     try:
-        with seeded(stream(0, "check")):
-            vae, objective = _parts(cell, context), new_objective(cell)
-    except (RuntimeError, TypeError, ValueError, OverflowError) as error:
+        objective = new_objective(cell)
+        vae = _weightless(cell, context)
+    except AttributeError as error:
+        raise ConfigurationError(
+            f"{cell.prior.name} at D = {cell.latent_dim} cannot be built: {error}; does every part's constructor begin "
+            "with super().__init__(context)?"
+        ) from error
+    except (RuntimeError, TypeError, ValueError, OverflowError, MemoryError) as error:
         reason = str(error).partition("\n")[0]
         raise ConfigurationError(f"{cell.prior.name} at D = {cell.latent_dim} cannot be built: {reason}") from error
     if objective.needs_factorised and not vae.posterior.factorised:
@@ -55,24 +67,47 @@ def check(cell: Cell, image_shape: tuple[int, ...] | None = None) -> None:
             f"objective {cell.objective.name} needs a factorised posterior; got {cell.posterior.name}: "
             "use posterior=diagonal_normal"
         )
+    return _cost(cell, shape, sum(parameter.numel() for parameter in vae.parameters()))
 
 
-def check_all(cells: Iterable[Cell]) -> None:
-    """:func:`check` of every cell; cells that are built alike are built once."""
-    built: set[tuple[object, ...]] = set()
+def check_all(cells: Iterable[Cell], image_shapes: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, Cost]:
+    """:func:`check` of every cell, by key; cells that are built alike are built once.
+
+    cells: the configurations.
+    image_shapes: event shape of x by a cell's key, where the images are read.
+    """
+    built: dict[tuple[object, ...], int | None] = {}
+    costs: dict[str, Cost] = {}
     for cell in cells:
-        parts = (
-            cell.dataset,
-            cell.image_size,
-            cell.network,
-            cell.posterior,
-            cell.prior,
-            cell.likelihood,
-            cell.objective,
-        )
-        if (alike := (cell.latent_shape, *parts)) not in built:
-            check(cell)
-            built.add(alike)
+        parts = (cell.dataset, cell.network, cell.posterior, cell.prior, cell.likelihood, cell.objective)
+        shape = (image_shapes or {}).get(cell.key) or _nominal_shape(cell)
+        alike = (cell.latent_shape, shape, *parts)
+        if alike not in built:
+            built[alike] = check(cell, shape).parameters
+        costs[cell.key] = _cost(cell, shape, built[alike])
+    return costs
+
+
+def _cost(cell: Cell, shape: tuple[int, ...] | None, parameters: int | None = None) -> Cost:
+    """The cost of a cell whose images have the event shape ``shape``; refused where it is too much."""
+    num_images = DATASETS[cell.dataset.name].num_images
+    cost = Cost.of(cell, parameters, num_images, math.prod(shape) if shape else None)
+    check_cost(cell, cost)
+    return cost
+
+
+def _weightless(cell: Cell, context: Context) -> VAE:
+    """The VAE with shapes and no values, on the meta device.
+
+    A part whose constructor computes with values, as the masks of autoregressive flows, cannot be had there; the
+    network's bodies, which are the largest, then still can.
+    """
+    try:
+        with torch.device("meta"):
+            return _parts(cell, context)
+    except (NotImplementedError, RuntimeError):
+        with seeded(stream(0, "check")):
+            return _parts(cell, replace(context, network=Weightless(context.network)))
 
 
 def _parts(cell: Cell, context: Context) -> VAE:

@@ -19,9 +19,8 @@ from typing import Any, Protocol, final
 
 import torch
 
-from study.design.cell import Cell
-from study.design.registry import UnknownName
-from study.errors import ConfigurationError, EnvironmentFault, Interrupted
+from study.errors import EnvironmentFault, Interrupted
+from study.run.division import check_device, worker_count
 from study.run.job import Channel, Event, Job, Outcome, compute, give_up, stopped_unsaved
 from study.run.workers import Workers
 
@@ -234,18 +233,9 @@ def _drain(events: queue.SimpleQueue[Event], watch: Watch, begun: set[str]) -> N
         watch(event)
 
 
-def share(cells: Sequence[Cell], shard: str) -> list[Cell]:
-    """The i-th of n equal parts of ``cells`` for ``shard`` ``i/n``, counted from 1."""
-    index, slash, count = shard.partition("/")
-    if not (slash and index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
-        raise ConfigurationError(f"--shard is i/n with 1 ≤ i ≤ n, such as 2/8; got {shard!r}")
-    return list(cells[int(index) - 1 :: int(count)])
-
-
 def resolve_device(device: str) -> str:
     """``cpu`` or ``cuda``; ``auto`` takes CUDA where there is one."""
-    if device not in ("auto", "cpu", "cuda"):
-        raise ConfigurationError(str(UnknownName("device", device, ["auto", "cpu", "cuda"])))
+    check_device(device)
     if device == "cuda" and not torch.cuda.is_available():
         raise EnvironmentFault("--device cuda needs a CUDA device and a torch built for it; use --device cpu")
     return device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
@@ -256,8 +246,7 @@ def resolve_workers(workers: str, cells: int, device: str) -> int:
 
     A worker costs seconds to start, so that each has two cells at least; small networks leave a second thread idle.
     """
-    if workers == "auto":
+    count = worker_count(workers)
+    if count is None:
         return 1 if device == "cuda" else max(1, min(cells // 2, torch.get_num_threads()))
-    if not workers.isdecimal() or int(workers) < 1:
-        raise ConfigurationError(f"--workers is a positive integer or auto; got {workers!r}")
-    return min(int(workers), max(1, cells))
+    return min(count, max(1, cells))

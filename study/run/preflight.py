@@ -8,7 +8,7 @@ from pathlib import Path
 
 from study.design.cell import Cell
 from study.errors import DataError
-from study.run.building import check
+from study.run.building import check_all
 from study.run.data.loading import load, look
 from study.store.store import Corrupt, Store
 
@@ -26,6 +26,7 @@ def check_images(cells: Sequence[Cell], store: Store, data_root: Path | None) ->
     cell was computed, and ConfigurationError where a cell's parts do not suit their shape.
     """
     checksums: dict[str, str] = {}
+    image_shapes: dict[str, tuple[int, ...]] = {}
     loaded = {}
     for cell in cells:
         choice = (cell.dataset, cell.image_size, cell.limit)
@@ -39,8 +40,9 @@ def check_images(cells: Sequence[Cell], store: Store, data_root: Path | None) ->
                 **cell.dataset.options,
             )
             loaded[choice] = data.checksum, data.image_shape
-        checksums[cell.key], image_shape = loaded[choice]
-        check(cell, image_shape)
+        checksums[cell.key], image_shapes[cell.key] = loaded[choice]
+    check_all(cells, image_shapes)
+    for cell in cells:
         with suppress(Corrupt):
             if store.verify(cell.key).images != checksums[cell.key]:
                 raise DataError(

@@ -42,7 +42,7 @@ FILES = {
 CASES = [
     # the words after `latent-study`, the exit code, and what the sentence must name
     ("rum", CONFIGURATION, ["rum"]),
-    ("--version", CONFIGURATION, ["--version"]),
+    ("--versoin", CONFIGURATION, ["--versoin"]),
     ("run --dryrun", CONFIGURATION, ["--dryrun", "--dry-run"]),
     ("run --workers", CONFIGURATION, ["--workers"]),
     ("summary --format xml", CONFIGURATION, ["xml", "csv"]),

@@ -19,7 +19,8 @@ import torch
 
 from study.design.cell import Cell
 from study.errors import ConfigurationError, DataError, EnvironmentFault, Interrupted, StudyError, TrainingFailed
-from study.run.execution import Stop, execute, resolve_device, resolve_workers, run_on, share
+from study.run.division import share
+from study.run.execution import Stop, execute, resolve_device, resolve_workers, run_on
 from study.run.job import Job, Outcome
 from study.run.progress import Progress
 from study.store.store import Store

@@ -19,6 +19,7 @@ class Digits(Dataset):
     reference = "Alpaydin & Kaynak 1998, doi:10.24432/C50P49"
     image_shape = (1, 8, 8)
     bundled = True
+    num_images = 1_437
 
     def read(self, root: Path, *, image_size: int | None, download: bool) -> ImageData:
         """The bundled copy; ``root`` and ``download`` have nothing to do."""

@@ -32,6 +32,7 @@ class Mnist5k(Dataset):
     reference = "LeCun et al. 1998, doi:10.1109/5.726791; Raschka 2018, doi:10.21105/joss.00638"
     image_shape = (1, SIDE, SIDE)
     bundled = True
+    num_images = 4_000
 
     def read(self, root: Path, *, image_size: int | None, download: bool) -> ImageData:
         """The bundled copy; ``root`` and ``download`` have nothing to do."""
