@@ -6,14 +6,10 @@ when it is called: help, `status` and `list` answer without waiting seconds for 
 
 from __future__ import annotations
 
-import errno
 import importlib.metadata
-import os
 import shlex
 import sys
-import traceback
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -25,7 +21,7 @@ from study.design.cost import Cost, check_cost
 from study.design.labels import titles
 from study.design.limits import CELLS_BUILT, CELLS_UNASKED
 from study.design.study import Study
-from study.errors import ConfigurationError, EnvironmentFault, PartialResults, StudyError
+from study.errors import ConfigurationError, PartialResults, reported
 from study.paths import RESULTS, studies
 from study.store import Store
 from study.store.status import status_lines, tally
@@ -306,51 +302,5 @@ def _write_report(folders: list[Path], path: Path, figures: Path | None = None) 
 def main(arguments: list[str] | None = None) -> int:
     """Exit code of the command line; an error that a user can act on is one sentence on stderr."""
     words = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
-    debug = "--debug" in words
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # for encodings without ≥ or μ
-    try:
-        code = app([word for word in words if word != "--debug"], prog_name="latent-study", standalone_mode=False) or 0
-        sys.stdout.flush()
-        return code
-    except BrokenPipeError:
-        _silence()
-        return CLOSED_PIPE
-    except (StudyError, typer.TyperException, typer.Abort, OSError, MemoryError) as error:
-        if debug:
-            traceback.print_exception(error)
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EIO):
-            _silence()
-        message, code = _sentence(error)
-        with suppress(OSError):  # stderr is full or closed too
-            typer.echo(f"error: {' '.join(message.split())}", err=True)
-        return code
-
-
-CLOSED_PIPE = 141
-"""128 + SIGPIPE, as a shell reports of ``latent-study … | head``."""
-
-
-def _sentence(error: BaseException) -> tuple[str, int]:
-    """What to say of an error, and the exit code."""
-    match error:
-        case StudyError():
-            return str(error), error.exit_code
-        case typer.TyperException():
-            return error.format_message(), error.exit_code
-        case typer.Abort():
-            return "stopped", 130
-        case MemoryError():
-            lower = "lower train.batch_size, evaluate.draws, limit or --workers"
-            return f"the memory of this computer does not suffice; {lower}", EnvironmentFault.exit_code
-        case _:
-            place = f" {error.filename}" if isinstance(error, OSError) and error.filename else " the output"
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            return f"cannot read or write{place}: {reason}", EnvironmentFault.exit_code
-
-
-def _silence() -> None:
-    """Gives up on standard output, so that Python does not write there once more as it ends."""
-    with suppress(OSError, ValueError, AttributeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    plain = [word for word in words if word != "--debug"]
+    return reported(lambda: app(plain, prog_name="latent-study", standalone_mode=False), debug=plain != words)

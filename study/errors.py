@@ -1,13 +1,21 @@
 """Errors that a study reports: each is one sentence (what was expected, what came, what to do) with its exit code.
 
 2 configuration · 3 data · 4 environment · 5 partial results · 129 hung up (SIGHUP) · 130 interrupted (SIGINT) ·
-143 terminated (SIGTERM)
+141 closed pipe (SIGPIPE) · 143 terminated (SIGTERM)
 """
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
+import sys
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
 from typing import ClassVar, final
+
+import typer
 
 
 class StudyError(Exception):
@@ -103,3 +111,63 @@ class Interrupted(StudyError):
             cells = "1 cell" if self.unsaved == 1 else f"{self.unsaved} cells"
             lost = f" before {cells} had saved"
         return f"stopped by {self.signum.name}{lost}; the same command resumes where it stopped"
+
+
+CLOSED_PIPE = 141
+"""128 + SIGPIPE, as a shell reports of ``latent-study … | head``."""
+
+
+def reported(command: Callable[[], int | None], *, debug: bool = False) -> int:
+    """The exit code of ``command``; an error that a user can act on is one sentence on stderr.
+
+    Characters that an output's encoding lacks, ≥ or μ in Latin-1, are written as escapes. An output that is closed
+    early, as by ``head``, ends the command without a word.
+
+    command: does the work; None stands for 0.
+    debug: print an error's traceback too.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = command() or 0
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        _silence()
+        return CLOSED_PIPE
+    except (StudyError, typer.TyperException, typer.Abort, OSError, MemoryError) as error:
+        if debug:
+            traceback.print_exception(error)
+        message, code = _sentence(error)
+        with suppress(OSError):  # stderr may be full or closed too
+            typer.echo(f"error: {' '.join(message.split())}", err=True)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EIO):
+            _silence()
+        return code
+
+
+def _sentence(error: BaseException) -> tuple[str, int]:
+    """What to say of an error, and the exit code."""
+    match error:
+        case StudyError():
+            return str(error), error.exit_code
+        case typer.TyperException():
+            return error.format_message(), error.exit_code
+        case typer.Abort():
+            return "stopped", 130
+        case MemoryError():
+            return (
+                "this computer has too little memory; lower train.batch_size, evaluate.draws, limit or --workers",
+                EnvironmentFault.exit_code,
+            )
+        case OSError():
+            place = error.filename or "the output"
+            return f"cannot read or write {place}: {error.strerror or error}", EnvironmentFault.exit_code
+    raise AssertionError("one of the kinds that are reported") from error
+
+
+def _silence() -> None:
+    """Gives up on standard output, so that Python does not write there once more as it ends."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
