@@ -26,7 +26,7 @@ from study.paths import RESULTS, studies
 from study.store import Store
 from study.store.status import status_lines, tally
 
-DEFAULT_PRESET = "digits"
+DEFAULT_PRESET = "first_look"
 
 PAGE = "report.html"
 
@@ -91,7 +91,7 @@ def run(
 
     Examples:
 
-    - `latent-study run`: the preset *digits*
+    - `latent-study run`: the preset *first_look*
     - `latent-study run mnist latent_dim=2,16 prior=vamp,standard_normal prior.components=200`
     - `latent-study run my_study.yaml train.epochs=3 --dry-run`
     - `latent-study run --for H7 dataset=mnist`

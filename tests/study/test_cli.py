@@ -88,8 +88,8 @@ def test_a_word_with_an_equals_sign_overrides_the_default_preset(computed):
     one = ("beta=1", "binarisation=dynamic", "objective=elbo", "train.epochs=9", "evaluate.padding=[]")
     assert run("prior=vamp", "latent_dim=2", *one, "seeds=1") == 0
     (cell,) = computed
-    assert (cell.dataset.name, cell.prior.name, cell.latent_dim, cell.seeds) == ("digits", "vamp", 2, 1)
-    assert Path("results/digits/cells").is_dir()
+    assert (cell.dataset.name, cell.prior.name, cell.latent_dim, cell.seeds) == ("mnist_5k", "vamp", 2, 1)
+    assert Path("results/first_look/cells").is_dir()
 
 
 def test_a_file_is_a_study(computed, tmp_path):
@@ -161,7 +161,7 @@ def test_summary_writes_a_table_csv_and_json(computed, capsys):
     capsys.readouterr()
     assert main(["summary"]) == 0
     table = capsys.readouterr().out
-    assert "digits" in table
+    assert "first_look" in table
     assert "smoke" in table
     assert main(["summary", "results/smoke", "--format", "csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
@@ -170,7 +170,7 @@ def test_summary_writes_a_table_csv_and_json(computed, capsys):
     }
     assert main(["summary", "results", "--format", "json"]) == 0
     records = json.loads(capsys.readouterr().out)
-    assert {record["study"] for record in records} == {"smoke", "digits"}
+    assert {record["study"] for record in records} == {"smoke", "first_look"}
 
 
 @pytest.mark.parametrize(
