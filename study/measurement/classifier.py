@@ -125,9 +125,13 @@ class Classifier:
         return torch.cat([self.network.body(chunk.double()) for chunk in images.split(CHUNK)])
 
     @torch.no_grad()
+    def class_probabilities(self, features: Tensor) -> Tensor:
+        """Class probabilities ``(M, classes)``, float64, of images with these ``features`` ``(M, 64)``."""
+        return self.network.head(features).softmax(1)
+
     def probabilities(self, images: Tensor) -> Tensor:
-        """Class probabilities [M, classes], float64, of ``images`` (M, C, H, W)."""
-        return torch.cat([self.network(chunk.double()).softmax(1) for chunk in images.split(CHUNK)])
+        """Class probabilities ``(M, classes)``, float64, of ``images`` ``(M, C, H, W)``."""
+        return self.class_probabilities(self.features(images))
 
 
 def _network(data: ImageData) -> Network:

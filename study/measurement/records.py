@@ -182,9 +182,10 @@ def _decoded(sources: Mapping[str, Samples]) -> Records | None:
 
 
 def _pictures(sources: Mapping[str, Samples], num: int) -> Records | None:
-    """The first ``num`` images of each source, and what the source is called."""
+    """The first ``num`` images of each source, fewer where one has fewer, and what the source is called."""
     if not sources or not num:
         return None
+    num = min(num, *map(len, sources.values()))
     pixels = torch.stack([(own.images[:num].clamp(0, 1) * 255).round().to(torch.uint8) for own in sources.values()])
     return Records(
         {"pixels": (("source", "image", "channel", "height", "width"), pixels)},

@@ -109,8 +109,11 @@ class Split:
 
     @cached_property
     def _evaluation(self) -> tuple[Tensor, Tensor]:
-        """Draws and their images: every image equally often up to one, in random order."""
-        generator, num = self.replicate.stream("aggregate draws", self.name), self.replicate.evaluate.draws
+        return self.balanced_draws(self.replicate.evaluate.draws, self.replicate.stream("aggregate draws", self.name))
+
+    def balanced_draws(self, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draws ``(num, *latent_shape)`` of q_N and the image behind each, int64 ``(num,)``: every image equally often
+        up to one, in random order."""
         orders = [
             torch.randperm(len(self), generator=generator, device=generator.device)
             for _ in range(math.ceil(num / len(self)))

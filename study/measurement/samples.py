@@ -1,7 +1,7 @@
 """Samples: the images that one source gave, in the feature space of a classifier of the same data set.
 
-Half of the held-out images are the reference that every source is compared with; the other half are where the sources
-start from, and the floor ``held_out`` itself.
+Some of the held-out images are where sources start from, and the floor ``held_out`` itself; all the others are the
+reference that every source is compared with.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from analysis.density_fits import Codes
 from analysis.geometry.distances import nearest
+from analysis.realism.frechet import FeatureMoments
 from study.measurement.classifier import Classifier
 from study.measurement.encoding import decode
 from study.measurement.replicate import Replicate
@@ -35,12 +35,11 @@ class Reference:
 
     def __init__(self, replicate: Replicate, classifier: Classifier) -> None:
         grey = replicate.grey
-        reference, starts = (rows.to(grey.images.device) for rows in reference_split(len(grey.held_out_images)))
-        num = min(replicate.evaluate.samples, len(starts), len(grey.images))
+        split = reference_split(len(grey.held_out_images), replicate.evaluate.samples)
+        reference, self.starts = (rows.to(grey.images.device) for rows in split)
         self.replicate = replicate
         self.classifier = classifier
         self.images = grey.held_out_images[reference]
-        self.starts = starts[:num]
         self.train = grey.images[:NOVELTY_TRAIN]
 
     @cached_property
@@ -49,19 +48,22 @@ class Reference:
         return self.classifier.features(self.images)
 
     @cached_property
+    def moments(self) -> FeatureMoments:
+        """Mean and covariance of the features, which every source is compared with."""
+        return FeatureMoments(self.features)
+
+    @cached_property
     def labels(self) -> Tensor:
         """Classes, int64 ``(n,)``, of the held-out images that sources start from."""
         return self.replicate.grey.held_out_labels[self.starts]
 
     @cached_property
     def start(self) -> Start:
-        """One draw of q(z|x) for each of as many training and held-out images."""
-        replicate, num = self.replicate, len(self.starts)
-        generator = replicate.stream("training images of sources")
-        order = torch.randperm(len(replicate.train), generator=generator, device=generator.device)
+        """As many draws of the aggregate as are asked for, and one of q(z|x) for each held-out image."""
+        replicate = self.replicate
         return Start(
             replicate.vae,
-            replicate.train.aggregate.subset(order[:num]).sample_per_image(1, replicate.stream("sources", "train"))[0],
+            replicate.train.balanced_draws(replicate.evaluate.samples, replicate.stream("sources", "train"))[0],
             Codes.draw(replicate.held_out.aggregate.subset(self.starts), replicate.stream("sources", "held_out")),
             replicate.grey.held_out_images[self.starts],
             replicate.seed,
@@ -105,7 +107,7 @@ class Samples:
     @cached_property
     def probabilities(self) -> Tensor:
         """Class probabilities ``(n, classes)``."""
-        return self.reference.classifier.probabilities(self.images)
+        return self.reference.classifier.class_probabilities(self.features)
 
 
 def samples(reference: Reference, densities: Mapping[str, LatentSampler]) -> dict[str, Samples]:

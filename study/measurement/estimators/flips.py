@@ -13,20 +13,25 @@ from study.measurement.samples import Samples
 from study.measurement.sources import local_sample
 
 NOISE_SCALES = (0.5, 1.0, 2.0, 4.0)
+RECONSTRUCTION = 0.0
+"""The scale at which the image is the decoded mean: no noise can do better."""
 
 
 @estimator(
     Quantity(
         "label_agreement_<s>",
         "share of decode(μ(x) + sε) that the classifier gives the label of x",
-        limits="at most the accuracy of the classifier",
+        limits="beside its ceilings `label_agreement_0`, of reconstructions, and `label_agreement_real`",
     ),
+    Quantity("label_agreement_real", "the same of the real images x", limits="the accuracy of the classifier"),
     table="realism",
     rows=("local",),
 )
 def label_agreement(samples: Samples) -> dict[str, Estimate]:
-    reference, found = samples.reference, {}
-    for scale in NOISE_SCALES:
+    reference = samples.reference
+    real = reference.classifier.probabilities(reference.start.held_out_images)
+    found = {"label_agreement_real": agreement(real, reference.labels)}
+    for scale in (RECONSTRUCTION, *NOISE_SCALES):
         generator = samples.replicate.stream("label agreement", f"{scale:g}")
         images, own = local_sample(samples.replicate.vae, reference.codes.loc, scale, 1, generator)
         probabilities = reference.classifier.probabilities(images)

@@ -38,11 +38,11 @@ def source(title: str, formula: str, *, place: int) -> Callable[[Callable[[Start
 
 @dataclass(frozen=True)
 class Start:
-    """What every source starts from: as many draws and images of each kind.
+    """What every source starts from; its length n is the number of draws of sources that need no held-out image.
 
-    train: one draw of q(z|x) ``(n, *latent_shape)`` for each of n training images.
-    held_out: codes of n held-out images that are not the reference.
-    held_out_images: their originals ``(n, C, H, W)``, on the scale of likelihood means.
+    train: n draws ``(n, *latent_shape)`` of the aggregate of the training images.
+    held_out: codes of m held-out images that are not the reference.
+    held_out_images: their originals ``(m, C, H, W)``, on the scale of likelihood means.
     seed: index of the replicate; with a purpose it is the whole of a source's randomness, so that other sources do not
         change its images.
     """
@@ -54,7 +54,7 @@ class Start:
     seed: int
 
     def __len__(self) -> int:
-        return len(self.held_out)
+        return len(self.train)
 
     @cached_property
     def prior_z(self) -> Tensor:

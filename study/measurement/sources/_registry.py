@@ -41,15 +41,12 @@ def of_density(name: str, density: LatentSampler) -> Source:
 
 @torch.no_grad()
 def sample_sources(start: Start, densities: Mapping[str, LatentSampler]) -> dict[str, Tensor]:
-    """As many images ``(n, C, H, W)`` of every source that the model has, by name, as ``start`` has.
+    """Images of every source that the model has, by name: ``(m, C, H, W)`` where it starts from the m held-out ones of
+    ``start``, and else ``(n, C, H, W)``.
 
     Raises:
-        ValueError: if train and held-out draws differ in number, or a density has a source's name.
+        ValueError: if a density has a source's name.
     """
-    if len(start.train) != len(start):
-        raise ValueError(
-            f"expected as many draws of training as of held-out images; got {len(start.train)} and {len(start)}"
-        )
     sources = dict(registered())
     for name, density in densities.items():
         if name in sources:

@@ -10,15 +10,15 @@ from models.vae import VAE
 from study.measurement.encoding import decode
 
 
-def reference_split(num_held_out: int) -> tuple[Tensor, Tensor]:
-    """Rows of held-out images that are the reference, and rows of those that sources start from: halves, seeded.
+def reference_split(num_held_out: int, num_starts: int) -> tuple[Tensor, Tensor]:
+    """Rows of held-out images that are the reference, and of the ``num_starts`` that sources start from, at most half.
 
-    Both are in random order, so that the first rows of either are a fair sample: MNIST's own order has the easy half
-    of its writers first.
+    Both are in a random order that is always the same, so that the first rows of either are a fair sample: MNIST's own
+    order has the easy half of its writers first.
     """
     order = torch.randperm(num_held_out, generator=stream(0, "reference split"))
-    reference, starts = order.tensor_split(2)
-    return reference, starts
+    first = num_held_out - min(num_starts, num_held_out // 2)
+    return order[:first], order[first:]
 
 
 def local_sample(

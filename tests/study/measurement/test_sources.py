@@ -101,6 +101,14 @@ def test_each_source_gives_its_own_images(vae):
     assert abs(float(noise.square().mean()) - 1) < 0.25
 
 
+@pytest.mark.parametrize("num", [150, 450])
+def test_sources_that_need_no_held_out_image_give_as_many_as_there_are_draws(vae, num):
+    images = draw(vae, num=num, densities={"mixture": Constant()})
+    given = {name: len(own) for name, own in images.items()}
+    unlimited = {"prior", "shell_prior", "aggregate_train", "mixture"}
+    assert given == {name: num if name in unlimited else NUM for name in images}
+
+
 def test_aggregates_are_drawn_with_their_scale(vae):
     sources = draw(vae, scale=0.5)
     noise = sources["aggregate_held_out"] - sources["reconstruction"]
@@ -188,11 +196,18 @@ def test_latents_of_any_shape(vae):
 
 
 def test_reference_and_starts_are_disjoint_halves():
-    reference, starts = reference_split(11)
+    reference, starts = reference_split(11, 100)
     assert sorted([*reference.tolist(), *starts.tolist()]) == list(range(11))
     assert (len(reference), len(starts)) == (6, 5)
-    assert torch.equal(reference, reference_split(11)[0])
+    assert torch.equal(reference, reference_split(11, 100)[0])
     assert reference.tolist() != reference.sort().values.tolist()
+
+
+def test_all_held_out_images_that_are_no_starts_are_the_reference():
+    reference, starts = reference_split(11, 2)
+    assert sorted([*reference.tolist(), *starts.tolist()]) == list(range(11))
+    assert (len(reference), len(starts)) == (9, 2)
+    assert torch.equal(starts, reference_split(11, 100)[1][-2:])
 
 
 @pytest.mark.parametrize(("how", "cut"), [("none", False), ("dynamic", False), ("fixed", False), ("threshold", True)])
@@ -205,7 +220,5 @@ def test_real_images_are_on_the_scale_of_likelihood_means(how, cut):
 
 
 def test_what_it_refuses(vae):
-    with pytest.raises(ValueError, match="got 150 and 200"):
-        draw(vae, num=150)
     with pytest.raises(ValueError, match="rename it"):
         draw(vae, densities={"prior": Constant()})
