@@ -88,7 +88,9 @@ class Evaluate(Settings):
     importance: tuple[Count, ...] = Field(
         default=(1, 10, 100), description="draws K of importance-weighted bounds on held-out log p(x); []: none"
     )
-    samples: NonNegativeCount = Field(default=1_000, description="images judged for realism, per source that can give as many; 0: none")
+    samples: NonNegativeCount = Field(
+        default=1_000, description="images per source judged for realism, where it can give as many; 0: none"
+    )
     pictures: NonNegativeCount = Field(default=20, description="of these, images per source kept to look at")
     padding: tuple[Count, ...] = Field(
         default=(), description="dimensions up to which inert ones are appended as a control, such as [1024,65536]"

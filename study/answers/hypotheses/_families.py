@@ -31,8 +31,13 @@ ONE_LENGTH = (
 
 
 def frechet(source: str) -> str:
-    """The squared Fréchet distance of a source's samples to held-out images."""
+    """The squared Fréchet distance of a source's samples to held-out images, extrapolated to infinitely many."""
     return f"realism/{source}/squared_frechet"
+
+
+def frechet_plug_in(source: str) -> str:
+    """The same at the n at hand, which is never negative, so that ratios at one n exist; bias draws them towards 1."""
+    return f"{frechet(source)}_plug_in"
 
 
 def families(results: Results, *factors: str, **estimates: str) -> pd.DataFrame:
@@ -62,7 +67,7 @@ def alike(results: Results, *free: str, **estimates: str) -> pd.DataFrame:
 def excess(results: Results, *factors: str) -> pd.DataFrame:
     """Families with ``excess``: log2 of how many times the squared Fréchet distance of prior draws is that of aggregate
     draws, 0 where they are equally good. A ratio, so that it compares decoders of different quality."""
-    lines = families(results, *factors, worst=frechet("prior"), best=frechet("aggregate_train"))
+    lines = families(results, *factors, worst=frechet_plug_in("prior"), best=frechet_plug_in("aggregate_train"))
     return lines.assign(excess=np.log2(lines["worst"] / lines["best"]))
 
 

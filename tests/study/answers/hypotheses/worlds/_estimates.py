@@ -2,7 +2,8 @@
 
 
 def realism(**distances):
-    return {f"realism/{source}/squared_frechet": value for source, value in distances.items()}
+    names = "squared_frechet", "squared_frechet_plug_in"
+    return {f"realism/{source}/{name}": value for source, value in distances.items() for name in names}
 
 
 def aggregate(row="train", **values):
