@@ -34,7 +34,15 @@ TIE = 1 + 1e-9
 
 @dataclass(frozen=True)
 class RankUniformity:
-    """Ranks [n, D] in {0, …, ``num_draws``} of n simulations, and what they say of the guide."""
+    """Ranks of simulations, and what they say of the guide.
+
+    Args:
+        ranks: integers in {0, …, L} of n simulations, ``(n, D)``, see :func:`posterior_ranks`.
+        num_draws: L, draws of the guide among which each latent is ranked.
+
+    Raises:
+        ValueError: if the ranks have another shape or range.
+    """
 
     ranks: Tensor
     num_draws: int
@@ -42,17 +50,17 @@ class RankUniformity:
     def __post_init__(self) -> None:
         if self.ranks.ndim != 2 or not 0 <= int(self.ranks.min()) <= int(self.ranks.max()) <= self.num_draws:
             raise ValueError(
-                f"expected ranks [n, D] in 0 … L = {self.num_draws}; got {list(self.ranks.shape)} in "
+                f"expected ranks (n, D) in 0 … L = {self.num_draws}; got {tuple(self.ranks.shape)} in "
                 f"{int(self.ranks.min())} … {int(self.ranks.max())}: take them from posterior_ranks"
             )
 
     @cached_property
     def counts(self) -> NDArray[np.int64]:
-        """Number of simulations with rank ≤ k, [D, L], for k = 0 … L − 1."""
+        """Number of simulations with rank ≤ k, ``(D, L)``, for k = 0 … L − 1."""
         return torch.stack([(self.ranks <= k).sum(0) for k in range(self.num_draws)], 1).cpu().numpy()
 
     def tails(self) -> Array:
-        """Smallest pointwise two-sided binomial tail of each dimension, [D]: a statistic and not yet a p-value."""
+        """Smallest pointwise two-sided binomial tail of each dimension, ``(D,)``: a statistic and not yet a p-value."""
         return self._tail_table[np.arange(self.num_draws), self.counts].min(1)
 
     @property
@@ -82,7 +90,11 @@ class RankUniformity:
         return self.p_value() <= level
 
     def band(self, level: float = 0.05) -> tuple[Array, Array]:
-        """Lowest and highest share [L] of ranks ≤ k in the band that all D dimensions keep to with 1 − ``level``."""
+        """Lowest and highest share ``(L,)`` of ranks ≤ k in the band that all D dimensions keep to.
+
+        Args:
+            level: probability with which ranks of the exact posterior leave the band.
+        """
         allowed = level / self.ranks.shape[1]
         # Counts are discrete: the band is cut at one of the tails that occur, or at 0 where none is rare enough.
         tails = np.append(0.0, np.unique(self._tail_table))
@@ -91,7 +103,7 @@ class RankUniformity:
 
     @cached_property
     def _tail_table(self) -> Array:
-        """Two-sided tail [L, n + 1] of every count at every k."""
+        """Two-sided tail ``(L, n + 1)`` of every count at every k."""
         num = len(self.ranks)
         count = np.arange(num + 1)
         share = np.arange(1, self.num_draws + 1)[:, None] / (self.num_draws + 1)
@@ -117,15 +129,18 @@ class RankUniformity:
 
 
 def posterior_ranks(z: Tensor, draws: Iterable[Tensor]) -> Tensor:
-    """Ranks [B, D], int32, of latents ``z`` [B, *latent] among draws of the guide.
+    """Ranks ``(B, D)``, int32, of latents among draws of the guide.
 
     Args:
-        z: latents of the model, from which the images were simulated.
-        draws: blocks [l, B, *latent] of independent draws of q(z|x), L in all; they are counted and not kept.
+        z: latents of the model, ``(B, *latent)``, from which the images were simulated.
+        draws: blocks ``(l, B, *latent)`` of independent draws of q(z|x), L in all; one block is needed at a time.
+
+    Raises:
+        ValueError: if a block does not have the shape of ``z``.
     """
     ranks = torch.zeros(z.shape, dtype=torch.int32, device=z.device)
     for block in draws:
         if block.shape[1:] != z.shape:
-            raise ValueError(f"expected draws [l, {', '.join(map(str, z.shape))}]; got {list(block.shape)}")
+            raise ValueError(f"expected draws (l, {', '.join(map(str, z.shape))}); got {tuple(block.shape)}")
         ranks += (block < z).sum(0, dtype=torch.int32)
     return ranks.flatten(1)

@@ -44,19 +44,34 @@ def kl_prior_to_aggregate(from_prior: DrawDensities) -> Estimate:
 
 
 def total_variation(from_aggregate: DrawDensities, from_prior: DrawDensities) -> Estimate:
-    """Total variation distance ½∫|q − p| in [0, 1]."""
+    """Total variation distance ½∫|q − p| in [0, 1].
+
+    Args:
+        from_aggregate: densities of draws of q.
+        from_prior: densities of draws of p, independent of them.
+    """
     distance = _two_sided(lambda t: -torch.expm1(t.clamp(max=0.0)), from_aggregate, from_prior)
     return _flag_saturation(distance, 1 - distance.value)
 
 
 def jensen_shannon(from_aggregate: DrawDensities, from_prior: DrawDensities) -> Estimate:
-    """Jensen–Shannon divergence in nats, at most ln 2."""
+    """Jensen–Shannon divergence in nats, at most ln 2.
+
+    Args:
+        from_aggregate: densities of draws of q.
+        from_prior: densities of draws of p, independent of them.
+    """
     divergence = _two_sided(lambda t: math.log(2) - softplus(t), from_aggregate, from_prior)
     return _flag_saturation(divergence, 1 - divergence.value / math.log(2))
 
 
 def bhattacharyya_coefficient(from_aggregate: DrawDensities, from_prior: DrawDensities) -> Estimate:
-    """Bhattacharyya coefficient ∫√(qp) in [0, 1]; see the module docstring for its two reliability flags."""
+    """Bhattacharyya coefficient ∫√(qp) in [0, 1]; see the module docstring for its two reliability flags.
+
+    Args:
+        from_aggregate: densities of draws of q.
+        from_prior: densities of draws of p, independent of them.
+    """
     coefficient = _two_sided(lambda t: _log_sech(t / 2).exp(), from_aggregate, from_prior)
     log_weights = _log_sech(torch.cat([from_aggregate.log_ratio, from_prior.log_ratio]) / 2)
     log_effective_draws = 2 * log_weights.logsumexp(0) - (2 * log_weights).logsumexp(0)
@@ -66,16 +81,31 @@ def bhattacharyya_coefficient(from_aggregate: DrawDensities, from_prior: DrawDen
 
 
 def log_ratio_auc(from_aggregate: DrawDensities, from_prior: DrawDensities) -> Estimate:
-    """Probability that a draw of q has the higher log-ratio: ½ where q = p, 1 where they are disjoint."""
+    """Probability that a draw of q has the higher log-ratio: ½ where q = p, 1 where they are disjoint.
+
+    Args:
+        from_aggregate: densities of draws of q.
+        from_prior: densities of draws of p, independent of them.
+    """
     return area_under_curve(from_aggregate.log_ratio, from_prior.log_ratio, from_aggregate.unit, from_prior.unit)
 
 
 def area_under_curve(
     positive: Tensor, negative: Tensor, positive_units: Tensor | None = None, negative_units: Tensor | None = None
 ) -> Estimate:
-    """Mann–Whitney P(positive > negative) + ½ P(equal) of scores [M] and [K], with DeLong's standard error.
+    """Mann–Whitney P(positive > negative) + ½ P(equal), with DeLong's standard error.
 
     Each side's placement values (the fraction of the other side that a score beats) are grouped by its units.
+
+    Args:
+        positive: scores of one population, ``(M,)``.
+        negative: scores of the other, ``(K,)``.
+        positive_units: integer label ``(M,)`` of the independent unit of each positive score; by default each is one.
+        negative_units: the same of the negative scores, ``(K,)``.
+
+    >>> scores = torch.arange(100.0)
+    >>> area_under_curve(scores + 50, scores).value
+    0.875
     """
     wins = Estimate.mean(_fraction_below(positive, negative), groups=positive_units)
     losses = Estimate.mean(_fraction_below(negative, positive), groups=negative_units)
@@ -89,10 +119,15 @@ def area_under_curve(
 
 
 def certified_gap(log_candidate: Tensor, log_prior: Tensor, units: Tensor | None = None) -> Estimate:
-    """E_q[log r − log p] ≤ KL(q ‖ p) in nats, from float64 log-densities [M] at draws of q.
+    """E_q[log r − log p] ≤ KL(q ‖ p) in nats, at draws of q.
 
     A lower bound for any density r fitted without the draws at hand, and the ELBO gained by putting r in the place of
-    the prior with encoder and decoder frozen. ``units`` [M] labels the image of each draw.
+    the prior with encoder and decoder frozen.
+
+    Args:
+        log_candidate: log r, float64 ``(M,)`` in nats.
+        log_prior: log p of the same draws, float64 ``(M,)`` in nats.
+        units: integer label ``(M,)`` of the image of each draw; by default each draw is a unit.
     """
     return Estimate.mean(log_candidate - log_prior, "lower", groups=units)
 

@@ -24,7 +24,12 @@ from analysis.precision import log_prob_float64
 
 @dataclass(frozen=True, slots=True)
 class DrawDensities:
-    """Log-densities ``(M,)`` (nats, float64) of draws under the aggregate and the prior; the unit of each, ``(M,)``."""
+    """Log-densities of draws under the aggregate and the prior.
+
+    log_aggregate: log q_N, float64 ``(M,)`` in nats.
+    log_prior: log p, float64 ``(M,)`` in nats.
+    unit: integer label ``(M,)`` of the independent unit of each draw.
+    """
 
     log_aggregate: Tensor
     log_prior: Tensor
@@ -38,7 +43,10 @@ class DrawDensities:
 
 @dataclass(frozen=True, slots=True)
 class HeldOutDraws(DrawDensities):
-    """Draws of q(z|x) for images x that are *not* components of the aggregate; ``unit`` is the held-out image."""
+    """Draws of q(z|x) for images x that are *not* components of the aggregate; ``unit`` is the held-out image.
+
+    log_conditional: log q(z|x), float64 ``(M,)`` in nats.
+    """
 
     log_conditional: Tensor
 
@@ -53,7 +61,12 @@ class HeldOutDraws(DrawDensities):
 
 @dataclass(frozen=True, slots=True)
 class ComponentDraws(DrawDensities):
-    """Draws of q(z|xₙ) for components n of the aggregate; ``unit`` is n. With N = 1 the leave-one-out is −∞."""
+    """Draws of q(z|xₙ) for components n of the aggregate; ``unit`` is n.
+
+    log_conditional: log q(z|xₙ), float64 ``(M,)`` in nats.
+    log_aggregate_loo: log q₋ₙ, the leave-one-out aggregate, float64 ``(M,)`` in nats; −∞ with N = 1.
+    num_components: N.
+    """
 
     log_conditional: Tensor
     log_aggregate_loo: Tensor

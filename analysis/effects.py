@@ -45,9 +45,16 @@ Noise = Literal["normal", "student_t"]
 
 @dataclass(frozen=True, slots=True)
 class Replicates:
-    """Outcome, log D and rate (nats) of S trained replicates, [S] each, and the name of the prior of each.
+    """Trained replicates, S in all. Every column must vary.
 
-    Every column must vary; with one prior there is no effect of prior to estimate, and none is reported.
+    outcome: what is regressed, ``(S,)``, in a unit of its own.
+    log_dim: log of the latent dimension, ``(S,)``.
+    rate: R in nats, ``(S,)``.
+    prior: names of the replicates' priors, S of them; with one prior there is no effect of prior to estimate, and none
+        is reported.
+
+    Raises:
+        ValueError: if a column is constant, not finite or of another length.
     """
 
     outcome: Tensor
@@ -61,7 +68,7 @@ class Replicates:
             if column.shape != (len(self.prior),) or not bool(column.isfinite().all()) or float(column.std()) == 0.0:
                 raise ValueError(
                     f"{name} must be finite, vary, and have one entry per replicate ({len(self.prior)}); got shape "
-                    f"{list(column.shape)}: drop refused replicates and predictors that the study holds fixed"
+                    f"{tuple(column.shape)}: drop refused replicates and predictors that the study holds fixed"
                 )
 
     @property
@@ -72,7 +79,11 @@ class Replicates:
 
 @dataclass(frozen=True, slots=True)
 class _Term:
-    """Columns [S, k] of the design whose coefficients are drawn; ``basis`` [levels, k] maps them to one per prior."""
+    """Part of the design whose coefficients are drawn.
+
+    columns: ``(S, k)``.
+    basis: ``(levels, k)``, maps the coefficients to one per prior.
+    """
 
     columns: Tensor
     basis: Tensor | None = None
@@ -91,12 +102,25 @@ def fit_effects(
 ) -> xr.DataTree:
     """Posterior of the regression as an ArviZ tree.
 
+    Args:
+        replicates: outcome and predictors.
+        generator: the whole of the randomness.
+        interaction: slope of log D by ``prior``, log D × ``rate``, or ``none``.
+        noise: of the outcome, ``normal`` or ``student_t``.
+        prior_scale: s, in standard deviations of the outcome.
+        num_chains: independent chains.
+        num_draws: draws kept of each chain.
+        num_warmup: draws before them, in which the step size adapts.
+
     Returns:
-        Groups ``posterior`` (intercept, log_dim, rate, prior_effect [prior], log_dim_by_prior [prior] or
+        Groups ``posterior`` (intercept, log_dim, rate, prior_effect by prior, log_dim_by_prior by prior or
         log_dim_by_rate, noise_scale, degrees_of_freedom; dims chain, draw), ``sample_stats`` (diverging),
         ``observed_data`` and ``constant_data`` (as given, dim replicate). Coefficients are in standard deviations of
         the outcome per standard deviation of the predictors; times their attribute ``per_unit`` they are in units of
         the outcome per unit of the predictors.
+
+    Raises:
+        ValueError: if an interaction with the prior is asked of a single prior.
     """
     log_dim, rate, outcome = (_standardised(x) for x in (replicates.log_dim, replicates.rate, replicates.outcome))
     terms = _terms(replicates, log_dim, rate, interaction)
@@ -107,8 +131,9 @@ def fit_effects(
 
     posterior = {name: np.stack([draws[name] for draws, _ in chains]) for name in chains[0][0]}
     ends = np.cumsum([term.columns.shape[1] for term in terms.values()])[:-1]
-    for (name, term), drawn in zip(terms.items(), np.split(posterior.pop("coefficients"), ends, -1), strict=True):
-        posterior[name] = drawn[..., 0] if term.basis is None else drawn @ term.basis.numpy().T
+    by_term = np.split(posterior.pop("coefficients"), ends, -1)
+    for (name, term), coefficients in zip(terms.items(), by_term, strict=True):
+        posterior[name] = coefficients[..., 0] if term.basis is None else coefficients @ term.basis.numpy().T
     by_prior = {name: ["prior"] for name, term in terms.items() if term.basis is not None}
     predictors = {
         "replicate_log_dim": replicates.log_dim.cpu().numpy(),

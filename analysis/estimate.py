@@ -23,7 +23,28 @@ Bound = Literal["exact", "unbiased", "consistent", "lower", "upper"]
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A value with its standard error; see the module docstring for the meaning of each field."""
+    """A value with its standard error.
+
+    value: of the quantity, in its unit; NaN where refused.
+    standard_error: of the value, in the same unit.
+    n: independent units that the standard error rests on.
+    num_draws: Monte Carlo draws behind the value; 0 where there are none.
+    bound: how the expectation of the value stands to the quantity.
+    flags: what a reader must know before using the value.
+
+    Raises:
+        ValueError: if ``bound`` is none of the five.
+
+    >>> mean = Estimate.mean(torch.tensor([1.0, 2.0, 3.0, 6.0]))
+    >>> print(mean)
+    3 ± 1.1
+    >>> print(mean.interval())
+    3 [-0.437, 6.44]
+    >>> print(Estimate.mean(torch.tensor([1.0, 2.0, 3.0, 6.0]), "lower", groups=torch.tensor([0, 0, 1, 1])))
+    ≥ 3 ± 1.5
+    >>> print(Estimate.refused("no draws"))
+    refused: no draws
+    """
 
     value: float
     standard_error: float
@@ -38,12 +59,23 @@ class Estimate:
 
     @classmethod
     def exact(cls, value: float, n: int = 1, flags: tuple[str, ...] = ()) -> Estimate:
-        """A value computed without Monte Carlo error from ``n`` units."""
+        """A value computed without Monte Carlo error.
+
+        Args:
+            value: of the quantity, in its unit.
+            n: units that it was computed from.
+            flags: what a reader must know.
+        """
         return cls(float(value), 0.0, n, 0, "exact", flags)
 
     @classmethod
     def refused(cls, reason: str, n: int = 0) -> Estimate:
-        """NaN, with the reason why a number here would be nonsense."""
+        """NaN, with the reason why a number here would be nonsense.
+
+        Args:
+            reason: one clause.
+            n: units at hand.
+        """
         return cls(math.nan, math.nan, n, 0, "exact", (f"refused: {reason}",))
 
     @classmethod
@@ -54,11 +86,15 @@ class Estimate:
         flags: tuple[str, ...] = (),
         groups: Tensor | None = None,
     ) -> Estimate:
-        """Mean of ``integrands`` (any shape, flattened) with the standard error of a mean of independent units.
+        """Mean with the standard error of a mean of independent units.
 
-        ``groups`` (same number of elements, integer labels) names draws that share a unit, as several draws of one
-        image do: the standard error is then that of the ratio estimator over group sums (Cochran 1977, §2.11), so
-        that n counts images and not draws.
+        Args:
+            integrands: values of any shape, flattened.
+            bound: how their expectation stands to the quantity.
+            flags: what a reader must know.
+            groups: integer labels, as many as integrands, of draws that share a unit, as several draws of one image do:
+                the standard error is then that of the ratio estimator over group sums (Cochran 1977, §2.11), so that n
+                counts images and not draws.
         """
         values = integrands.detach().reshape(-1).to(torch.float64)
         num_draws = values.numel()
@@ -85,7 +121,12 @@ class Estimate:
         return replace(self, flags=self.flags + tuple(flag for flag in flags if flag not in self.flags))
 
     def with_shared_error(self, error: float, flag: str) -> Estimate:
-        """The same estimate with a further independent ``error`` that all its draws share; unchanged where it is 0."""
+        """The same estimate with a further independent error that all its draws share; unchanged where it is 0.
+
+        Args:
+            error: standard error of what the draws share, in the unit of the value.
+            flag: that says so.
+        """
         if error == 0.0 or self.is_refused:
             return self
         return replace(self, standard_error=math.hypot(self.standard_error, error)).flagged(flag)

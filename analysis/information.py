@@ -31,14 +31,23 @@ SATURATED = "saturated"
 
 @dataclass(frozen=True, slots=True)
 class Bracket:
-    """A quantity (nats) between the expectations of two estimates."""
+    """A quantity (nats) between the expectations of two estimates.
+
+    lower: of at most the quantity in expectation.
+    upper: of at least the quantity in expectation.
+    """
 
     lower: Estimate
     upper: Estimate
 
 
 def kl_standard_normal(loc: Tensor, scale: Tensor) -> Tensor:
-    """KL(N(μ, diag σ²) ‖ N(0, I)) in nats, per image and dimension: ½(μ² + σ² − 1 − ln σ²), float64, same shape."""
+    """KL(N(μ, diag σ²) ‖ N(0, I)) in nats, per image and dimension: ½(μ² + σ² − 1 − ln σ²), float64, same shape.
+
+    Args:
+        loc: μ, of any shape.
+        scale: σ > 0, of the same shape.
+    """
     loc, scale = loc.detach().to(torch.float64), scale.detach().to(torch.float64)
     # (σ² − 1) − ln σ² cancels where σ ≈ 1; log1p of the excess keeps its digits there.
     excess = (scale - 1) * (scale + 1)

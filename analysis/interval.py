@@ -33,7 +33,8 @@ class Interval:
     """A value and the ends of its interval, in the unit of the value.
 
     value: the estimate; NaN where it is refused.
-    lower, upper: ends; NaN where there is no interval.
+    lower: lower end; NaN where there is no interval.
+    upper: upper end; NaN where there is no interval.
     n: number of independent units behind the value, such as seeds.
     standard_error: of the value; NaN where it has none, as a ratio.
     freedom: degrees of freedom of Student's t; infinite for a normal interval, NaN where there is none.

@@ -42,7 +42,11 @@ class FactorNormal(LowRankMultivariateNormal):
 
 @dataclass(frozen=True, slots=True)
 class MomentSplit:
-    """KL(q_N ‖ p) in nats as the exact KL(G ‖ p) of its moments plus KL(q_N ‖ G)."""
+    """KL(q_N ‖ p) in nats as two parts.
+
+    gaussian_kl: the exact KL(G ‖ p) of its moments.
+    residual_kl: KL(q_N ‖ G).
+    """
 
     gaussian_kl: Estimate
     residual_kl: Estimate

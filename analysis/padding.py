@@ -25,7 +25,14 @@ BLOCK_ELEMENTS = 2**24
 
 @dataclass(frozen=True, slots=True)
 class Padded:
-    """Estimates at ``padded_dim`` = D + k dimensions; ``shell_thickness`` is sd‖z‖/E‖z‖ of the draws."""
+    """Estimates with inert dimensions appended.
+
+    padded_dim: D + k.
+    kl: KL(q_N ‖ p) in nats.
+    information: I_N in nats.
+    total_variation: between q_N and p.
+    shell_thickness: sd‖z‖/E‖z‖ of the draws.
+    """
 
     padded_dim: int
     kl: Estimate

@@ -46,14 +46,14 @@ def mixture_log_density(
     """Log-sum of the component densities at each point, over all components and over all but the excluded one.
 
     Args:
-        points: [M, D], finite.
-        blocks: pairs (loc, scale), each [n, D], of the points' dtype and device; read once, one pair at a time.
-        exclude: int64 [M], the index (in order of the blocks) of the component left out of the second sum, −1 for none.
+        points: ``(M, D)``, finite.
+        blocks: pairs (loc, scale), each ``(n, D)``, of the points' dtype and device; read once, one pair at a time.
+        exclude: int64 ``(M,)``, index (in order of the blocks) of the component left out of the second sum, −1: none.
 
     Returns:
-        Two float64 tensors [M] in nats, not divided by the number of components. The excluded component is kept apart
-        from the others while summing and never subtracted. No gradient is recorded. In float32 a component further
-        than about 1e19 scales away counts as −inf.
+        Two float64 tensors ``(M,)`` in nats, not divided by the number of components. The excluded component is kept
+        apart from the others while summing and never subtracted. No gradient is recorded. In float32 a component
+        further than about 1e19 scales away counts as −inf.
 
     Raises:
         ValueError: points or locations not finite, scales not positive and finite, shapes, dtypes, devices or indices
@@ -61,32 +61,33 @@ def mixture_log_density(
     """
     points = points.detach()
     if points.ndim != 2 or points.numel() == 0 or not points.is_floating_point():
-        raise ValueError(f"points must be floating point [M, D] with M, D ≥ 1; got {points.dtype} {list(points.shape)}")
+        raise ValueError(f"points must be floating point (M, D), M, D ≥ 1; got {points.dtype} {tuple(points.shape)}")
     _require_finite("points", points)
-    own = torch.full((len(points),), -1, device=points.device) if exclude is None else exclude.to(points.device)
-    if own.dtype != torch.int64 or own.shape != points.shape[:1] or bool((own < -1).any()):
-        raise ValueError(f"exclude must be int64 [{len(points)}] with entries ≥ −1; got {own.dtype} {list(own.shape)}")
-
+    excluded = torch.full((len(points),), -1, device=points.device) if exclude is None else exclude.to(points.device)
+    if excluded.dtype != torch.int64 or excluded.shape != points.shape[:1] or bool((excluded < -1).any()):
+        kind = f"{excluded.dtype} {tuple(excluded.shape)}"
+        raise ValueError(f"exclude must be int64 ({len(points)},) with entries ≥ −1; got {kind}")
     native = points.dtype == torch.float32 and points.device.type == "cpu"
-    others = _KernelSum(points) if native else _TensorSum(points)
-    own_log = torch.full((len(points),), -math.inf, dtype=torch.float64, device=points.device)
+    remainder = _KernelSum(points) if native else _TensorSum(points)
+    excluded_log = torch.full((len(points),), -math.inf, dtype=torch.float64, device=points.device)
     count = 0
     for block in blocks:
         loc, scale = _checked(block, points)
-        others.add(loc, scale, own - count)
-        here = ((own >= count) & (own < count + len(loc))).nonzero().squeeze(-1)
-        own_log[here] = normal_log_density(points[here], loc[own[here] - count], scale[own[here] - count])
+        remainder.add(loc, scale, excluded - count)
+        here = ((excluded >= count) & (excluded < count + len(loc))).nonzero().squeeze(-1)
+        rows = excluded[here] - count
+        excluded_log[here] = normal_log_density(points[here], loc[rows], scale[rows])
         count += len(loc)
     if count == 0:
         raise ValueError("blocks must yield at least one component; got none: pass an iterable that is not exhausted")
-    if int(own.max()) >= count:
-        raise ValueError(f"exclude must lie below the number of components, {count}; got {int(own.max())}")
-    without = others.result()
-    return torch.logaddexp(without, own_log), without
+    if int(excluded.max()) >= count:
+        raise ValueError(f"exclude must lie below the number of components, {count}; got {int(excluded.max())}")
+    without = remainder.result()
+    return torch.logaddexp(without, excluded_log), without
 
 
 def normal_log_density(points: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
-    """log N(z_m; μ_m, diag σ²_m) in nats, float64 [M], for rows [M, D] paired one to one."""
+    """log N(z; μ, diag σ²) ``(M,)`` in nats, float64, of ``points``, ``loc`` and ``scale`` ``(M, D)``, row by row."""
     rows = max(1, TILE_ELEMENTS // points.shape[1])
     parts = zip(points.split(rows), loc.split(rows), scale.split(rows), strict=True)
     logs = [Normal(m.double(), s.double(), validate_args=False).log_prob(z.double()).sum(-1) for z, m, s in parts]
@@ -107,7 +108,7 @@ def _checked(block: Block, points: Tensor) -> Block:
     for name, tensor in (("loc", loc), ("scale", scale)):
         if tensor.shape != loc.shape or tensor.ndim != 2 or tensor.shape[1] != points.shape[1] or len(tensor) == 0:
             raise ValueError(
-                f"loc and scale must both be [n, {points.shape[1]}] with n ≥ 1; got {name} {list(tensor.shape)}"
+                f"loc and scale must both be (n, {points.shape[1]}) with n ≥ 1; got {name} {tuple(tensor.shape)}"
             )
         if tensor.dtype != points.dtype or tensor.device != points.device:
             raise ValueError(
@@ -128,7 +129,7 @@ class _TensorSum:
         self.points = points
         self.total = torch.full((len(points),), -math.inf, dtype=torch.float64, device=points.device)
 
-    def add(self, loc: Tensor, scale: Tensor, own: Tensor) -> None:
+    def add(self, loc: Tensor, scale: Tensor, excluded: Tensor) -> None:
         dims, depth, queries = loc.shape[1], min(256, loc.shape[1]), min(128, len(self.points))
         components = max(1, TILE_ELEMENTS // max(queries * depth, dims))
         index = torch.arange(len(loc), device=loc.device)
@@ -136,7 +137,7 @@ class _TensorSum:
             inverse = scale[rows].double().reciprocal()
             shift = -loc[rows].double() * inverse
             constant = inverse.log().sum(-1) - 0.5 * dims * math.log(2 * math.pi)
-            parts = zip(self.points.split(queries), own.split(queries), self.total.split(queries), strict=True)
+            parts = zip(self.points.split(queries), excluded.split(queries), self.total.split(queries), strict=True)
             for points, exclude, total in parts:
                 logs = constant.repeat(len(points), 1)
                 for z, a, b in zip(*(t.split(depth, 1) for t in (points, inverse, shift)), strict=True):
@@ -161,9 +162,9 @@ class _KernelSum:
         self.nearest = np.full((self.threads, tiles, QUERIES), np.inf)
         self.total = np.zeros_like(self.nearest)
 
-    def add(self, loc: Tensor, scale: Tensor, own: Tensor) -> None:
+    def add(self, loc: Tensor, scale: Tensor, excluded: Tensor) -> None:
         exclude = np.full(self.nearest[0].shape, -1)
-        exclude.flat[: self.num_points] = own.numpy()
+        exclude.flat[: self.num_points] = excluded.numpy()
         panels = -(-len(loc) // LANES)
         step = LANES * min(32, -(-panels // (4 * self.threads)))
         # Threads draw from one iterator, so a slow one takes fewer; the kernel releases the interpreter lock.

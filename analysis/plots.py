@@ -5,7 +5,8 @@ comma, so that ``vamp`` and ``vamp, beta=4`` agree), never from what else is dra
 :data:`PALETTE`, which dichromats tell apart in pairs by hue or by lightness; markers tell apart the names that share
 a colour. Figures are made without pyplot: nothing global is kept or changed.
 
-Every figure function takes plain arrays or labelled sequences, and its docstring is the caption.
+Every figure function takes plain arrays or labelled sequences, and the first paragraph of its docstring is
+the caption.
 """
 
 from __future__ import annotations
@@ -117,9 +118,15 @@ def figure(width: float = 4.8, height: float = 3.3) -> Figure:
 def trend(
     series: Mapping[str, Sequence[tuple[float, Interval]]], ylabel: str, *, xlabel: str = "latent dimension D"
 ) -> Figure:
-    """Means over seeds with 95 % intervals (Student-t over seeds), one line per label, over a logarithmic axis."""
-    made = figure()
-    axes = made.subplots()
+    """Means over seeds with 95 % intervals (Student-t over seeds), one line per label, over a logarithmic axis.
+
+    Args:
+        series: by label, places on the axis with their intervals.
+        ylabel: what the intervals are of, with its unit.
+        xlabel: what the places are.
+    """
+    chart = figure()
+    axes = chart.subplots()
     marks = sorted({x for points in series.values() for x, _ in points})
     for place, (label, style) in enumerate(lines(series).items()):
         shift = 1.04 ** (place - (len(series) - 1) / 2)  # so that intervals at one D stand side by side
@@ -128,20 +135,20 @@ def trend(
     _log_axis(axes, marks)
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
-    _legend(made, series)
-    return made
+    legend(chart, series)
+    return chart
 
 
 def lines(labels: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Colour, marker and dashes of each of several labels: those of one name are told apart by dashes and filling."""
-    seen: Counter[str] = Counter()
+    uses: Counter[str] = Counter()
     styles = {}
     for label in labels:
         name = _name(label)
-        own = colour(label)
-        dashes, filling = _DASHES[seen[name] % len(_DASHES)], PAPER if seen[name] % 2 else own
-        styles[label] = {"color": own, "marker": marker(label), "linestyle": dashes, "markerfacecolor": filling}
-        seen[name] += 1
+        hue = colour(label)
+        dashes, filling = _DASHES[uses[name] % len(_DASHES)], PAPER if uses[name] % 2 else hue
+        styles[label] = {"color": hue, "marker": marker(label), "linestyle": dashes, "markerfacecolor": filling}
+        uses[name] += 1
     return styles
 
 
@@ -161,19 +168,25 @@ def _whiskers(intervals: Sequence[Interval]) -> npt.NDArray[np.float64]:
 
 def _log_axis(axes: Axes, marks: Sequence[float]) -> None:
     axes.set_xscale("log")
-    shown = marks if len(marks) < 9 else marks[:: len(marks) // 8 + 1]
-    axes.set_xticks(shown, [f"{mark:g}" for mark in shown])
+    ticks = marks if len(marks) < 9 else marks[:: len(marks) // 8 + 1]
+    axes.set_xticks(ticks, [f"{mark:g}" for mark in ticks])
     axes.xaxis.set_minor_locator(NullLocator())
 
 
-def _legend(made: Figure, labels: Iterable[str], **options: Any) -> None:
-    """A legend above the axes, where it hides nothing; the figure grows by its lines."""
+def legend(chart: Figure, labels: Iterable[str], **options: Any) -> None:
+    """A legend above the axes, where it hides nothing; the figure grows by its lines.
+
+    Args:
+        chart: the figure.
+        labels: what it explains.
+        options: of matplotlib's legend.
+    """
     texts = list(labels)
     longest = max(map(len, texts))
     columns = max(1, min(len(texts), _LETTERS // (longest + 6)))
     spacing: dict[str, Any] = {"handlelength": 2.0, "labelspacing": 0.3, "columnspacing": 1.2, "borderaxespad": 0.1}
-    made.legend(loc="outside upper left", ncols=columns, **(spacing | options))
-    made.set_figheight(made.get_figheight() + 0.17 * (math.ceil(len(texts) / columns) - 1))
+    chart.legend(loc="outside upper left", ncols=columns, **(spacing | options))
+    chart.set_figheight(chart.get_figheight() + 0.17 * (math.ceil(len(texts) / columns) - 1))
 
 
 _LETTERS = 78
@@ -189,49 +202,15 @@ def _bend(axes: Axes) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
 
 
-def bubbles(
-    aggregate: tuple[npt.NDArray[Any], npt.NDArray[Any]], prior: tuple[npt.NDArray[Any], npt.NDArray[Any]]
-) -> Figure:
-    """Draws of the aggregate posterior and of the prior by log p(z) and log q_N(z), in nats. On the line log q = log p
-    the best possible test cannot tell them apart; where the clouds lie apart on its two sides, the prior's draws miss
-    the bubbles. The share of draws on the other population's side is half the overlap 1 − TV."""
-    made = figure(4.4, 3.6)
-    axes = made.subplots()
-    for label, (log_q, log_p) in (("aggregate", aggregate), ("prior", prior)):
-        axes.plot(log_p, log_q, linestyle="", rasterized=True, **_cloud(label))
-    every = np.concatenate([*aggregate, *prior])
-    ends = float(every.min()), float(every.max())
-    axes.plot(ends, ends, color=INK, linewidth=1.0, linestyle=(0, (4, 3)), label="log q = log p")
-    axes.set_xlabel("log p(z), nats")
-    axes.set_ylabel("log q_N(z), nats")
-    _legend(made, ("aggregate", "prior", "log q = log p"), markerscale=2.5)
-    return made
-
-
-def _cloud(label: str) -> dict[str, Any]:
-    return {"marker": "o", "markersize": 2.6, "markeredgewidth": 0, "alpha": 0.4, "color": ROLES[label], "label": label}
-
-
-def shells(aggregate_norm: npt.NDArray[Any], prior_norm: npt.NDArray[Any]) -> Figure:
-    """Norms ‖z‖ of draws of the aggregate posterior and of the prior. Where the shells coincide, norms cannot tell the
-    two apart, however far apart the densities are."""
-    made = figure(4.4, 3.6)
-    axes = made.subplots()
-    both = np.concatenate([aggregate_norm, prior_norm])
-    edges = np.linspace(both.min(), both.max(), 41)
-    for label, norms in (("aggregate", aggregate_norm), ("prior", prior_norm)):
-        shared: dict[str, Any] = {"bins": edges, "density": True, "color": ROLES[label]}
-        axes.hist(norms, histtype="stepfilled", alpha=0.25, linewidth=0, **shared)
-        axes.hist(norms, histtype="step", linewidth=1.6, label=label, **shared)
-    axes.set_xlabel("‖z‖")
-    axes.set_ylabel("density")
-    axes.margins(y=0.2)
-    _legend(made, ROLES)
-    return made
-
-
 class Decomposition(NamedTuple):
-    """The rate of one cell, with the half-width of its 95 % interval, and what it is made of, in nats."""
+    """The rate of one cell and what it is made of, in nats.
+
+    label: of the cell.
+    information: I_N.
+    mismatch: KL(q_N ‖ p).
+    half_width: of the 95 % interval of the rate.
+    saturated: whether the information is log N in disguise.
+    """
 
     label: str
     information: float
@@ -243,9 +222,14 @@ class Decomposition(NamedTuple):
 def decomposition(bars: Sequence[Decomposition], log_n: float) -> Figure:
     """The rate R = I_N + KL(q_N ‖ p): information about which image it was, and mismatch of aggregate and prior (nats,
     means over seeds; whiskers: 95 % of the rate). The dashed line is log N, which the information cannot exceed: a bar
-    marked * has reached it, and says nothing of what lies beyond."""
-    made = figure(4.8, 0.9 + 0.27 * len(bars))
-    axes = made.subplots()
+    marked * has reached it, and says nothing of what lies beyond.
+
+    Args:
+        bars: one per cell.
+        log_n: log N in nats.
+    """
+    chart = figure(4.8, 0.9 + 0.27 * len(bars))
+    axes = chart.subplots()
     rows = np.arange(len(bars))[::-1]
     information, mismatch = np.array([b.information for b in bars]), np.array([b.mismatch for b in bars])
     axes.barh(rows, information, height=0.66, color=PALETTE[0], label="information I_N")
@@ -256,15 +240,15 @@ def decomposition(bars: Sequence[Decomposition], log_n: float) -> Figure:
     axes.set_yticks(rows, [f"{bar.label}{' *' if bar.saturated else ''}" for bar in bars])
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("nats")
-    _legend(made, ("information I_N", "mismatch KL(q_N ‖ p)", "log N"))
-    return made
+    legend(chart, ("information I_N", "mismatch KL(q_N ‖ p)", "log N"))
+    return chart
 
 
 def rate_distortion(series: Mapping[str, Sequence[tuple[float, Interval, Interval]]]) -> Figure:
     """Distortion −E log p(x|z) against rate (nats per image, training images), with 95 % intervals over seeds; along a
     line the latent dimension grows; the rate's axis is linear to 1 nat and logarithmic beyond."""
-    made = figure()
-    axes = made.subplots()
+    chart = figure()
+    axes = chart.subplots()
     for label, style in lines(series).items():
         points = series[label]
         _, rates, distortions = zip(*points, strict=True)
@@ -277,17 +261,24 @@ def rate_distortion(series: Mapping[str, Sequence[tuple[float, Interval, Interva
     _bend(axes)
     axes.set_xlabel("rate R, nats")
     axes.set_ylabel("distortion, nats")
-    _legend(made, series)
-    return made
+    legend(chart, series)
+    return chart
 
 
 def forest(
     rows: Sequence[tuple[str, Interval]], xlabel: str, references: Sequence[float] = (), *, bent: bool = False
 ) -> Figure:
-    """Means over seeds with 95 % intervals, one row each; dashed lines are the values to compare with."""
+    """Means over seeds with 95 % intervals, one row each; dashed lines are the values to compare with.
+
+    Args:
+        rows: labels and intervals, from above.
+        xlabel: what the intervals are of, with its unit.
+        references: values to compare with.
+        bent: whether the axis is logarithmic beyond −1 and 1.
+    """
     longest = max(len(label) for label, _ in rows)
-    made = figure(max(4.8, 2.2 + 0.072 * longest), 0.8 + 0.25 * len(rows))
-    axes = made.subplots()
+    chart = figure(max(4.8, 2.2 + 0.072 * longest), 0.8 + 0.25 * len(rows))
+    axes = chart.subplots()
     places = np.arange(len(rows))[::-1]
     for place, (label, interval) in zip(places, rows, strict=True):
         shape: dict[str, Any] = {"marker": marker(label), "color": colour(label), "elinewidth": 1.6, "markersize": 5.5}
@@ -300,18 +291,23 @@ def forest(
         _bend(axes)
     axes.grid(visible=False, axis="y")
     axes.set_xlabel(xlabel)
-    return made
+    return chart
 
 
 def curves(series: Mapping[str, npt.NDArray[Any]], ylabel: str) -> Figure:
     """Training curves, mean over seeds per epoch. A curve that still falls at its end is a run that was too short: its
-    cell speaks of optimisation as well."""
-    made = figure()
-    axes = made.subplots()
+    cell speaks of optimisation as well.
+
+    Args:
+        series: by label, one value per epoch, ``(E,)``.
+        ylabel: what the values are, with their unit.
+    """
+    chart = figure()
+    axes = chart.subplots()
     for label, style in lines(series).items():
-        kept = np.flatnonzero(np.isfinite(series[label]))
-        axes.plot(kept + 1, series[label][kept], linewidth=1.4, label=label, **style | {"marker": ""})
+        finite = np.flatnonzero(np.isfinite(series[label]))
+        axes.plot(finite + 1, series[label][finite], linewidth=1.4, label=label, **style | {"marker": ""})
     axes.set_xlabel("epoch")
     axes.set_ylabel(ylabel)
-    _legend(made, series)
-    return made
+    legend(chart, series)
+    return chart

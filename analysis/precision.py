@@ -40,9 +40,14 @@ def to_float64(value: Any) -> Any:
 
 @torch.no_grad()
 def log_prob_float64(distribution: Distribution, z: Tensor) -> Tensor:
-    """Log-density [M] (nats, float64) of draws ``z`` [M, *event] under ``distribution`` (batch shape ``()``).
+    """Log-density ``(M,)`` (nats, float64) of draws.
 
-    Raises ValueError where the distribution's own code returns less than float64, because its sum was rounded.
+    Args:
+        distribution: of batch shape ``()``.
+        z: draws, ``(M, *event)``.
+
+    Raises:
+        ValueError: if the distribution's own code returns less than float64, because its sum was rounded.
     """
     twin = to_float64(distribution)
     per_draw = max(z[:1].numel(), 1)

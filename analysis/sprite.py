@@ -20,11 +20,11 @@ def sprite(images: np.ndarray) -> np.ndarray:
 
     Returns bytes ``(h, w, 4)``, red to blue and opacity, with clear lines a 14th of an image wide between images.
     """
-    shown = images[:SHOWN]
-    number, _, height, width = shown.shape
+    chosen = images[:SHOWN]
+    number, _, height, width = chosen.shape
     rows, gap = math.ceil(number / COLUMNS), max(1, width // 14)
     tiled = np.zeros((rows * (height + gap) - gap, COLUMNS * (width + gap) - gap, 4), np.uint8)
-    for index, image in enumerate(shown):
+    for index, image in enumerate(chosen):
         row, column = divmod(index, COLUMNS)
         place = np.s_[row * (height + gap) :, column * (width + gap) :]
         tiled[place][:height, :width, :3] = np.broadcast_to(image, (3, height, width)).transpose(1, 2, 0)

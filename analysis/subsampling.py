@@ -27,7 +27,11 @@ from analysis.precision import log_prob_float64
 
 @dataclass(frozen=True, slots=True)
 class SubsamplingCurve:
-    """Log-ratios log q_S(z) − log p(z) ``(repeat, draw, size)`` in nats for nested subsets of the given sizes."""
+    """Log-ratios at nested subsets of the images.
+
+    sizes: |S|, ascending.
+    log_ratio: log q_S(z) − log p(z), ``(repeat, draw, size)`` in nats.
+    """
 
     sizes: tuple[int, ...]
     log_ratio: Tensor
@@ -41,10 +45,16 @@ class SubsamplingCurve:
         return self._contrast(self._slope_weights())
 
     def extrapolate(self, num_components: int) -> Estimate:
-        """KL(q_N ‖ p) at an N = ``num_components`` beyond the largest size, on the fitted line.
+        """KL(q_N ‖ p) in nats beyond the largest size, on the fitted line.
 
         The curve flattens in log N as components begin to overlap, so the line bounds from below what more images of
         the same kind would give.
+
+        Args:
+            num_components: N.
+
+        Raises:
+            ValueError: if N is not beyond the largest size.
         """
         if num_components <= self.sizes[-1]:
             raise ValueError(

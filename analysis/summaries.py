@@ -116,13 +116,17 @@ def overview(trees: Mapping[str, xr.DataTree]) -> pd.DataFrame:
         texts.setdefault((row["prior"], row["latent_dim"]), {})[address] = as_text(row)
     columns = {title: Address.parse(name) for title, name in OVERVIEW.items()}
     return pd.DataFrame(
-        {"prior": prior, "D": str(dim)} | {title: found.get(address, "–") for title, address in columns.items()}
-        for (prior, dim), found in texts.items()
+        {"prior": prior, "D": str(dim)} | {title: cells.get(address, "–") for title, address in columns.items()}
+        for (prior, dim), cells in texts.items()
     )
 
 
 def select(table: pd.DataFrame, patterns: Sequence[str]) -> pd.DataFrame:
-    """The lines of a :func:`summary` whose quantity matches one of ``patterns`` (``kl``, ``log_px_*``).
+    """The lines of a summary whose quantity matches a pattern.
+
+    Args:
+        table: see :func:`summary`.
+        patterns: names of quantities with wildcards, such as ``kl`` or ``log_px_*``.
 
     Raises:
         ValueError: if a pattern matches no quantity.
@@ -135,7 +139,11 @@ def select(table: pd.DataFrame, patterns: Sequence[str]) -> pd.DataFrame:
 
 
 def spread(table: pd.DataFrame, by: str) -> pd.DataFrame:
-    """A :func:`summary` with one column per value of ``by``, numbers in their order, and :func:`as_text` in its cells.
+    """A summary with one column per value of one of its columns, and :func:`as_text` in its cells.
+
+    Args:
+        table: see :func:`summary`.
+        by: the column, one of those that identify an estimate; numbers are put in their order.
 
     Raises:
         ValueError: if ``by`` does not identify estimates.
@@ -144,8 +152,8 @@ def spread(table: pd.DataFrame, by: str) -> pd.DataFrame:
     if by not in identity:
         raise ValueError(f"expected one of {', '.join(identity)} to spread by, got {by!r}: name one of them")
     rest = [name for name in identity if name != by]
-    shown = table.assign(text=[as_text(row) for _, row in table.iterrows()])
-    wide = shown.set_index([*rest, by])["text"].unstack(by)
+    lines = table.assign(text=[as_text(row) for _, row in table.iterrows()])
+    wide = lines.set_index([*rest, by])["text"].unstack(by)
     order = pd.MultiIndex.from_frame(table[rest].drop_duplicates())
     levels = dict.fromkeys(table[by])
     columns = sorted(levels) if pd.api.types.is_numeric_dtype(table[by]) else list(levels)

@@ -30,7 +30,11 @@ LEAST_SUM = 1e-30  # below it may be kernels that single precision holds with fe
 
 @dataclass(frozen=True, slots=True)
 class DimensionwiseSplit:
-    """KL(q_N ‖ p) in nats as total correlation plus the sum of marginal KLs."""
+    """KL(q_N ‖ p) in nats as two parts.
+
+    total_correlation: TC(q_N).
+    dimensionwise_kl: Σ_d KL(q_d ‖ p_d).
+    """
 
     total_correlation: Estimate
     dimensionwise_kl: Estimate

@@ -77,7 +77,12 @@ Rows = Mapping[str, Mapping[str, Estimate]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """One replicate: tables of estimates by group, Gaussian mixtures fitted to codes, and arrays by group."""
+    """One replicate.
+
+    tables: estimates by group, row and quantity.
+    mixtures: Gaussian mixtures fitted to codes.
+    records: arrays by group.
+    """
 
     tables: Mapping[str, Rows]
     mixtures: Sequence[Candidate]
@@ -87,7 +92,13 @@ class Measured:
 def build_tree(
     replicates: Sequence[Measured], curves: Mapping[str, Sequence[Sequence[float]]], attrs: Mapping[str, Any]
 ) -> xr.DataTree:
-    """The tree of one cell; ``curves`` are per epoch and replicate, ``(E, S)``; ``attrs`` go to the root."""
+    """The tree of one cell.
+
+    Args:
+        replicates: measurements of each training seed, S of them.
+        curves: training curves by name, ``(E, S)``: per epoch and replicate.
+        attrs: attributes of the root.
+    """
     first = replicates[0]
     groups = {
         **{name: _records([m.records[name] for m in replicates]) for name in first.records},

@@ -34,7 +34,12 @@ JACKKNIFE_GROUPS = 20
 
 @dataclass(frozen=True, slots=True)
 class ClassifierTest:
-    """Held-out accuracy and AUC (½ where q = p) and the Donsker–Varadhan lower bound on KL(q ‖ p) in nats."""
+    """What a classifier tells of two samples it was not fitted to.
+
+    accuracy: ½ where q = p.
+    auc: ½ where q = p.
+    kl: Donsker–Varadhan lower bound on KL(q ‖ p) in nats.
+    """
 
     accuracy: Estimate
     auc: Estimate
@@ -42,14 +47,25 @@ class ClassifierTest:
 
 
 def median_bandwidth(x: Tensor, y: Tensor) -> float:
-    """Median distance between distinct points of the pooled samples [M, *latent] and [K, *latent]."""
+    """Median distance between distinct points of two samples taken together.
+
+    Args:
+        x: ``(M, *latent)``.
+        y: ``(K, *latent)``.
+    """
     return float(torch.pdist(torch.cat([_rows(x), _rows(y)])).median())
 
 
 def squared_mmd(x: Tensor, y: Tensor, bandwidth: float) -> Estimate:
-    """Squared maximum mean discrepancy of equally many rows of ``x`` and ``y``, Gaussian kernel of ``bandwidth``.
+    """Squared maximum mean discrepancy, Gaussian kernel; see :mod:`analysis.mean_discrepancy` for its standard error.
 
-    See :mod:`analysis.mean_discrepancy` for its standard error.
+    Args:
+        x: ``(M, *latent)``.
+        y: of the same shape.
+        bandwidth: h, in units of the latent.
+
+    Raises:
+        ValueError: if the shapes differ.
     """
     return squared_mean_discrepancy(
         x, y, lambda left, right: torch.exp(-torch.cdist(left, right).square() / (2 * bandwidth**2))
@@ -59,10 +75,20 @@ def squared_mmd(x: Tensor, y: Tensor, bandwidth: float) -> Estimate:
 def squared_sliced_wasserstein(
     x: Tensor, y: Tensor, generator: Generator, num_projections: int = 64, num_batches: int = 10
 ) -> Estimate:
-    """Squared sliced Wasserstein-2 distance of equally many rows of ``x`` and ``y``: an upper bound in expectation.
+    """Squared sliced Wasserstein-2 distance: an upper bound in expectation.
 
-    The rows are cut into ``num_batches`` disjoint batches with directions of their own, on which the standard error
-    rests; the bias is that of one batch.
+    The rows are cut into disjoint batches with directions of their own, on which the standard error rests; the bias is
+    that of one batch.
+
+    Args:
+        x: ``(M, *latent)``.
+        y: of the same shape.
+        generator: of the directions.
+        num_projections: directions of a batch.
+        num_batches: how many batches.
+
+    Raises:
+        ValueError: if the shapes differ, or a batch would hold less than two rows.
     """
     x, y = _paired(x, y)
     size = len(x) // num_batches
@@ -78,15 +104,19 @@ def squared_sliced_wasserstein(
 
 
 def classifier_test(x: Tensor, y: Tensor, classifier: ClassifierMixin, generator: Generator) -> ClassifierTest:
-    """Classifier two-sample test: ``classifier`` is cloned, fitted on a random half of the rows, judged on the other.
+    """Classifier two-sample test: fitted on a random half of the rows, scored on the other.
 
-    ``classifier`` is a scikit-learn classifier with ``predict_proba``; what it cannot represent (a linear one: any
-    difference beyond the means) it cannot find, so ½ is not evidence of equality.
+    Args:
+        x: sample of q, ``(M, *latent)``.
+        y: sample of p, ``(K, *latent)``.
+        classifier: a scikit-learn classifier with ``predict_proba``, which is cloned; what it cannot represent (a
+            linear one: any difference beyond the means) it cannot find, so ½ is not evidence of equality.
+        generator: of the halves.
     """
     fit_x, test_x = _halves(x, generator)
     fit_y, test_y = _halves(y, generator)
-    fitted = clone(classifier).fit(np.concatenate([fit_x, fit_y]), np.repeat([1, 0], [len(fit_x), len(fit_y)]))
-    log_odds_x, log_odds_y = (_log_odds(fitted, rows) for rows in (test_x, test_y))
+    trained = clone(classifier).fit(np.concatenate([fit_x, fit_y]), np.repeat([1, 0], [len(fit_x), len(fit_y)]))
+    log_odds_x, log_odds_y = (_log_odds(trained, rows) for rows in (test_x, test_y))
     correct = torch.cat([log_odds_x > 0, log_odds_y <= 0]).to(torch.float64)
     return ClassifierTest(
         accuracy=Estimate.mean(correct),
@@ -96,9 +126,14 @@ def classifier_test(x: Tensor, y: Tensor, classifier: ClassifierMixin, generator
 
 
 def nearest_neighbour_kl(x: Tensor, y: Tensor, k: int = 5) -> Estimate:
-    """KL(q ‖ p) in nats from samples ``x`` of q and ``y`` of p by k-th nearest-neighbour distances, D at most 10.
+    """KL(q ‖ p) in nats by nearest-neighbour distances, D at most 10.
 
     Neighbours are shared, so the summands are dependent: the standard error is a jackknife over 20 groups of rows.
+
+    Args:
+        x: sample of q, ``(M, *latent)``.
+        y: sample of p, ``(K, *latent)``.
+        k: the neighbour whose distance is taken.
     """
     points, reference = _rows(x).cpu().numpy(), _rows(y).cpu().numpy()
     num, dim = points.shape
@@ -119,9 +154,9 @@ def nearest_neighbour_kl(x: Tensor, y: Tensor, k: int = 5) -> Estimate:
 
 
 def _nearest_neighbour_log_ratio(points: np.ndarray, reference: np.ndarray, k: int) -> float:
-    own = cKDTree(points).query(points, [k + 1])[0]
-    other = cKDTree(reference).query(points, [k])[0]
-    return float(points.shape[1] * np.log(other / own).mean()) + math.log(len(reference) / (len(points) - 1))
+    within = cKDTree(points).query(points, [k + 1])[0]
+    across = cKDTree(reference).query(points, [k])[0]
+    return float(points.shape[1] * np.log(across / within).mean()) + math.log(len(reference) / (len(points) - 1))
 
 
 def _donsker_varadhan(log_odds_x: Tensor, log_odds_y: Tensor) -> Estimate:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 
-class Source(Protocol):
+class Noise(Protocol):
     """Gives a standard normal tensor of the asked shape, like ``like`` in type and device."""
 
     def __call__(self, shape: torch.Size, like: Tensor) -> Tensor:  # noqa: D102
@@ -27,7 +27,7 @@ def _fresh(shape: torch.Size, like: Tensor) -> Tensor:
     return torch.randn(shape, dtype=like.dtype, device=like.device)
 
 
-_source: ContextVar[Source] = ContextVar("noise_source", default=_fresh)
+_current: ContextVar[Noise] = ContextVar("noise", default=_fresh)
 
 
 def standard_normal(shape: torch.Size, like: Tensor) -> Tensor:
@@ -42,7 +42,7 @@ def standard_normal(shape: torch.Size, like: Tensor) -> Tensor:
     >>> torch.equal(first, again)
     True
     """
-    return _source.get()(shape, like)
+    return _current.get()(shape, like)
 
 
 @contextmanager
@@ -50,15 +50,15 @@ def record() -> Iterator[list[torch.Size]]:
     """Collects the shapes asked for within the block, in order."""
     shapes: list[torch.Size] = []
 
-    def source(shape: torch.Size, like: Tensor) -> Tensor:
+    def recorder(shape: torch.Size, like: Tensor) -> Tensor:
         shapes.append(torch.Size(shape))
         return _fresh(shape, like)
 
-    token = _source.set(source)
+    token = _current.set(recorder)
     try:
         yield shapes
     finally:
-        _source.reset(token)
+        _current.reset(token)
 
 
 @contextmanager
@@ -66,17 +66,17 @@ def replay(tensors: Sequence[Tensor]) -> Iterator[None]:
     """Hands out ``tensors`` in order to the draws within the block; a mismatch in number or shape is an error."""
     remaining = iter(tensors)
 
-    def source(shape: torch.Size, like: Tensor) -> Tensor:
+    def player(shape: torch.Size, like: Tensor) -> Tensor:
         tensor = next(remaining, None)
         if tensor is None or tensor.shape != torch.Size(shape):
-            given = "none left" if tensor is None else f"{tuple(tensor.shape)}"
-            raise RuntimeError(f"the step asked for noise of shape {tuple(shape)}; the recorded pass gave {given}")
+            actual = "none left" if tensor is None else f"{tuple(tensor.shape)}"
+            raise RuntimeError(f"the step asked for noise of shape {tuple(shape)}; the recorded pass gave {actual}")
         return tensor.to(like.dtype)
 
-    token = _source.set(source)
+    token = _current.set(player)
     try:
         yield
     finally:
-        _source.reset(token)
+        _current.reset(token)
     if next(remaining, None) is not None:
         raise RuntimeError("the step drew less noise than the recorded pass")

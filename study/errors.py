@@ -91,6 +91,7 @@ class WorkersDied(StudyError):
 class Interrupted(StudyError):
     """A signal stopped the study.
 
+    signum: number of the signal.
     unsaved: number of running cells that could not save what they did since their last checkpoints, because a second
         signal did not wait for them.
     """

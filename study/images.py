@@ -133,10 +133,14 @@ def held_out_split(labels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def resized(images: Tensor, image_size: int | None) -> Tensor:
-    """``(N, C, H, W)`` as squares of ``image_size``; ``None`` leaves the images as they are.
+    """Images as squares, ``(N, C, S, S)``.
 
-    The shorter side is resampled to it (bilinear, antialiased) and the centre of the longer one kept. DataError where
-    the result is larger than memory.
+    The shorter side is resampled to S (bilinear, antialiased) and the centre of the longer one kept.
+
+    images: ``(N, C, H, W)``.
+    image_size: S in pixels; None leaves the images as they are.
+
+    Raises DataError where the result is larger than memory.
     """
     if image_size is None or images.shape[-2:] == (image_size, image_size):
         return images
@@ -150,8 +154,10 @@ def resized(images: Tensor, image_size: int | None) -> Tensor:
 
 
 def require_memory(num: int, shape: tuple[int, ...], value_bytes: float = 4) -> None:
-    """DataError where ``num`` images of ``shape`` need more memory than there is, before any of it is taken.
+    """Raises DataError where images need more memory than there is, before any of it is taken.
 
+    num: how many.
+    shape: of one image.
     value_bytes: bytes per value.
     """
     need, there = num * math.prod(shape) * value_bytes, _memory()

@@ -35,13 +35,13 @@ def _temporary() -> tempfile.TemporaryDirectory[str]:
 def studies(results: Path) -> list[Path]:
     """Folders of the studies in ``results``, which may also be one study's own folder."""
     try:
-        found = [results] if (results / "cells").is_dir() else sorted(path.parent for path in results.glob("*/cells"))
+        folders = [results] if (results / "cells").is_dir() else sorted(path.parent for path in results.glob("*/cells"))
     except (OSError, ValueError) as error:  # a name that no file can have
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ConfigurationError(f"cannot read {results}: {reason}") from error
-    if not found:
+    if not folders:
         raise ConfigurationError(f"no results in {results}; name the folder that `latent-study run` wrote")
-    return found
+    return folders
 
 
 def printable(name: Path | str) -> str:

@@ -18,6 +18,7 @@ LABELLED = {
     "analysis/summaries.py",
     "analysis/plots.py",
     "analysis/rank_plot.py",
+    "analysis/draw_plots.py",
     "analysis/effects.py",
 }
 """The only files of analysis that know xarray, ArviZ, pandas or matplotlib."""

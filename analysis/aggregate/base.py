@@ -80,7 +80,12 @@ class Aggregate(ABC):
         return self._component_logs(self._points(z), self._indices(component, len(z)))
 
     def sample(self, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """``num`` independent draws ``(num, *latent_shape)`` and the components they came from, int64 ``(num,)``."""
+        """``num`` independent draws ``(num, *latent_shape)`` and the components they came from, int64 ``(num,)``.
+
+        Args:
+            num: number of draws.
+            generator: the whole of the randomness.
+        """
         component = torch.randint(self.num_components, (num,), generator=generator, device=generator.device)
         component = component.to(self.device)
         return self._draw(component, generator), component
@@ -183,14 +188,14 @@ class Aggregate(ABC):
     def _points(self, z: Tensor) -> Tensor:
         if z.shape[1:] != self.latent_shape or z.dtype != self.dtype or z.device != self.device:
             raise ValueError(
-                f"z must be [M, {', '.join(map(str, self.latent_shape))}] in {self.dtype} on {self.device}; "
-                f"got {list(z.shape)} in {z.dtype} on {z.device}"
+                f"z must be (M, {', '.join(map(str, self.latent_shape))}) in {self.dtype} on {self.device}; "
+                f"got {tuple(z.shape)} in {z.dtype} on {z.device}"
             )
         return z.detach()
 
     def _indices(self, indices: Tensor, num: int) -> Tensor:
         if indices.dtype != torch.int64 or indices.shape != (num,):
-            raise ValueError(f"components must be int64 [{num}]; got {indices.dtype} {list(indices.shape)}")
+            raise ValueError(f"components must be int64 ({num},); got {indices.dtype} {tuple(indices.shape)}")
         if num and not 0 <= int(indices.min()) <= int(indices.max()) < self.num_components:
             raise ValueError(
                 f"components must lie in 0 … {self.num_components - 1}; got {int(indices.min())} … {int(indices.max())}"

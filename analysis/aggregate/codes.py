@@ -79,7 +79,8 @@ class HeldCodes(CodeSource):
     def __init__(self, loc: Tensor, scale: Tensor) -> None:
         if loc.ndim < 2 or loc.shape != scale.shape:
             raise ValueError(
-                f"loc and scale must share one shape [N, *latent_shape]; got {list(loc.shape)} and {list(scale.shape)}"
+                "loc and scale must share one shape (N, *latent_shape); "
+                f"got {tuple(loc.shape)} and {tuple(scale.shape)}"
             )
         if not len(loc):
             raise ValueError("codes of at least one image are needed for at least one component; got none")
@@ -131,7 +132,7 @@ class StreamedCodes(CodeSource):
         expected = (len(indices), *self.latent_shape)
         if loc.shape != expected or scale.shape != expected:
             raise ValueError(
-                f"encode must give codes {list(expected)} of {len(indices)} images at every call; "
-                f"got {list(loc.shape)} and {list(scale.shape)}"
+                f"encode must give codes {expected} of {len(indices)} images at every call; "
+                f"got {tuple(loc.shape)} and {tuple(scale.shape)}"
             )
         return loc.flatten(1), scale.flatten(1)

@@ -33,9 +33,14 @@ class DensityRefused(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Codes:
-    """Codes of N images, ``(N, *latent)`` each: location and scale of q(z|x), and one draw ``z`` of it per image.
+    """Codes of N images, ``(N, *latent)`` each.
 
-    The draws are what every density is fitted to and scored on; location and scale serve those built from q(z|x).
+    loc: locations of q(z|x), which serve the densities that are built from q(z|x).
+    scale: standard deviations of q(z|x), likewise.
+    z: one draw of q(z|x) per image, which every density is fitted to and scored on.
+
+    Raises:
+        ValueError: if the three differ in shape, dtype or device.
     """
 
     loc: Tensor
@@ -45,15 +50,20 @@ class Codes:
     def __post_init__(self) -> None:
         kinds = {(tensor.shape, tensor.dtype, tensor.device) for tensor in (self.loc, self.scale, self.z)}
         if len(kinds) > 1 or self.z.ndim < 2 or not self.z.is_floating_point():
-            shapes = ", ".join(f"{list(t.shape)} in {t.dtype} on {t.device}" for t in (self.loc, self.scale, self.z))
+            shapes = ", ".join(f"{tuple(t.shape)} in {t.dtype} on {t.device}" for t in (self.loc, self.scale, self.z))
             raise ValueError(
-                f"loc, scale and z must share one shape [N, *latent], dtype and device; got {shapes}: "
+                f"loc, scale and z must share one shape (N, *latent), dtype and device; got {shapes}: "
                 "pass the codes of the same images"
             )
 
     @classmethod
     def draw(cls, aggregate: Aggregate, generator: torch.Generator) -> Codes:
-        """Codes of all N images of ``aggregate``, with one draw of each q(z|x), in their order."""
+        """Codes of all N images, with one draw of each q(z|x), in their order.
+
+        Args:
+            aggregate: of the images.
+            generator: of the draws.
+        """
         moments = aggregate.component_moments()
         z, _ = aggregate.sample_per_image(1, generator)
         return cls(moments.loc, moments.scale, z)
@@ -67,11 +77,11 @@ class Codes:
         return self.z.shape[1:]
 
     def at(self, index: Tensor) -> Codes:
-        """Codes of the images ``index``, int64 [n]."""
+        """Codes of the images ``index``, int64 ``(n,)``."""
         return Codes(self.loc[index], self.scale[index], self.z[index])
 
     def flattened(self) -> Codes:
-        """The same codes as vectors [N, D]."""
+        """The same codes as vectors ``(N, D)``."""
         return Codes(self.loc.flatten(1), self.scale.flatten(1), self.z.flatten(1))
 
 
@@ -91,19 +101,28 @@ class Density(ABC):
 
     @abstractmethod
     def log_prob(self, z: Tensor) -> Tensor:
-        """Log-density [M] (nats, float64, no gradient) of vectors ``z`` [M, D] in the dtype of the codes."""
+        """Log-density ``(M,)`` (nats, float64, no gradient) of vectors ``z`` ``(M, D)`` in the dtype of the codes."""
 
     @abstractmethod
     def sample(self, num: int, generator: torch.Generator) -> Tensor:
-        """Independent draws [num, D] on the device of the codes."""
+        """Independent draws ``(num, D)`` on the device of the codes.
+
+        Args:
+            num: number of draws.
+            generator: the whole of the randomness.
+        """
 
 
 @dataclass(frozen=True, eq=False)
 class FittedDensity:
     """A density over latents with its score on images that neither its parameters nor its size were chosen by.
 
-    held_out_images: int64 [M/2], positions among the held-out images of those the score rests on.
-    log_held_out: log r(z) of their codes, nats, float64 [M/2], for paired differences with other densities.
+    density: over flattened latents.
+    latent_shape: of one latent.
+    dtype: of latents.
+    device: of latents.
+    held_out_images: int64 ``(M/2,)``, positions among the held-out images of those the score rests on.
+    log_held_out: log r(z) of their codes, nats, float64 ``(M/2,)``, for paired differences with other densities.
     """
 
     density: Density
@@ -124,16 +143,25 @@ class FittedDensity:
         return self.density.choices
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """Log-density [M] (nats, float64) of latents ``z`` [M, *latent]; see ``density.bound`` for its meaning."""
+        """Log-density ``(M,)`` (nats, float64) of latents ``z`` ``(M, *latent)``; see ``density.bound``.
+
+        Raises:
+            ValueError: if ``z`` is not like the codes of the fit.
+        """
         if z.shape[1:] != self.latent_shape or z.dtype != self.dtype or z.device != self.device:
             raise ValueError(
-                f"z must be [M, {', '.join(map(str, self.latent_shape))}] in {self.dtype} on {self.device} like the "
-                f"codes of the fit; got {list(z.shape)} in {z.dtype} on {z.device}"
+                f"z must be (M, {', '.join(map(str, self.latent_shape))}) in {self.dtype} on {self.device} like the "
+                f"codes of the fit; got {tuple(z.shape)} in {z.dtype} on {z.device}"
             )
         return self.density.log_prob(z.flatten(1))
 
     def sample(self, num: int, generator: torch.Generator) -> Tensor:
-        """Independent draws [num, *latent] in the dtype and on the device of the codes."""
+        """Independent draws ``(num, *latent)`` in the dtype and on the device of the codes.
+
+        Args:
+            num: number of draws.
+            generator: the whole of the randomness.
+        """
         return self.density.sample(num, generator).to(self.dtype).view(num, *self.latent_shape)
 
 
@@ -163,24 +191,34 @@ class DensityFit(ABC):
 
     @abstractmethod
     def fit_vectors(self, codes: Codes, choice: Codes, generator: torch.Generator) -> Density:
-        """The density fitted to ``codes`` [N, D], its size chosen (or its training stopped) by the score on ``choice``.
+        """The density of some codes, its size chosen, or its training stopped, by the score on others.
+
+        Args:
+            codes: of training images, flattened, ``(N, D)``.
+            choice: of held-out images, flattened, ``(M, D)``.
+            generator: the whole of the randomness.
 
         Raises:
             DensityRefused: where the codes cannot support it.
         """
 
     def fit(self, codes: Codes, held_out: Codes, generator: torch.Generator) -> FittedDensity:
-        """The density fitted to ``codes`` [N, *latent] and scored on half of ``held_out`` [M ≥ 4, *latent].
+        """The density of some codes, scored on half of others.
+
+        Args:
+            codes: of training images, ``(N, *latent)``.
+            held_out: of other images, ``(M, *latent)``, M ≥ 4; the other half chooses the size or stops the training.
+            generator: the whole of the randomness.
 
         Raises:
             DensityRefused: where the codes cannot support it, or there are too few held-out ones to be split.
             ValueError: if ``held_out`` is not like ``codes``.
         """
-        expected, given = ((part.latent_shape, part.z.dtype, part.z.device) for part in (codes, held_out))
-        if expected != given:
+        expected, actual = ((part.latent_shape, part.z.dtype, part.z.device) for part in (codes, held_out))
+        if expected != actual:
             raise ValueError(
                 f"held-out codes must be of latents {list(expected[0])} in {expected[1]} on {expected[2]}; "
-                f"got {list(given[0])} in {given[1]} on {given[2]}"
+                f"got {list(actual[0])} in {actual[1]} on {actual[2]}"
             )
         if len(held_out) < 4:
             raise DensityRefused(f"held-out images both choose and judge: at least 4 images; got {len(held_out)}")
@@ -199,6 +237,12 @@ class DensityFit(ABC):
 
 
 def flag_at_end(option: str, chosen: float, tried: tuple[float, ...]) -> tuple[str, ...]:
-    """A flag where the choice is the largest of several that were tried, so that a larger one may score higher."""
+    """A flag where the choice is the largest of several that were tried, so that a larger one may score higher.
+
+    Args:
+        option: name of what was chosen.
+        chosen: its value.
+        tried: the values it was chosen from.
+    """
     at_end = len(tried) > 1 and math.isclose(chosen, max(tried))
     return (f"{option} = {chosen:g} is the largest tried",) if at_end else ()

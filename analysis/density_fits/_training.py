@@ -18,14 +18,18 @@ CODES_PER_BLOCK = 1024
 
 
 class Standardisation(NamedTuple):
-    """Mean and standard deviation per dimension, float64 [D]: z = mean + scale · y."""
+    """Location and scale of each dimension: z = mean + scale · y.
+
+    mean: float64 ``(D,)``.
+    scale: standard deviations, float64 ``(D,)``.
+    """
 
     mean: Tensor
     scale: Tensor
 
     @classmethod
     def of(cls, z: Tensor) -> Standardisation:
-        """Those of the codes ``z`` [N, D]; constant dimensions are refused."""
+        """Those of the codes ``z`` ``(N, D)``; constant dimensions are refused."""
         values = z.double()
         scale = values.std(0, correction=0)
         constant = int((scale == 0).sum())
@@ -67,7 +71,12 @@ class TrainingOptions:
 
 
 def seeded_module[Module: nn.Module](build: Callable[[], Module], generator: torch.Generator) -> Module:
-    """A module in float32 whose initial weights come from ``generator``; the process-wide generator is left alone."""
+    """A module in float32; the process-wide generator is left alone.
+
+    Args:
+        build: makes the module.
+        generator: of its initial weights.
+    """
     with seeded(generator, "cpu"):
         return build().float()
 
@@ -81,11 +90,22 @@ def train[Module: nn.Module](
     generator: torch.Generator,
     options: TrainingOptions,
 ) -> tuple[Module, int, tuple[str, ...]]:
-    """Minimise the mean of ``loss(module, y)`` [B] over standardised codes ``codes`` [N, D].
+    """Minimises the mean loss over codes, until it has not fallen on others for a while.
+
+    Args:
+        module: what is trained.
+        loss: ``loss(module, y)`` ``(B,)`` of a batch ``y`` ``(B, D)`` of codes.
+        codes: standardised codes of training images, ``(N, D)``.
+        choice: those of images held out for the choice of the epoch, ``(M, D)``.
+        generator: of the order of the codes.
+        options: how it is fitted.
 
     Returns:
-        The module at the epoch of lowest loss on ``choice`` [M, D], in float64 without gradients; that epoch; and a
-        flag where training ended before it would have stopped.
+        The module at the epoch of lowest loss on ``choice``, in float64 without gradients; that epoch; and a flag where
+        training ended before it would have stopped.
+
+    Raises:
+        DensityRefused: if the loss is not finite.
     """
     codes, choice = codes.float(), choice.float()
     module.to(codes.device)

@@ -9,7 +9,7 @@ a kernel density estimate (Parzen 1962) whose kernels are the posteriors; h is t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import final, override
 
 import torch
 from torch import Tensor
@@ -25,10 +25,12 @@ class WidenedAggregate(Density):
 
     aggregate: Aggregate
 
+    @override
     def log_prob(self, z: Tensor) -> Tensor:
         """Log r_h(z), exact."""
         return self.aggregate.log_prob(z)
 
+    @override
     def sample(self, num: int, generator: torch.Generator) -> Tensor:
         """Draws of N(μₙ, h²σ²ₙ) for images n drawn with replacement."""
         return self.aggregate.sample(num, generator)[0]
@@ -46,6 +48,7 @@ class AggregateKernel(DensityFit):
     def __init__(self, *, bandwidths: Factors = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0)) -> None:
         self.bandwidths = bandwidths
 
+    @override
     def fit_vectors(self, codes: Codes, choice: Codes, generator: torch.Generator) -> WidenedAggregate:
         """r_h with h of the highest mean log-density on ``choice``."""
 

@@ -12,7 +12,7 @@ import importlib
 import math
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Literal, final
+from typing import Any, Literal, final, override
 
 import torch
 from torch import Tensor, nn
@@ -27,18 +27,24 @@ MAX_DIM = 256
 
 @dataclass(frozen=True, eq=False)
 class Flow(Density):
-    """A trained flow over standardised codes."""
+    """A trained flow.
+
+    flow: y ↦ noise, of standardised codes.
+    standardisation: of the codes.
+    """
 
     flow: nn.Module
     standardisation: Standardisation
 
     @torch.no_grad()
+    @override
     def log_prob(self, z: Tensor) -> Tensor:
         """Log r(z), exact, evaluated in float64."""
         y = self.standardisation.standardise(z)
         return torch.cat([log_density(self.flow, block) for block in blocks(y)]) - self.standardisation.log_volume
 
     @torch.no_grad()
+    @override
     def sample(self, num: int, generator: torch.Generator) -> Tensor:
         """Draws by the inverse of the flow, float64."""
         mean = self.standardisation.mean
@@ -55,7 +61,10 @@ class FlowFit(DensityFit):
     num_transforms: steps of the flow.
     num_bins: of each spline.
     hidden_width: units of both layers of each step's masked network.
-    learning_rate, batch_size, max_epochs, patience: of training, see :class:`TrainingOptions`.
+    learning_rate: of training; for this and the following see :class:`TrainingOptions`.
+    batch_size: codes per step.
+    max_epochs: passes over the codes at most.
+    patience: epochs without a better held-out score after which to stop.
     """
 
     reference = "Durkan et al. 2019, arXiv:1906.04032 (spline); Papamakarios et al. 2017, arXiv:1705.07057 (affine)"
@@ -78,6 +87,7 @@ class FlowFit(DensityFit):
         self.hidden_width = hidden_width
         self.training = TrainingOptions(learning_rate, batch_size, max_epochs, patience)
 
+    @override
     def fit_vectors(self, codes: Codes, choice: Codes, generator: torch.Generator) -> Flow:
         """The flow of the epoch with the highest mean log-density on ``choice``."""
         dim = codes.z.shape[1]
@@ -120,6 +130,11 @@ def transform(flow: Any) -> Any:
 
 
 def log_density(flow: nn.Module, y: Tensor) -> Tensor:
-    """Log-density [M] of standardised codes ``y`` [M, D], in their dtype."""
+    """Log-density ``(M,)`` in nats of standardised codes, in their dtype.
+
+    Args:
+        flow: zuko's, y ↦ noise.
+        y: ``(M, D)``.
+    """
     noise, log_det = transform(flow).call_and_ladj(y)
     return log_det - 0.5 * (noise.square() + math.log(2 * math.pi)).sum(-1)

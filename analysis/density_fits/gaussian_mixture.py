@@ -7,7 +7,7 @@ D ≫ N.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import Literal, final, override
 
 import torch
 from torch import Tensor
@@ -23,10 +23,12 @@ class Mixture(Density):
 
     mixture: FittedMixture
 
+    @override
     def log_prob(self, z: Tensor) -> Tensor:
         """Log r(z), exact."""
         return self.mixture.log_prob(z)
 
+    @override
     def sample(self, num: int, generator: torch.Generator) -> Tensor:
         """Draws of the mixture, float64."""
         return self.mixture.sample(num, generator)
@@ -57,6 +59,7 @@ class GaussianMixtureFit(DensityFit):
         self.rank = rank
         self.num_starts = num_starts
 
+    @override
     def fit_vectors(self, codes: Codes, choice: Codes, generator: torch.Generator) -> Mixture:
         """The mixture of highest mean log-density on ``choice``, of those the codes can support."""
         selection = select_gaussian_mixture(

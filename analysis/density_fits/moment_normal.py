@@ -7,7 +7,7 @@ dimension, and codes misaligned with the axes. Samples of G tell whether repairi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import final, override
 
 import torch
 from torch import Tensor
@@ -24,19 +24,21 @@ class MomentNormal(Density):
 
     normal: Distribution
 
+    @override
     def log_prob(self, z: Tensor) -> Tensor:
         """Log G(z), exact."""
         return self.normal.log_prob(z.double())
 
+    @override
     def sample(self, num: int, generator: torch.Generator) -> Tensor:
         """Draws μ̄ + L ε, or μ̄ + d ε₁ + F ε₂ where the covariance is kept as diagonal plus factor."""
         normal = self.normal
         assert isinstance(normal, (FactorNormal, MultivariateNormal))
-        own = _noise(num, normal.loc, normal.loc.shape[0], generator)
+        independent = _noise(num, normal.loc, normal.loc.shape[0], generator)
         if isinstance(normal, MultivariateNormal):
-            return normal.loc + own @ normal.scale_tril.T
-        shared = _noise(num, normal.loc, normal.cov_factor.shape[1], generator)
-        return normal.loc + own * normal.cov_diag.sqrt() + shared @ normal.cov_factor.T
+            return normal.loc + independent @ normal.scale_tril.T
+        common = _noise(num, normal.loc, normal.cov_factor.shape[1], generator)
+        return normal.loc + independent * normal.cov_diag.sqrt() + common @ normal.cov_factor.T
 
 
 @final
@@ -45,6 +47,7 @@ class MomentNormalFit(DensityFit):
 
     reference = "Ghosh et al. 2020, arXiv:1903.12436"
 
+    @override
     def fit_vectors(self, codes: Codes, choice: Codes, generator: torch.Generator) -> MomentNormal:
         """G of ``codes``; nothing is chosen."""
         normal = moment_matched(DiagonalAggregate(HeldCodes(codes.loc, codes.scale)))

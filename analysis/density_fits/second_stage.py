@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import ClassVar, final, override
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +31,12 @@ LOG_2PI = math.log(2 * math.pi)
 
 
 class SecondStageNetworks(nn.Module):
-    """Encoder y ↦ (a, log b), decoder u ↦ g(u), and log γ."""
+    """Encoder y ↦ (a, log b), decoder u ↦ g(u), and log γ.
+
+    dim: D.
+    latent_dim: L.
+    hidden_width: units of both layers of encoder and decoder.
+    """
 
     def __init__(self, dim: int, latent_dim: int, hidden_width: int) -> None:
         super().__init__()
@@ -41,7 +46,12 @@ class SecondStageNetworks(nn.Module):
         self.latent_dim = latent_dim
 
     def log_weights(self, y: Tensor, noise: Tensor) -> Tensor:
-        """Log p(u)p(y|u)/q(u|y), [K, M], for codes ``y`` [M, D] and u = a + b·noise, noise [K, M, L]."""
+        """Log p(u)p(y|u)/q(u|y), ``(K, M)`` in nats, at u = a + b · noise.
+
+        Args:
+            y: standardised codes, ``(M, D)``.
+            noise: standard normal, ``(K, M, L)``.
+        """
         loc, log_scale = self.encoder(y).chunk(2, dim=-1)
         u = loc + log_scale.exp() * noise
         log_prior_to_posterior = 0.5 * (noise.square() - u.square()).sum(-1) + log_scale.sum(-1)
@@ -51,7 +61,13 @@ class SecondStageNetworks(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class SecondStage(Density):
-    """A trained second stage; ``log_prob`` is a lower bound in expectation, over ``num_importance`` draws."""
+    """A trained second stage; ``log_prob`` is a lower bound in expectation.
+
+    networks: of the second stage.
+    standardisation: of the codes.
+    num_importance: K, draws of the bound.
+    seed: of their noise.
+    """
 
     bound: ClassVar[Bound] = "lower"
 
@@ -61,6 +77,7 @@ class SecondStage(Density):
     seed: int
 
     @torch.no_grad()
+    @override
     def log_prob(self, z: Tensor) -> Tensor:
         """Importance-weighted lower bound of log r(z), float64; the noise of each code is its own."""
         generator = stream(self.seed, "importance draws", device=z.device)
@@ -73,6 +90,7 @@ class SecondStage(Density):
         return torch.cat(bounds) - self.standardisation.log_volume
 
     @torch.no_grad()
+    @override
     def sample(self, num: int, generator: torch.Generator) -> Tensor:
         """Draws of u and then of y given u, float64."""
         mean = self.standardisation.mean
@@ -92,7 +110,10 @@ class SecondStageFit(DensityFit):
     latent_dim: L, at most D in effect.
     hidden_width: units of both layers of encoder and decoder.
     num_importance: draws K of the bound.
-    learning_rate, batch_size, max_epochs, patience: of training, see :class:`TrainingOptions`.
+    learning_rate: of training; for this and the following see :class:`TrainingOptions`.
+    batch_size: codes per step.
+    max_epochs: passes over the codes at most.
+    patience: epochs without a better held-out ELBO after which to stop.
     """
 
     reference = "Dai & Wipf 2019, arXiv:1903.05789"
@@ -113,6 +134,7 @@ class SecondStageFit(DensityFit):
         self.num_importance = num_importance
         self.training = TrainingOptions(learning_rate, batch_size, max_epochs, patience)
 
+    @override
     def fit_vectors(self, codes: Codes, choice: Codes, generator: torch.Generator) -> SecondStage:
         """The networks of the epoch with the highest ELBO on ``choice``."""
         dim = codes.z.shape[1]

@@ -18,9 +18,11 @@ ACTIVE_NATS = 0.01
 
 
 def active_units(loc: Tensor, threshold: float = ACTIVE_VARIANCE) -> Estimate:
-    """Number of dimensions whose posterior mean ``loc`` [N, *latent] has variance above ``threshold`` over N images.
+    """Number of dimensions whose posterior mean varies over N images; refused for one image, which has no variance.
 
-    One image has no variance: refused.
+    Args:
+        loc: posterior means μ, ``(N, *latent)``.
+        threshold: variance above which a dimension counts.
     """
     if len(loc) < 2:
         return Estimate.refused("a variance over images needs two of them", len(loc))
@@ -28,5 +30,11 @@ def active_units(loc: Tensor, threshold: float = ACTIVE_VARIANCE) -> Estimate:
 
 
 def active_units_by_kl(loc: Tensor, scale: Tensor, threshold: float = ACTIVE_NATS) -> Estimate:
-    """Number of dimensions whose KL from N(0, 1), averaged over N images, exceeds ``threshold`` nats."""
+    """Number of dimensions whose KL from N(0, 1), averaged over N images, is large.
+
+    Args:
+        loc: posterior means μ, ``(N, *latent)``.
+        scale: posterior standard deviations σ, of the same shape.
+        threshold: nats above which a dimension counts.
+    """
     return Estimate.exact(int((kl_standard_normal(flat(loc), flat(scale)).mean(0) > threshold).sum()), len(loc))

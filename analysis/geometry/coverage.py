@@ -29,7 +29,13 @@ NORMAL_QUANTILE = float(stats.norm.ppf(BUBBLE_MASS))
 
 
 def ball_coverage(prior_z: Tensor, loc: Tensor, scale: Tensor) -> Estimate:
-    """Fraction of prior draws ``prior_z`` [M, *latent] in the 95 % ball of a bubble (loc, scale: [N, *latent])."""
+    """Fraction of prior draws in the 95 % ball of a bubble.
+
+    Args:
+        prior_z: draws of the prior, ``(M, *latent)``.
+        loc: centres μ of the bubbles, ``(N, *latent)``.
+        scale: their standard deviations σ, of the same shape.
+    """
     points = flat(prior_z)
     radius_squared = float(stats.chi2.ppf(BUBBLE_MASS, points.shape[1]))
     covered = torch.zeros(len(points), dtype=torch.bool, device=points.device)
@@ -39,7 +45,13 @@ def ball_coverage(prior_z: Tensor, loc: Tensor, scale: Tensor) -> Estimate:
 
 
 def ratio_coverage(prior_z: Tensor, loc: Tensor, scale: Tensor) -> Estimate:
-    """Fraction of draws ``prior_z`` [M, *latent] of N(0, I) in the ratio set of a bubble (loc, scale: [N, *latent])."""
+    """Fraction of draws of N(0, I) in the ratio set of a bubble.
+
+    Args:
+        prior_z: draws of N(0, I), ``(M, *latent)``.
+        loc: centres μ of the bubbles, ``(N, *latent)``.
+        scale: their standard deviations σ, of the same shape.
+    """
     points = flat(prior_z)
     half_squares = points.square().sum(1) / 2
     covered = torch.zeros(len(points), dtype=torch.bool, device=points.device)
@@ -66,5 +78,5 @@ def soft_covering(rate: Estimate, num_components: int) -> Estimate:
 
 
 def nearest_centre_distance(z: Tensor, loc: Tensor) -> Tensor:
-    """Distance [M] from each draw ``z`` [M, *latent] to the nearest centre ``loc`` [N, *latent]."""
+    """Distance ``(M,)`` from each draw ``z`` ``(M, *latent)`` to the nearest centre ``loc`` ``(N, *latent)``."""
     return nearest(z, loc)[0][:, 0]

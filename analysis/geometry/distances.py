@@ -17,14 +17,17 @@ ELEMENTS_PER_BLOCK = 2**23
 
 
 def flat(latents: Tensor) -> Tensor:
-    """Latents [M, *latent] as float64 rows [M, D], detached."""
+    """Latents ``(M, *latent)`` as float64 rows ``(M, D)``, detached."""
     return latents.detach().flatten(1).to(torch.float64)
 
 
 def squared_distance_blocks(points: Tensor, loc: Tensor, scale: Tensor | None = None) -> Iterator[tuple[slice, Tensor]]:
-    """Blocks of the N × M matrix of squared (Mahalanobis) distances: the slice of components and its rows [B, M].
+    """Blocks of the N × M matrix of squared distances: the slice of components and its rows ``(B, M)``.
 
-    ``points`` are [M, D] in float64, ``loc`` and ``scale`` [N, *latent]; without ``scale`` distances are Euclidean.
+    Args:
+        points: float64 ``(M, D)``.
+        loc: centres, ``(N, *latent)``.
+        scale: their standard deviations, of the same shape, for Mahalanobis distances; without them Euclidean ones.
     """
     squares = points.square()
     size = max(min(PAIRS_PER_BLOCK // len(points), ELEMENTS_PER_BLOCK // points.shape[1]), 1)
@@ -39,18 +42,22 @@ def squared_distance_blocks(points: Tensor, loc: Tensor, scale: Tensor | None = 
         yield block, torch.addmm(norms + offset, weighted, points.T, alpha=-2)
 
 
-def nearest(points: Tensor, loc: Tensor, num: int = 1, own: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Distances and indices, both [M, num] and ascending, of the nearest centres ``loc`` [N, *latent].
+def nearest(points: Tensor, loc: Tensor, num: int = 1, exclude: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Distances and indices, both ``(M, num)`` and ascending, of the nearest centres.
 
-    ``own`` [M] names for each point a component that does not count, such as the point itself.
+    Args:
+        points: ``(M, *latent)``.
+        loc: centres, ``(N, *latent)``.
+        num: neighbours of each point.
+        exclude: int64 ``(M,)``, for each point a component that does not count, such as the point itself.
     """
     rows = flat(points)
     best = torch.full((num, len(rows)), torch.inf, dtype=torch.float64, device=rows.device)
     index = torch.zeros((num, len(rows)), dtype=torch.long, device=rows.device)
     for block, squared in squared_distance_blocks(rows, loc):
         component = torch.arange(block.start, block.stop, device=rows.device)[:, None]
-        if own is not None:
-            squared.masked_fill_(component == own, torch.inf)
+        if exclude is not None:
+            squared.masked_fill_(component == exclude, torch.inf)
         best, order = torch.cat([best, squared]).topk(num, dim=0, largest=False)
         index = torch.cat([index, component.expand_as(squared)]).gather(0, order)
     distance = torch.stack([(rows - flat(loc[neighbour])).norm(dim=1) for neighbour in index], 1)

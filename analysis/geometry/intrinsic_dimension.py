@@ -20,9 +20,9 @@ from analysis.geometry.distances import nearest
 
 
 def two_nn(points: Tensor) -> Estimate:
-    """Intrinsic dimension of ``points`` [n, *latent]; refused where points coincide."""
+    """Intrinsic dimension of ``points`` ``(n, *latent)``; refused where points coincide."""
     num = len(points)
-    distance, neighbour = nearest(points, points, num=2, own=torch.arange(num, device=points.device))
+    distance, neighbour = nearest(points, points, num=2, exclude=torch.arange(num, device=points.device))
     first, second = distance.T
     if not first.all():
         return Estimate.refused("coinciding points have no ratio of neighbour distances", num)

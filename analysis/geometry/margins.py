@@ -17,14 +17,19 @@ from analysis.geometry.distances import flat, nearest, squared_distance_blocks
 
 
 def nearest_margins(loc: Tensor) -> Tensor:
-    """Half the distance [N] from each centre ``loc`` [N, *latent] to its nearest neighbour."""
-    return nearest(loc, loc, own=torch.arange(len(loc), device=loc.device))[0][:, 0] / 2
+    """Half the distance ``(N,)`` from each centre ``loc`` ``(N, *latent)`` to its nearest neighbour."""
+    return nearest(loc, loc, exclude=torch.arange(len(loc), device=loc.device))[0][:, 0] / 2
 
 
 def label_flip_bound(loc: Tensor, labels: Tensor, noise_scale: float) -> Estimate:
-    """Union bound on the label-flip rate of ``loc`` [N, *latent] with ``labels`` [N] under noise ``noise_scale``·ε.
+    """Union bound on the label-flip rate under noise s·ε.
 
     The mean over images of each image's bound; a probability is at most 1, and so is the bound of each image.
+
+    Args:
+        loc: centres μ, ``(N, *latent)``.
+        labels: of the images, int64 ``(N,)``.
+        noise_scale: s, in units of the latent.
     """
     points = flat(loc)
     union = torch.zeros(len(points), dtype=torch.float64, device=points.device)
@@ -35,7 +40,15 @@ def label_flip_bound(loc: Tensor, labels: Tensor, noise_scale: float) -> Estimat
 
 
 def label_flip_rate(loc: Tensor, labels: Tensor, noise_scale: float, num_draws: int, generator: Generator) -> Estimate:
-    """Rate at which the centre nearest to μᵢ + ``noise_scale``·ε has another label, ``num_draws`` draws per image."""
+    """Rate at which the centre nearest to μᵢ + s·ε has another label.
+
+    Args:
+        loc: centres μ, ``(N, *latent)``.
+        labels: of the images, int64 ``(N,)``.
+        noise_scale: s, in units of the latent.
+        num_draws: of ε for each image.
+        generator: of ε.
+    """
     flips = []
     for _ in range(num_draws):
         noise = torch.randn(loc.shape, generator=generator, device=generator.device, dtype=torch.float64)

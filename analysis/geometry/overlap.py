@@ -18,12 +18,17 @@ from analysis.geometry.distances import flat
 
 
 def unit_total_variation(loc: Tensor) -> Tensor:
-    """Exact TV [N] between N(μ, I) and N(0, I) for centres ``loc`` [N, *latent]."""
+    """Exact TV ``(N,)`` between N(μ, I) and N(0, I) for centres ``loc`` ``(N, *latent)``."""
     return torch.erf(flat(loc).norm(dim=1) / (2 * math.sqrt(2)))
 
 
 def log_bhattacharyya(loc: Tensor, scale: Tensor) -> Tensor:
-    """Exact log Bhattacharyya coefficient [N] (nats) between N(μ, diag σ²) [N, *latent] and N(0, I)."""
+    """Exact log Bhattacharyya coefficient ``(N,)`` (nats) between N(μ, diag σ²) and N(0, I).
+
+    Args:
+        loc: means μ, ``(N, *latent)``.
+        scale: standard deviations σ, of the same shape.
+    """
     centres, variance = flat(loc), flat(scale).square()
     # 2σ/(1 + σ²) = 1 − (1 − σ)²/(1 + σ²) keeps its digits near σ = 1.
     narrowing = torch.log1p(-(1 - flat(scale)).square() / (1 + variance))
@@ -31,7 +36,14 @@ def log_bhattacharyya(loc: Tensor, scale: Tensor) -> Tensor:
 
 
 def total_variation_integrands(loc: Tensor, scale: Tensor, num_draws: int, generator: Generator) -> Tensor:
-    """Integrands (1 − p/q)₊ [num_draws, N] in [0, 1], whose mean over draws is unbiased for each image's TV."""
+    """Integrands (1 − p/q)₊ ``(num_draws, N)`` in [0, 1], whose mean over draws is unbiased for each image's TV.
+
+    Args:
+        loc: means μ, ``(N, *latent)``.
+        scale: standard deviations σ, of the same shape.
+        num_draws: of each image.
+        generator: the whole of the randomness.
+    """
     centres, spread = flat(loc), flat(scale)
     log_volume = spread.log().sum(1)
     integrands = []

@@ -23,7 +23,12 @@ KOLMOGOROV_95 = 1.3581  # critical value of √n times the distance (Kolmogorov 
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """E‖z‖²/D, and mean and standard deviation of ‖z‖."""
+    """Where norms concentrate.
+
+    mean_square: E‖z‖²/D.
+    norm_mean: E‖z‖.
+    norm_sd: standard deviation of ‖z‖.
+    """
 
     mean_square: Estimate
     norm_mean: Estimate
@@ -31,7 +36,12 @@ class Shell:
 
 
 def shell(z: Tensor, units: Tensor | None = None) -> Shell:
-    """Shell of draws ``z`` [M, *latent]; ``units`` [M] labels draws that share an image."""
+    """Shell of draws.
+
+    Args:
+        z: ``(M, *latent)``.
+        units: integer label ``(M,)`` that draws of one image share; by default each draw is a unit.
+    """
     rows = flat(z)
     norm = rows.norm(dim=1)
     variance = Estimate.mean((norm - norm.mean()).square(), groups=units)
@@ -44,10 +54,14 @@ def shell(z: Tensor, units: Tensor | None = None) -> Shell:
 
 
 def squared_norm_ks(z: Tensor, units: Tensor | None = None) -> Estimate:
-    """Kolmogorov–Smirnov distance of ‖z‖² from the exact χ²_D of N(0, I); ``z`` is [M, *latent].
+    """Kolmogorov–Smirnov distance of ‖z‖² from the exact χ²_D of N(0, I).
 
     Upper in expectation. The standard error is that of the empirical distribution at the point of largest distance,
     the first-order error where the laws differ (Raghavachari 1973); flagged where it is within sampling error of 0.
+
+    Args:
+        z: draws, ``(M, *latent)``.
+        units: integer label ``(M,)`` that draws of one image share; by default each draw is a unit.
     """
     squared = flat(z).square().sum(1)
     exact = torch.from_numpy(stats.chi2.cdf(squared.cpu().numpy(), z[0].numel())).to(squared)
@@ -61,25 +75,42 @@ def squared_norm_ks(z: Tensor, units: Tensor | None = None) -> Estimate:
 
 
 def norm_ks(z: Tensor, prior_z: Tensor, units: Tensor | None = None) -> Estimate:
-    """Two-sample Kolmogorov–Smirnov distance of ‖z‖ between draws of the aggregate and of any prior; else as above."""
+    """Two-sample Kolmogorov–Smirnov distance of ‖z‖; bound, error and flag as in :func:`squared_norm_ks`.
+
+    Args:
+        z: draws of the aggregate, ``(M, *latent)``.
+        prior_z: draws of any prior, ``(K, *latent)``.
+        units: integer label ``(M,)`` that draws of one image share; by default each draw is a unit.
+    """
     norm, prior_norm = flat(z).norm(dim=1), flat(prior_z).norm(dim=1)
-    pooled = torch.cat([norm, prior_norm])
-    gap = _distribution(norm, pooled, right=True) - _distribution(prior_norm, pooled, right=True)
+    both = torch.cat([norm, prior_norm])
+    gap = _distribution(norm, both, right=True) - _distribution(prior_norm, both, right=True)
     distance, at = gap.abs().max(0)
-    sides = [Estimate.mean(norm <= pooled[at], groups=units), Estimate.mean(prior_norm <= pooled[at])]
+    sides = [Estimate.mean(norm <= both[at], groups=units), Estimate.mean(prior_norm <= both[at])]
     return _ks_estimate(distance, sides)
 
 
 def norm_auc(z: Tensor, prior_z: Tensor, units: Tensor | None = None) -> Estimate:
-    """AUC of ‖z‖ between draws ``z`` of the aggregate and ``prior_z`` of the prior: ½ where the shells coincide."""
+    """AUC of ‖z‖ between draws of the aggregate and of the prior: ½ where the shells coincide.
+
+    Args:
+        z: draws of the aggregate, ``(M, *latent)``.
+        prior_z: draws of the prior, ``(K, *latent)``.
+        units: integer label ``(M,)`` that draws of one image share; by default each draw is a unit.
+    """
     return area_under_curve(flat(z).norm(dim=1), flat(prior_z).norm(dim=1), units)
 
 
 def typical_set_mass(log_density_own: Tensor, log_density: Tensor, units: Tensor | None = None) -> Estimate:
     """Mass that a density q gives to the typical set of p, in [0, 1].
 
-    The typical set holds the central 95 % of log p(z) under p (``log_density_own`` [K], log p at draws of p), and
-    ``log_density`` [M] is log p at draws of q. The error is that of the mass of the set found, not of its edges.
+    The typical set is where log p(z) lies in its central 95 % under p. The error is that of the mass of the set, not
+    of its edges.
+
+    Args:
+        log_density_own: log p at draws of p, ``(K,)`` in nats.
+        log_density: log p at draws of q, ``(M,)`` in nats.
+        units: integer label ``(M,)`` that draws of one image share; by default each draw is a unit.
     """
     edges = torch.tensor([0.025, 0.975], dtype=log_density_own.dtype, device=log_density_own.device)
     low, high = torch.quantile(log_density_own, edges)

@@ -46,11 +46,21 @@ def mean_spectrum(loc: Tensor) -> Tensor:
 
 
 def effective_rank(eigenvalues: Tensor, num_components: int) -> Estimate:
-    """Exponential of the entropy of the normalised eigenvalues."""
+    """Exponential of the entropy of the normalised eigenvalues.
+
+    Args:
+        eigenvalues: ``(D,)``, not negative but by rounding.
+        num_components: N, the units that the covariance is of.
+    """
     weights = eigenvalues / eigenvalues.sum()
     return Estimate.exact(float(torch.special.entr(weights.clamp(min=0.0)).sum().exp()), num_components)
 
 
 def participation_ratio(eigenvalues: Tensor, num_components: int) -> Estimate:
-    """(Σλ)²/Σλ²."""
+    """(Σλ)²/Σλ².
+
+    Args:
+        eigenvalues: λ, ``(D,)``.
+        num_components: N, the units that the covariance is of.
+    """
     return Estimate.exact(float(eigenvalues.sum().square() / eigenvalues.square().sum()), num_components)

@@ -36,9 +36,11 @@ INITIAL_STEP_SIZE = 0.25
 
 @dataclass(frozen=True, slots=True)
 class AnnealedEvidence:
-    """Estimates of log p(x) from below or above (``bound``) by each of C chains [C, B], nats, float64.
+    """Estimates of log p(x) by C chains for each of B images.
 
-    ``acceptance`` [B] is the mean over chains and temperatures; a low one loosens a bound and never breaks it.
+    log_evidence: of each chain, float64 ``(C, B)`` in nats.
+    acceptance: ``(B,)``, mean over chains and temperatures; a low one loosens a bound and never breaks it.
+    bound: whether the evidence is from below or from above.
     """
 
     log_evidence: Tensor
@@ -46,7 +48,7 @@ class AnnealedEvidence:
     bound: Bound
 
     def per_image(self) -> Tensor:
-        """Estimate [B] from the mean weight of the chains of each image."""
+        """Estimate ``(B,)`` from the mean weight of the chains of each image."""
         sign = 1 if self.bound == "lower" else -1
         return sign * ((sign * self.log_evidence).logsumexp(0) - math.log(len(self.log_evidence)))
 
@@ -65,6 +67,9 @@ class Sandwich:
     """Log p(x) (nats) between two stochastic bounds, evidence per image kept; ``gap`` is their paired difference.
 
     The expected gap is at least the expected error of either end.
+
+    lower: evidence of chains from f₀.
+    upper: evidence of chains from exact draws of p(z|x).
     """
 
     lower: AnnealedEvidence
@@ -84,10 +89,13 @@ class AnnealingPath:
     """The path of the module docstring for B images, with the step size of each transition.
 
     Args:
-        log_initial: log f₀ and
-        log_joint: log p(x, z) of latents [C, B, *latent], as float64 [C, B].
-        schedule: 0 = β₀ < … < β_T = 1, float64 [T + 1].
-        step_size: [T − 1, B]: of the transitions at β₁ … β_{T−1}.
+        log_initial: log f₀ of latents ``(C, B, *latent)``, float64 ``(C, B)`` in nats.
+        log_joint: log p(x, z) of latents ``(C, B, *latent)``, float64 ``(C, B)`` in nats.
+        schedule: 0 = β₀ < … < β_T = 1, float64 ``(T + 1,)``.
+        step_size: of the transitions at β₁ … β_{T−1}, ``(T − 1, B)``, in units of the latent.
+
+    Raises:
+        ValueError: if the schedule does not rise from 0 to 1.
     """
 
     log_initial: LogDensity
@@ -104,10 +112,17 @@ class AnnealingPath:
     def tuned(
         cls, log_initial: LogDensity, log_joint: LogDensity, start: Tensor, schedule: Tensor, generator: Generator
     ) -> Self:
-        """A path whose step sizes were adapted along pilot chains from draws ``start`` [C, B, *latent] of f₀.
+        """A path whose step sizes were adapted along pilot chains.
 
         log ε rises by 0.2 (acceptance − 0.65) from one temperature to the next, acceptance averaged over an image's
-        pilot chains. ``start`` must not serve again as the start of the chains that are weighed.
+        pilot chains.
+
+        Args:
+            log_initial: as of the class.
+            log_joint: as of the class.
+            start: draws of f₀, ``(C, B, *latent)``, which must not serve again as the start of the weighed chains.
+            schedule: as of the class.
+            generator: the whole of the randomness.
         """
         beta, position = schedule.to(start.device), start
         log_step = torch.full(start.shape[1:2], math.log(INITIAL_STEP_SIZE), dtype=torch.float64, device=start.device)
@@ -120,13 +135,20 @@ class AnnealingPath:
         return replace(path, step_size=torch.stack(steps) if steps else log_step.new_empty(0, start.shape[1]))
 
     def forward(self, start: Tensor, generator: Generator) -> AnnealedEvidence:
-        """Lower bounds on log p(x) from independent draws ``start`` [C, B, *latent] of f₀."""
+        """Lower bounds on log p(x).
+
+        Args:
+            start: independent draws of f₀, ``(C, B, *latent)``.
+            generator: the whole of the randomness.
+        """
         return AnnealedEvidence(*self._run(start, generator), bound="lower")
 
     def reverse(self, start: Tensor, generator: Generator) -> AnnealedEvidence:
-        """Upper bounds on log p(x) from ``start`` [C, B, *latent], each an exact draw of p(z|x).
+        """Upper bounds on log p(x). On real images no exact draw of p(z|x) exists and this is no bound.
 
-        The C chains of an image may share one draw. On real images no exact draw exists and this is no bound.
+        Args:
+            start: ``(C, B, *latent)``, each an exact draw of p(z|x); the C chains of an image may share one.
+            generator: the whole of the randomness.
         """
         flipped = replace(
             self,
@@ -140,7 +162,7 @@ class AnnealingPath:
 
     @torch.no_grad()
     def _run(self, start: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Log-weights [C, B] of chains from ``start`` and the mean acceptance [B] of each image."""
+        """Log-weights ``(C, B)`` of chains from ``start`` and the mean acceptance ``(B,)`` of each image."""
         position, accepted = start, []
         log_weights = torch.zeros(start.shape[:2], dtype=torch.float64, device=start.device)
         for t, width in enumerate(self.schedule.diff().tolist()):
@@ -159,17 +181,33 @@ class AnnealingPath:
 
 
 def sandwich(path: AnnealingPath, initial: Tensor, posterior: Tensor, generator: Generator) -> Sandwich:
-    """Bounds on log p(x) of simulated images from draws [C, B, *latent] of f₀ and exact draws of p(z|x).
+    """Bounds on log p(x) of simulated images.
 
-    For (z, x) ~ p(z) p(x|z) the latent z itself is such a draw: ``z.expand(C, …)``.
+    Args:
+        path: of the images.
+        initial: draws of f₀, ``(C, B, *latent)``.
+        posterior: exact draws of p(z|x), of the same shape. For (z, x) ~ p(z) p(x|z) the latent z itself is one:
+            ``z.expand(C, …)``.
+        generator: the whole of the randomness.
     """
     return Sandwich(path.forward(initial, generator), path.reverse(posterior, generator))
 
 
 def sigmoid_schedule(num_temperatures: int, steepness: float = 4.0) -> Tensor:
-    """β_t for t = 0 … T = ``num_temperatures``: logistic of points spread evenly over ±``steepness``, scaled to [0, 1].
+    """β_t for t = 0 … T: logistic of points spread evenly, scaled to [0, 1]; symmetric, β_{T−t} = 1 − β_t.
 
-    float64 [T + 1], symmetric: β_{T−t} = 1 − β_t.
+    Args:
+        num_temperatures: T.
+        steepness: the points lie between −``steepness`` and ``steepness``.
+
+    Returns:
+        float64 ``(T + 1,)``.
+
+    Raises:
+        ValueError: if T < 1.
+
+    >>> sigmoid_schedule(2)
+    tensor([0.0000, 0.5000, 1.0000], dtype=torch.float64)
     """
     if num_temperatures < 1:
         raise ValueError(f"expected at least one temperature step; got {num_temperatures}")

@@ -20,20 +20,29 @@ import torch
 from torch import Generator, Tensor
 
 LogDensity = Callable[[Tensor], Tensor]
-"""Log-densities [C, B] (nats, float64) of C chains of B images at latents [C, B, *latent], differentiable."""
+"""Log-densities ``(C, B)`` (nats, float64) of C chains of B images at latents ``(C, B, *latent)``, differentiable."""
 
 STEP_JITTER = 0.2
 
 
 class Transition(NamedTuple):
-    """Positions [C, B, *latent] after one transition and the probability [C, B] with which each proposal was taken."""
+    """One transition of C chains of B images.
+
+    position: after it, ``(C, B, *latent)``.
+    acceptance: probability with which each proposal was taken, ``(C, B)``.
+    """
 
     position: Tensor
     acceptance: Tensor
 
 
 def value_and_gradient(log_density: LogDensity, position: Tensor) -> tuple[Tensor, Tensor]:
-    """Log-density [C, B] and its gradient, shaped like ``position`` [C, B, *latent]."""
+    """Log-density ``(C, B)`` and its gradient, shaped like the position.
+
+    Args:
+        log_density: see :data:`LogDensity`.
+        position: ``(C, B, *latent)``.
+    """
     with torch.enable_grad():
         position = position.detach().requires_grad_()
         value = log_density(position)
@@ -45,9 +54,14 @@ def value_and_gradient(log_density: LogDensity, position: Tensor) -> tuple[Tenso
 def leapfrog(
     log_density: LogDensity, position: Tensor, momentum: Tensor, step_size: Tensor, num_steps: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Position and momentum [C, B, *latent] after ``num_steps`` steps, and log-densities [C, B] at start and end.
+    """Position and momentum ``(C, B, *latent)`` at the end, and log-densities ``(C, B)`` at start and end.
 
-    ``step_size`` [B] or [C, B].
+    Args:
+        log_density: see :data:`LogDensity`.
+        position: ``(C, B, *latent)``.
+        momentum: of the same shape.
+        step_size: ε, ``(B,)`` or ``(C, B)``.
+        num_steps: n.
     """
     step = _over_latent(step_size.to(position), position)
     start, gradient = value_and_gradient(log_density, position)
@@ -64,7 +78,15 @@ def leapfrog(
 def hmc_transition(
     log_density: LogDensity, position: Tensor, step_size: Tensor, generator: Generator, num_steps: int
 ) -> Transition:
-    """One transition of every chain from ``position`` [C, B, *latent]; ``step_size`` [B] or [C, B]."""
+    """One transition of every chain.
+
+    Args:
+        log_density: see :data:`LogDensity`.
+        position: ``(C, B, *latent)``.
+        step_size: ``(B,)`` or ``(C, B)``, in units of the latent.
+        generator: the whole of the randomness.
+        num_steps: leapfrog steps.
+    """
     noise = torch.randn(position.shape, dtype=position.dtype, generator=generator, device=generator.device)
     momentum = noise.to(position.device)
     shape = 2, *position.shape[:2]

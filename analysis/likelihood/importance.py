@@ -35,10 +35,14 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class ImportanceBounds:
-    """Bounds of B images and the diagnostics of their weights, float64, in nats where not a number of draws.
+    """Bounds of B images and the diagnostics of their weights, float64.
 
-    ``bounds`` [B, len(sizes)]: log p(x) from below at each K of ``sizes``. ``effective_draws`` [B] of ``num_draws``.
-    ``relative_variance`` [B]: Var(w)/p(x)². ``tail_shape`` [B]: k̂; NaN where no tail could be fitted.
+    sizes: the numbers K of draws under one logarithm.
+    bounds: log p(x) from below at each K, ``(B, len(sizes))`` in nats.
+    effective_draws: ``(B,)``, of ``num_draws``.
+    relative_variance: Var(w)/p(x)², ``(B,)``.
+    tail_shape: k̂, ``(B,)``; NaN where no tail could be fitted.
+    num_draws: S, draws of each image.
     """
 
     sizes: tuple[int, ...]
@@ -50,11 +54,11 @@ class ImportanceBounds:
 
     @property
     def unreliable(self) -> Tensor:
-        """Images [B] whose k̂ is not below the threshold for S draws, those without a fit among them."""
+        """Images ``(B,)`` whose k̂ is not below the threshold for S draws, those without a fit among them."""
         return ~(self.tail_shape < tail_threshold(self.num_draws))
 
     def per_image(self, size: int) -> Tensor:
-        """Bounds [B] at K = ``size``."""
+        """Bounds ``(B,)`` at K = ``size``."""
         return self.bounds[:, self._column(size)]
 
     def estimate(self, size: int) -> Estimate:
@@ -62,7 +66,11 @@ class ImportanceBounds:
         return self._mean(self.per_image(size), "lower")
 
     def gain(self, smaller: int, larger: int) -> Estimate:
-        """The trend: L_K at ``larger`` minus L_K at ``smaller`` (≥ 0 in expectation), paired by image."""
+        """The trend: L_K at ``larger`` minus L_K at ``smaller`` (nats, ≥ 0 in expectation), paired by image.
+
+        Raises:
+            ValueError: if one of them is not among ``sizes``.
+        """
         return self._mean(self.per_image(larger) - self.per_image(smaller), "unbiased")
 
     def bias(self, size: int) -> Estimate:
@@ -100,11 +108,11 @@ class ImportanceBounds:
 def log_importance_weights(
     log_joint: Callable[[Tensor], Tensor], proposal: Distribution, num_draws: int, generator: Generator
 ) -> Tensor:
-    """Log-weights [B, S] (nats, float64) of S = ``num_draws`` draws of ``proposal`` for each of B images.
+    """Log-weights ``(B, S)`` (nats, float64) of S = ``num_draws`` draws of ``proposal`` for each of B images.
 
     Args:
-        log_joint: log p(x_b, z) of latents [s, B, *latent] as float64 [s, B].
-        proposal: q(z|x), batch shape [B] and event shape the latent shape.
+        log_joint: log p(x_b, z) of latents ``(s, B, *latent)`` as float64 ``(s, B)``.
+        proposal: q(z|x), batch shape ``(B,)`` and event shape the latent shape.
         num_draws: S; draws are evaluated in blocks, so that memory is bounded whatever S.
         generator: of the draws; chunks of images may take theirs from one, in turn.
     """
@@ -119,22 +127,26 @@ def log_importance_weights(
             for name, value in (("log_joint", joint), ("the proposal", conditional)):
                 if value.dtype != torch.float64 or value.shape != (len(z), num_images):
                     raise ValueError(
-                        f"expected float64 log-densities {[len(z), num_images]} of {name}; got {value.dtype} "
-                        f"{list(value.shape)}: sum them in float64 over the whole latent and image"
+                        f"expected float64 log-densities {(len(z), num_images)} of {name}; got {value.dtype} "
+                        f"{tuple(value.shape)}: sum them in float64 over the whole latent and image"
                     )
             blocks.append(joint - conditional)
     return torch.cat(blocks).T
 
 
 def importance_bounds(log_weights: Iterable[Tensor], sizes: Sequence[int] = (1, 5, 50, 500, 5000)) -> ImportanceBounds:
-    """Bounds at each K of ``sizes`` from log-weights [b, S] of chunks of images, which may be a generator.
+    """Bounds at each K.
+
+    Args:
+        log_weights: chunks of images, ``(b, S)`` in nats each; may be a generator.
+        sizes: the numbers K.
 
     Raises:
-        ValueError: if some K exceeds S, or S differs between chunks.
+        ValueError: if there is no chunk, some K exceeds S, or S differs between chunks.
     """
     chunks, num_draws = [], 0
-    for given in log_weights:
-        chunk = given.detach().double()
+    for block in log_weights:
+        chunk = block.detach().double()
         num_draws = num_draws or chunk.shape[1]
         if chunk.shape[1] != num_draws or not 1 <= min(sizes) <= max(sizes) <= num_draws:
             raise ValueError(
@@ -159,7 +171,7 @@ def tail_threshold(num_draws: int) -> float:
 
 
 def pareto_shape(log_weights: Tensor) -> Tensor:
-    """k̂ [B] of log-weights [B, S].
+    """k̂ ``(B,)`` of log-weights ``(B, S)``.
 
     Weights equal to rounding have no tail: k̂ = −∞. NaN with fewer than 5 tail weights (S < 25), where weights are not
     finite, or where a quarter of the tail is tied with the largest weight outside it.

@@ -15,27 +15,49 @@ MIN_BLOCK = 64  # below it matrix products lose their speed
 
 
 def check_codes(values: Tensor, dim: int | None = None) -> None:
-    """Raise ValueError unless ``values`` is a real matrix [N, D] of float32 or float64, of ``dim`` columns if given."""
+    """Refuses what is not a real matrix of codes.
+
+    Args:
+        values: ``(N, D)``, float32 or float64.
+        dim: D, if it is known.
+
+    Raises:
+        ValueError: if ``values`` has another shape or dtype.
+    """
     if values.ndim != 2 or values.dtype not in {torch.float32, torch.float64} or dim not in {None, values.shape[1]}:
         raise ValueError(
-            f"expected codes [N, {dim or 'D'}] of float32 or float64, got {list(values.shape)} of {values.dtype}: "
+            f"expected codes (N, {dim or 'D'}) of float32 or float64, got {tuple(values.shape)} of {values.dtype}: "
             "flatten latents with z.flatten(1) and cast half precision with .float()"
         )
 
 
 def centred_blocks(values: Tensor, centre: Tensor, width: int, dtype: torch.dtype) -> Iterator[Tensor]:
-    """Blocks [D, m] of ``values`` [N, D] less ``centre`` [D], transposed, m so that m × ``width`` stays bounded.
+    """Blocks ``(D, m)`` of codes less their centre, transposed, m so that m × ``width`` stays bounded.
 
     Centring keeps products of codes and natural parameters free of cancellation between large means.
+
+    Args:
+        values: codes, ``(N, D)``.
+        centre: ``(D,)``.
+        width: numbers that will be computed from each code.
+        dtype: of the blocks.
     """
     for block in values.split(max(ELEMENTS_PER_BLOCK // width, MIN_BLOCK)):
         yield (block.to(dtype) - centre.to(dtype)).T.contiguous()
 
 
 class CentredCodes:
-    """Codes [N, D] with their ``centre`` [D] and their ``variance`` [D] about it, divisor N, both float64.
+    """Codes about their mean.
 
-    The centre is the mean rounded to the codes' dtype, so that it can be subtracted in that dtype.
+    ``centre`` ``(D,)`` is the mean rounded to the codes' dtype, so that it can be subtracted in that dtype, and
+    ``variance`` ``(D,)`` that about it, divisor N; both are float64.
+
+    Args:
+        values: codes, ``(N, D)``.
+
+    Raises:
+        ValueError: if the codes are no finite real matrix.
+        MixtureRefused: if a dimension is constant.
     """
 
     def __init__(self, values: Tensor) -> None:
@@ -66,15 +88,15 @@ class CentredCodes:
         return self.values.shape[1]
 
     def blocks(self, width: int) -> Iterator[Tensor]:
-        """Centred blocks [D, m] in the codes' own dtype."""
+        """Centred blocks ``(D, m)`` in the codes' own dtype."""
         return centred_blocks(self.values, self.centre, width, self.values.dtype)
 
     def centred(self, index: Tensor) -> Tensor:
-        """Centred codes [n, D] at ``index`` [n], float64."""
+        """Centred codes ``(n, D)`` at ``index`` ``(n,)``, float64."""
         return self.values[index].to(torch.float64) - self.centre
 
     @cached_property
     def squared_norms(self) -> Tensor:
-        """Σ_d z_d² / V_d of the centred codes, [N] float64."""
+        """Σ_d z_d² / V_d of the centred codes, ``(N,)`` float64."""
         precision = self.variance.reciprocal().to(self.values.dtype)
         return torch.cat([precision @ block.square() for block in self.blocks(self.dim)]).to(torch.float64)

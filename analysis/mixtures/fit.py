@@ -53,12 +53,33 @@ def fit_gaussian_mixture(
     regularisation: float = 1e-3,
     rank: int | None = None,
 ) -> FittedMixture:
-    """The best of ``num_starts`` EM runs, by penalised log-likelihood, on ``codes`` [N, D] (float32 or float64).
+    """The best of several EM runs, by penalised log-likelihood.
 
-    A run stops when an iteration gains less than ``tolerance`` nats per code, or after ``max_iterations``.
-    ``regularisation`` is the number of pseudo-codes per component; ``rank`` the number of factors (low_rank only).
-    Raises MixtureRefused where the codes are too few for the parameters, constant in some dimension, or make a
-    covariance singular; ArithmeticError where rounding defeats EM.
+    Args:
+        codes: ``(N, D)``, float32 or float64.
+        num_components: K.
+        covariance: kind of covariance.
+        generator: of the starts.
+        num_starts: EM runs.
+        max_iterations: of a run.
+        tolerance: gain in nats per code below which a run stops.
+        regularisation: λ, pseudo-codes per component.
+        rank: number of factors of a ``low_rank`` covariance, and none for the others.
+
+    Raises:
+        ValueError: if an option or the codes are not of these kinds.
+        MixtureRefused: if the codes are too few for the parameters, constant in some dimension, or make a covariance
+            singular.
+        ArithmeticError: if rounding defeats EM.
+
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> codes = torch.cat([torch.randn(500, 2, generator=generator) + centre for centre in (-5, 5)])
+    >>> mixture = fit_gaussian_mixture(codes, 2, generator=generator)
+    >>> mixture.means.sort(0).values.round()
+    tensor([[-5., -5.],
+            [ 5.,  5.]], dtype=torch.float64)
+    >>> mixture.log_prob(codes).shape
+    torch.Size([1000])
     """
     kind = _checked_kind(covariance, num_components, rank, codes.shape[-1])
     data = CentredCodes(codes)
@@ -169,7 +190,10 @@ def expectation_maximisation(
 def _sweep(
     codes: CentredCodes, densities: ComponentDensities, labels: Tensor | None = None
 ) -> tuple[Tensor, Tensor, Moments]:
-    """Log-likelihood, expected counts [K] and moments of all codes, with posterior responsibilities or ``labels``."""
+    """Log-likelihood, expected counts ``(K,)`` and moments of all codes.
+
+    ``labels`` ``(N,)`` stand for the posterior responsibilities where they are given.
+    """
     num_components = len(densities.bias)
     log_likelihood = torch.zeros((), dtype=torch.float64, device=codes.values.device)
     counts = torch.zeros(num_components, dtype=torch.float64, device=codes.values.device)

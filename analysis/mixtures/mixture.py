@@ -19,7 +19,11 @@ from analysis.mixtures.covariances import Components
 
 @dataclass(frozen=True, eq=False)
 class GaussianMixture:
-    """Mixture of ``components`` with ``weights`` [K] that sum to one."""
+    """A mixture of K normals.
+
+    weights: π, float64 ``(K,)``, that sum to one.
+    components: the normals.
+    """
 
     weights: Tensor
     components: Components
@@ -31,7 +35,7 @@ class GaussianMixture:
 
     @property
     def means(self) -> Tensor:
-        """Component means [K, D]."""
+        """Component means ``(K, D)``."""
         return self.components.means
 
     @property
@@ -46,7 +50,7 @@ class GaussianMixture:
 
     @torch.no_grad()
     def log_prob(self, codes: Tensor) -> Tensor:
-        """Log-density [M] (nats, float64) of ``codes`` [M, D], computed in float64 whatever the codes' dtype."""
+        """Log-density ``(M,)`` (nats) of ``codes`` ``(M, D)``, computed in float64 whatever the codes' dtype."""
         check_codes(codes, self.means.shape[1])
         centre = self.weights @ self.means
         densities = self.components.shifted(-centre).densities(self.weights.log(), torch.float64)
@@ -55,7 +59,12 @@ class GaussianMixture:
 
     @torch.no_grad()
     def sample(self, num: int, generator: torch.Generator) -> Tensor:
-        """Independent draws [num, D], float64, on the mixture's device."""
+        """Independent draws ``(num, D)``, float64, on the mixture's device.
+
+        Args:
+            num: number of draws.
+            generator: the whole of the randomness.
+        """
         weights = self.weights.to(generator.device)
         labels = torch.multinomial(weights, num, replacement=True, generator=generator).to(self.weights.device)
         draws = self.means[labels]
@@ -65,7 +74,7 @@ class GaussianMixture:
         return draws
 
     def bic(self, codes: Tensor) -> float:
-        """Bayesian information criterion on ``codes`` [N, D], in nats; lower is better."""
+        """Bayesian information criterion on ``codes`` ``(N, D)``, in nats; lower is better."""
         return -2 * float(self.log_prob(codes).sum()) + self.num_parameters * math.log(len(codes))
 
     def to(self, device: torch.device | str) -> Self:

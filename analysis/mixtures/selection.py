@@ -23,6 +23,9 @@ from analysis.mixtures.mixture import FittedMixture
 class Candidate:
     """One row of the comparison; a refused one has no mixture, a NaN ``bic`` and refused scores.
 
+    num_components: K.
+    covariance: kind of covariance.
+    mixture: as fitted to the training codes.
     bic: on the training codes, nats; lower is better.
     train: mean log-density of the training codes, nats per code, optimistic by about p/N.
     held_out: mean log-density of the held-out codes, nats per code, unbiased.
@@ -69,10 +72,24 @@ def select_gaussian_mixture(
     rank: int | None = None,
     num_starts: int = 3,
 ) -> MixtureSelection:
-    """Fit every combination to ``codes`` [N, D] and score it on ``held_out`` [M, D] codes of other images.
+    """Fits every combination of number and covariance, and scores it on codes of other images.
 
-    ``held_out_groups`` [M] labels the image of each held-out code where an image has several, so that standard errors
-    count images. The other options are those of :func:`fit_gaussian_mixture`; ``rank`` is that of low_rank mixtures.
+    Args:
+        codes: ``(N, D)``.
+        held_out: codes of other images, ``(M, D)``.
+        num_components: the numbers K.
+        covariance: the kinds.
+        generator: of the starts.
+        held_out_groups: integer label ``(M,)`` of the image of each held-out code where an image has several, so that
+            standard errors count images.
+        rank: number of factors of ``low_rank`` covariances.
+        num_starts: as of :func:`fit_gaussian_mixture`.
+        max_iterations: as there.
+        tolerance: as there, nats per code.
+        regularisation: as there, pseudo-codes.
+
+    Raises:
+        ValueError: as there; what the codes cannot support is a refused candidate.
     """
 
     def candidate(number: int, kind: CovarianceName) -> Candidate:

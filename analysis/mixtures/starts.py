@@ -15,7 +15,13 @@ LLOYD_ITERATIONS = 2
 
 
 def kmeans_plus_plus(codes: CentredCodes, num_centres: int, generator: torch.Generator) -> Tensor:
-    """Centres [K, D], each a code drawn with probability proportional to its squared distance to those before it."""
+    """Centres ``(K, D)``, each a code drawn with probability proportional to its squared distance to those before.
+
+    Args:
+        codes: centred.
+        num_centres: K.
+        generator: the whole of the randomness.
+    """
     nearest = torch.ones(len(codes), dtype=torch.float64, device=codes.values.device)
     chosen: list[Tensor] = []
     for number in range(num_centres):
@@ -36,7 +42,12 @@ def _squared_distances(codes: CentredCodes, centre: Tensor) -> Tensor:
 
 
 def assign(codes: CentredCodes, centres: Tensor) -> Tensor:
-    """Index [N] of the centre [K, D] nearest to each code."""
+    """Index ``(N,)`` of the centre nearest to each code.
+
+    Args:
+        codes: centred.
+        centres: ``(K, D)``.
+    """
     scaled = centres / codes.variance
     bias = -0.5 * (scaled * centres).sum(1)
     weights, bias = scaled.to(codes.values.dtype), bias.to(codes.values.dtype)[:, None]
@@ -44,7 +55,13 @@ def assign(codes: CentredCodes, centres: Tensor) -> Tensor:
 
 
 def cluster(codes: CentredCodes, num_clusters: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Cluster index [N] of each code and the centres [K, D] it was assigned by."""
+    """Cluster index ``(N,)`` of each code and the centres ``(K, D)`` it was assigned by.
+
+    Args:
+        codes: centred.
+        num_clusters: K.
+        generator: the whole of the randomness.
+    """
     centres = kmeans_plus_plus(codes, num_clusters, generator)
     labels = assign(codes, centres)
     for _ in range(LLOYD_ITERATIONS):
@@ -65,5 +82,11 @@ def _means(codes: CentredCodes, labels: Tensor, centres: Tensor) -> Tensor:
 
 
 def one_hot(labels: Tensor, num_classes: int, dtype: torch.dtype) -> Tensor:
-    """Indicator matrix [K, m] of ``labels`` [m]."""
+    """Indicator matrix ``(K, m)``.
+
+    Args:
+        labels: int64 ``(m,)``.
+        num_classes: K.
+        dtype: of the matrix.
+    """
     return (labels == torch.arange(num_classes, device=labels.device)[:, None]).to(dtype)

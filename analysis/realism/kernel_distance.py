@@ -15,7 +15,11 @@ from analysis.mean_discrepancy import squared_mean_discrepancy
 
 
 def squared_kernel_distance(x: Tensor, y: Tensor) -> Estimate:
-    """Unbiased squared kernel distance of equally many rows of features ``x`` and ``y`` ``(M, F)``.
+    """Unbiased squared kernel distance of features; see :mod:`analysis.mean_discrepancy` for its standard error.
+
+    Args:
+        x: features of one sample, ``(M, F)``, rows independent.
+        y: features of the other, of the same shape.
 
     Raises:
         ValueError: if the features differ in shape.

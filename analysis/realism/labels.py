@@ -18,15 +18,18 @@ from analysis.estimate import Estimate
 
 
 def label_agreement(probabilities: Tensor, labels: Tensor, groups: Tensor | None = None) -> Estimate:
-    """Share of samples, ``probabilities`` [M, C], whose likeliest class is their label, ``labels`` int64 [M].
+    """Share of samples whose likeliest class is their label.
 
-    ``groups`` [M] names the image behind each sample where several share one.
+    Args:
+        probabilities: p(c | x), ``(M, C)``.
+        labels: int64 ``(M,)``.
+        groups: integer label ``(M,)`` of the image behind each sample where several share one.
     """
     return Estimate.mean(probabilities.argmax(1) == labels, groups=groups)
 
 
 def class_entropy(probabilities: Tensor) -> Estimate:
-    """Entropy H(p̄) in nats of the mean class distribution of ``probabilities`` [M, C]; biased down by O(C/M).
+    """Entropy H(p̄) in nats of the mean class distribution of ``probabilities`` ``(M, C)``; biased down by O(C/M).
 
     −Σ p_mc ln p̄_c averages to H(p̄) and is its linearisation in p_m, so its spread gives the standard error.
     """
@@ -35,10 +38,10 @@ def class_entropy(probabilities: Tensor) -> Estimate:
 
 
 def sample_entropy(probabilities: Tensor) -> Estimate:
-    """Mean entropy in nats of the class distributions ``probabilities`` [M, C] of single samples."""
+    """Mean entropy in nats of the class distributions ``probabilities`` ``(M, C)`` of single samples."""
     return Estimate.mean(torch.special.entr(probabilities).sum(1))
 
 
 def confidence(probabilities: Tensor) -> Estimate:
-    """Mean probability of the likeliest class over ``probabilities`` [M, C]."""
+    """Mean probability of the likeliest class over ``probabilities`` ``(M, C)``."""
     return Estimate.mean(probabilities.amax(1))

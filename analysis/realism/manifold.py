@@ -23,10 +23,15 @@ from analysis.geometry.distances import flat, nearest, squared_distance_blocks
 
 @dataclass(frozen=True, slots=True)
 class Manifold:
-    """The four overlaps, with the errors of means over the rows they count.
+    """The four overlaps of the module docstring, with the errors of means over the rows they count.
 
     Those errors take the other sample as given, and the rows as independent though they share balls: between
     repetitions with new samples on both sides the spread is wider.
+
+    precision: share of samples in a ball of the real ones.
+    recall: share of real ones in a ball of the samples.
+    density: mean over samples of (1/k) #{x: y in B(x)}.
+    coverage: share of real ones whose ball holds a sample.
     """
 
     precision: Estimate
@@ -36,10 +41,15 @@ class Manifold:
 
 
 def manifold(samples: Tensor, real: Tensor, k: int = 5) -> Manifold:
-    """Overlap of features ``samples`` [M, F] with features ``real`` [N, F], exact, in blocks of distances.
+    """Overlap of features, exact, in blocks of distances.
 
-    Refused unless both hold more than ``k`` rows. A distance that equals a radius, as where both sides share rows, is
+    Refused unless both sides hold more than k rows. A distance that equals a radius, as where both sides share rows, is
     decided by rounding.
+
+    Args:
+        samples: features, ``(M, F)``.
+        real: features, ``(N, F)``.
+        k: the neighbour that a ball reaches to.
     """
     num = min(len(samples), len(real))
     if num <= k:
@@ -63,5 +73,5 @@ def manifold(samples: Tensor, real: Tensor, k: int = 5) -> Manifold:
 
 
 def _squared_radii(features: Tensor, k: int) -> Tensor:
-    own = torch.arange(len(features), device=features.device)
-    return nearest(features, features, k, own)[0][:, -1].square()
+    itself = torch.arange(len(features), device=features.device)
+    return nearest(features, features, k, itself)[0][:, -1].square()

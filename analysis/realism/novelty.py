@@ -21,7 +21,13 @@ from analysis.geometry.distances import nearest
 
 @dataclass(frozen=True, slots=True)
 class Novelty:
-    """Mean distances to the nearest training image, their ratio, and P(a sample is the nearer one)."""
+    """Distances to the nearest training image.
+
+    distance: mean of samples.
+    held_out_distance: mean of held-out images.
+    ratio: of the two.
+    nearer: probability that a sample is nearer than a held-out image.
+    """
 
     distance: Estimate
     held_out_distance: Estimate
@@ -30,7 +36,13 @@ class Novelty:
 
 
 def novelty(samples: Tensor, held_out: Tensor, train: Tensor) -> Novelty:
-    """Novelty of ``samples`` [M, *image] against ``held_out`` [K, *image] images, with ``train`` [N, *image] given."""
+    """Novelty of samples, with the training images given.
+
+    Args:
+        samples: ``(M, *image)``.
+        held_out: images that were not trained on, ``(K, *image)``.
+        train: training images, ``(N, *image)``.
+    """
     distances = nearest(torch.cat([samples, held_out]), train)[0][:, 0]
     of_samples, of_held_out = distances.split([len(samples), len(held_out)])
     distance, held_out_distance = Estimate.mean(of_samples), Estimate.mean(of_held_out)

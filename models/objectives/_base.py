@@ -15,9 +15,10 @@ from models.options import Configurable
 
 
 class Terms(NamedTuple):
-    """What one evaluation of an objective gives: the scalar to minimise, and per-image parts ``(B,)`` in nats.
+    """What one evaluation of an objective gives.
 
-    rate and distortion are those of the ELBO, without scale and gradient, whatever the loss makes of them.
+    loss: the scalar to minimise.
+    rate, distortion: those of the ELBO, ``(B,)`` in nats, without scale and gradient, whatever the loss makes of them.
     """
 
     loss: Tensor

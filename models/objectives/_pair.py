@@ -93,7 +93,11 @@ class Latent(Site):
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Latent and observed sites of one pass; :meth:`log_joint` scores the model again, at other latents."""
+    """One pass of guide and model; :meth:`log_joint` scores the model again, at other latents.
+
+    latents: latent sites.
+    observed: observed sites.
+    """
 
     latents: tuple[Latent, ...]
     observed: tuple[Site, ...]
@@ -102,7 +106,13 @@ class Pair:
 
     @classmethod
     def run(cls, model: Callable[..., Any], guide: Callable[..., Any], images: Tensor, *args: Any) -> Self:
-        """One pass of the guide on ``images`` ``(B, *image_shape)``, and of the model at the latents it drew."""
+        """One pass of the guide on images, and of the model at the latents it drew.
+
+        model: of the pair, as Pyro knows it.
+        guide: of the pair.
+        images: ``(B, *image_shape)``.
+        args: what else the two are called with.
+        """
         guide_trace = poutine.trace(guide).get_trace(images, *args)
         drawn: dict[str, Any] = guide_trace.nodes
         scored = partial(model, images, *args)

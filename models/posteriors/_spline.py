@@ -24,7 +24,10 @@ _LEAST = 1e-3
 
 
 class Spline(NamedTuple):
-    """Knots x and y and slopes at them, each ``(…, bins + 1)``."""
+    """A monotone piecewise-rational function.
+
+    x, y, slopes: places, values and slopes of the knots, ``(…, bins + 1)`` each.
+    """
 
     x: Tensor
     y: Tensor

@@ -13,10 +13,13 @@ from models.priors._of_posteriors import PosteriorPrior
 
 
 class PseudoInputPrior(PosteriorPrior):
-    """Base of priors with ``components`` pseudo-inputs.
+    """Base of priors with pseudo-inputs.
 
     They start at the examples of the context, repeated where there are too few, softened to logits of ±3 and jittered;
     without examples at faint noise.
+
+    context: shapes, the posterior and examples.
+    components: K, number of pseudo-inputs.
     """
 
     def __init__(self, context: Context, components: int) -> None:

@@ -51,8 +51,8 @@ def _presets() -> Table:
     table = _table("presets", "name", "factors", "cells", "description")
     for name in presets():
         study = Study.load(name)
-        products = {"": study.factors} | {f"{arm}: ": own.factors for arm, own in study.arms.items()}
-        factors = "\n".join(prefix + _product(own) for prefix, own in products.items() if own)
+        products = {"": study.factors} | {f"{arm}: ": product.factors for arm, product in study.arms.items()}
+        factors = "\n".join(prefix + _product(product) for prefix, product in products.items() if product)
         _add(table, name, factors, str(len(study.cells())), study.description)
     return table
 

@@ -167,7 +167,18 @@ class Cell(Settings):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Cell:
-        """The cell that :meth:`config` wrote, or any part of one, with lists or tuples."""
+        """The cell of a configuration as :meth:`config` gives it, or of any part of one.
+
+        config: settings by name, sections as mappings, with lists or tuples; what is left out has its default.
+
+        Raises ConfigurationError where a name is unknown or a value out of range.
+
+        >>> cell = Cell.from_config({"latent_dim": 8, "prior": "vamp", "train": {"epochs": 3}})
+        >>> cell.latent_dim, cell.prior.name, cell.beta
+        (8, 'vamp', 1.0)
+        >>> cell.key == Cell.from_config(cell.config()).key
+        True
+        """
         return validated(cls, frozen(config))
 
     def config(self) -> dict[str, Any]:

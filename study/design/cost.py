@@ -82,7 +82,11 @@ class Cost:
 
 
 def check_cost(cell: Cell, cost: Cost) -> None:
-    """Raises ConfigurationError where a cell needs more memory than a cell may."""
+    """Raises ConfigurationError where a cell needs more memory than a cell may.
+
+    cell: the configuration.
+    cost: what it needs.
+    """
     if cost.memory > CELL_BYTES:
         raise ConfigurationError(
             f"{cell.prior.name} at D = {cell.latent_dim} cannot be built: it needs {readable_bytes(cost.memory)} of "

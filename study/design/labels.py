@@ -19,7 +19,9 @@ from study.design.cell import Train
 def labels(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """The label of each key's configuration."""
     flat = {key: dict(_flat(config)) for key, config in configs.items()}
-    defining = {key: {n: v for n, v in own.items() if not n.startswith("evaluate.")} for key, own in flat.items()}
+    defining = {
+        key: {n: v for n, v in settings.items() if not n.startswith("evaluate.")} for key, settings in flat.items()
+    }
     named = _labels(defining)
     places = Counter((named[key], latent_dim(config)) for key, config in configs.items())
     return named if max(places.values(), default=1) == 1 else _labels(flat)
@@ -29,22 +31,22 @@ def _labels(flat: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     # Options of a part are compared among cells with that part; sections such as train have no name to share.
     compared: Counter[tuple[str, str | None]] = Counter()
     alike: Counter[tuple[str, str | None, str]] = Counter()
-    for own in flat.values():
-        for part in {name.partition(".")[0] for name in own}:
-            compared[part, own.get(part)] += 1
-        for name, value in own.items():
+    for settings in flat.values():
+        for part in {name.partition(".")[0] for name in settings}:
+            compared[part, settings.get(part)] += 1
+        for name, value in settings.items():
             part = name.partition(".")[0]
-            alike[name, own.get(part) if part != name else None, value] += 1
+            alike[name, settings.get(part) if part != name else None, value] += 1
 
-    def differences(own: Mapping[str, str]) -> Iterator[str]:
-        for name, value in own.items():
+    def differences(settings: Mapping[str, str]) -> Iterator[str]:
+        for name, value in settings.items():
             part = name.partition(".")[0]
-            total = len(flat) if part == name else compared[part, own.get(part)]
-            count = alike[name, own.get(part) if part != name else None, value]
+            total = len(flat) if part == name else compared[part, settings.get(part)]
+            count = alike[name, settings.get(part) if part != name else None, value]
             if name != "prior" and count < total and 2 * count <= total:
                 yield f"{name}={value}"
 
-    return {key: ", ".join([own["prior"], *differences(own)]) for key, own in flat.items()}
+    return {key: ", ".join([settings["prior"], *differences(settings)]) for key, settings in flat.items()}
 
 
 def _flat(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -17,13 +17,18 @@ from pydantic_core import CoreSchema, core_schema
 
 from study.design.families import FAMILIES
 from study.design.registry import PartRefused, UnknownName
-from study.design.settings import Settings, shown, validated
+from study.design.settings import Settings, spelling, validated
 from study.errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Family, name, and every option of that part, defaults filled in."""
+    """One choice from a family with its options.
+
+    kind: the family.
+    name: of the part.
+    items: every option with its value, defaults filled in.
+    """
 
     kind: str
     name: str
@@ -39,7 +44,7 @@ class Part:
         """The name, with those options that differ from their defaults: ``gaussian_mixture[covariance=full]``."""
         options = FAMILIES[self.kind].options(self.name)
         changed = [(name, value) for name, value in self.items if value != options[name].default]
-        texts = [f"{name}={value if isinstance(value, str) else shown(value)}" for name, value in changed]
+        texts = [f"{name}={value if isinstance(value, str) else spelling(value)}" for name, value in changed]
         return f"{self.name}[{','.join(texts)}]" if texts else self.name
 
     def create(self, *context: Any) -> Any:
@@ -58,17 +63,23 @@ def _schema(kind: str, name: str) -> type[Settings]:
 
 
 def resolve(kind: str, value: Any) -> Part:
-    """The part that ``value`` (a name, a mapping with a name, or a part) denotes within family ``kind``."""
+    """The part that a value denotes.
+
+    kind: the family.
+    value: a name, a mapping with a name, or a part.
+
+    Raises ConfigurationError where there is no such part, or an option is not of its type and range.
+    """
     if isinstance(value, Part):
         return value
-    name, given = (value.get("name"), value) if isinstance(value, Mapping) else (value, {})
+    name, settings = (value.get("name"), value) if isinstance(value, Mapping) else (value, {})
     if not isinstance(name, str):
-        raise ConfigurationError(f"{kind}: expected a name, or a mapping with a name; got {shown(value)}")
+        raise ConfigurationError(f"{kind}: expected a name, or a mapping with a name; got {spelling(value)}")
     try:
         schema = _schema(kind, name)
     except (UnknownName, PartRefused) as error:
         raise ConfigurationError(str(error)) from error
-    options = validated(schema, {key: item for key, item in given.items() if key != "name"}, within=f"{kind}.")
+    options = validated(schema, {key: item for key, item in settings.items() if key != "name"}, within=f"{kind}.")
     return Part(kind, name, tuple((field, getattr(options, field)) for field in schema.model_fields))
 
 

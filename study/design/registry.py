@@ -28,7 +28,12 @@ from study.design.signature import NotStatic, Option, Signature, folder_of, read
 
 
 class UnknownName(ValueError):
-    """A name that is not in a closed list; the message offers the nearest known one."""
+    """A name that is not in a closed list; the message offers the nearest known one.
+
+    kind: what the name is of.
+    name: the unknown one.
+    known: the names that there are.
+    """
 
     def __init__(self, kind: str, name: str, known: typing.Iterable[str]) -> None:
         choices = sorted(known)
@@ -42,8 +47,13 @@ class PartRefused(ValueError):
 
 
 class Registry[Part](Mapping[str, type[Part]]):
-    """Mapping from part name to class: subclasses of the class ``base`` of ``package``, from that
-    package's modules and from entry points; names are known without importing any of them.
+    """Mapping from part name to class, from a package's modules and from entry points.
+
+    Names are known without importing any of them.
+
+    kind: the family.
+    package: its folder, as a module.
+    base: name of the class in ``package`` from which its parts derive.
 
     Raises UnknownName for a name that nothing has, and PartRefused where an installed package offers a name that is
     taken, or something that is not a subclass of ``base``.
@@ -69,17 +79,17 @@ class Registry[Part](Mapping[str, type[Part]]):
         return [module.name for module in modules if not module.name.startswith("_")]
 
     def _installed(self) -> dict[str, EntryPoint]:
-        built_in, found = set(self._built_in()), dict[str, EntryPoint]()
+        built_in, entries = set(self._built_in()), dict[str, EntryPoint]()
         group = f"latent_study.{self._package.rpartition('.')[2]}"
         for entry in _entry_points(group, tuple(sys.path)):
-            if entry.name in built_in | found.keys():
-                owner = "built in" if entry.name in built_in else f"offered by {_owner(found[entry.name])} too"
+            if entry.name in built_in | entries.keys():
+                owner = "built in" if entry.name in built_in else f"offered by {_owner(entries[entry.name])} too"
                 raise PartRefused(
                     f"{_owner(entry)} offers a {self.kind} named {entry.name!r}, which is {owner}; "
                     "rename its entry point, or uninstall it"
                 )
-            found[entry.name] = entry
-        return found
+            entries[entry.name] = entry
+        return entries
 
     def _names(self) -> list[str]:
         return sorted([*self._built_in(), *self._installed()])
@@ -91,7 +101,7 @@ class Registry[Part](Mapping[str, type[Part]]):
         if name not in self._built_in():
             raise UnknownName(self.kind, name, self._names())
         module = importlib.import_module(f"{self._package}.{name}")
-        own = [
+        parts = [
             value
             for value in vars(module).values()
             if inspect.isclass(value)
@@ -99,9 +109,11 @@ class Registry[Part](Mapping[str, type[Part]]):
             and value.__module__ == module.__name__
             and not value.__name__.startswith("_")
         ]
-        if len(own) != 1:
-            raise TypeError(f"{module.__name__} must define exactly one public {self.base.__name__}; found {len(own)}")
-        return own[0]
+        if len(parts) != 1:
+            raise TypeError(
+                f"{module.__name__} must define exactly one public {self.base.__name__}; found {len(parts)}"
+            )
+        return parts[0]
 
     def _loaded(self, entry: EntryPoint) -> type[Part]:
         try:

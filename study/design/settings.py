@@ -19,7 +19,14 @@ class Settings(BaseModel):
 
 
 def validated[Model: BaseModel](schema: type[Model], values: Mapping[str, Any], within: str = "") -> Model:
-    """``values`` as ``schema``; the first thing wrong with them as one sentence, under its dotted name."""
+    """Values as a model; the first thing wrong with them is one sentence.
+
+    schema: the model.
+    values: by name.
+    within: the dotted name before theirs, with its full stop.
+
+    Raises ConfigurationError where they do not fit.
+    """
     try:
         return schema.model_validate(values)
     except ValidationError as error:
@@ -34,7 +41,7 @@ def validated[Model: BaseModel](schema: type[Model], values: Mapping[str, Any], 
         raise ConfigurationError(str(UnknownName("setting", name, [prefix + key for key in known])))
     if first["type"] == "missing":
         raise ConfigurationError(f"{name} has no default; give it a value")
-    value = shown(first["input"])
+    value = spelling(first["input"])
     if first["type"] == "value_error":
         message = first["msg"].removeprefix("Value error, ")
         raise ConfigurationError(f"{name}: {message[0].lower()}{message[1:]}; got {value}")
@@ -47,6 +54,6 @@ _REQUIREMENTS = {
 }
 
 
-def shown(value: Any) -> str:
+def spelling(value: Any) -> str:
     """A value as a user would have written it."""
     return repr(list(value) if isinstance(value, tuple) else value)

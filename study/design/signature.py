@@ -117,8 +117,8 @@ def read_signature(module: str, package: str, base: str) -> Signature:
     if len(lineages) != 1:
         raise NotStatic(f"{module} has {len(lineages)} public classes derived from {base}")
     (lineage,) = lineages
-    own, name = lineage[0]
-    return Signature(_options(lineage), _summary(ast.get_docstring(own.classes[name])), _reference(lineage))
+    nearest, name = lineage[0]
+    return Signature(_options(lineage), _summary(ast.get_docstring(nearest.classes[name])), _reference(lineage))
 
 
 Lineage = list[tuple["_Module", str]]

@@ -53,7 +53,12 @@ class Arm(Settings):
 
 @final
 class Study(Settings):
-    """Fixed settings, and factors with the values that each takes, all under dotted names."""
+    """Fixed settings, and factors with the values that each takes, all under dotted names.
+
+    >>> study = Study.load("digits").override(["latent_dim=2,8", "prior=vamp", "seeds=1"])
+    >>> sorted({(cell.prior.name, cell.latent_dim) for cell in study.cells()})
+    [('vamp', 2), ('vamp', 8)]
+    """
 
     name: str
     description: str = ""
@@ -63,7 +68,10 @@ class Study(Settings):
 
     @classmethod
     def load(cls, source: str) -> Study:
-        """The study of a preset's name, or of a YAML file."""
+        """The study of a preset's name, or of a YAML file whose path ``source`` is.
+
+        Raises ConfigurationError where there is none, or what it says is not a study.
+        """
         if source in presets():
             text, name = PRESETS.joinpath(f"{source}.yaml").read_text("utf-8"), source
         elif "/" in source or source.endswith((".yaml", ".yml")):
@@ -74,27 +82,32 @@ class Study(Settings):
 
     @classmethod
     def from_document(cls, name: str, document: Any, source: str) -> Study:
-        """The study ``name`` of a parsed file: ``description``, ``settings``, ``factors``."""
+        """The study ``name`` of a parsed ``document``: ``description``, ``settings``, ``factors`` and ``arms``.
+
+        Raises ConfigurationError, which calls the file ``source``, where the document is not a study.
+        """
         if not isinstance(document, Mapping):
             raise ConfigurationError(f"{source}: expected description, settings and factors; got {document!r}")
-        given = frozen(document)
-        written = given.get("arms", {})
-        if not isinstance(written, Mapping):
-            raise ConfigurationError(f"{source}: expected arms by name, with settings and factors; got {written!r}")
-        if len(written) > ARMS:
+        entries = frozen(document)
+        arm_entries = entries.get("arms", {})
+        if not isinstance(arm_entries, Mapping):
+            raise ConfigurationError(f"{source}: expected arms by name, with settings and factors; got {arm_entries!r}")
+        if len(arm_entries) > ARMS:
             raise ConfigurationError(
-                f"{source}: {len(written):,} arms, where {ARMS:,} are allowed; write several studies"
+                f"{source}: {len(arm_entries):,} arms, where {ARMS:,} are allowed; write several studies"
             )
-        arms = {key: validated(Arm, arm, within=f"arms.{key}.") for key, arm in written.items()}
-        study = validated(cls, {**given, "arms": arms, "name": name})
+        arms = {key: validated(Arm, arm, within=f"arms.{key}.") for key, arm in arm_entries.items()}
+        study = validated(cls, {**entries, "arms": arms, "name": name})
         arms = {key: _checked(arm, f"{source}, arm {key}") for key, arm in arms.items()}
         common = _checked(Arm(settings=study.settings, factors=study.factors), source)
         return study.model_copy(update={"settings": common.settings, "factors": common.factors, "arms": arms})
 
     def override(self, assignments: Iterable[str]) -> Study:
-        """This study with ``key=value[,value …]`` applied; several values make the key a factor.
+        """This study with ``assignments``, ``key=value[,value …]`` each, applied; several values make the key a factor.
 
         Choosing parts anew drops those of the study's part options that none of the chosen parts has.
+
+        Raises ConfigurationError where a key is unknown or set twice.
         """
         pairs = sorted(map(parse_override, assignments), key=lambda pair: "." in pair[0])
         names = [key for key, _ in pairs]
@@ -114,7 +127,8 @@ class Study(Settings):
     def cells(self) -> list[Cell]:
         """The cells of the product in a stable order, first factor slowest; equal configurations occur once.
 
-        Raises ConfigurationError for more than a study may have, before any of them is made.
+        Raises ConfigurationError where a value is out of range, an option applies to no part, or, before any of them is
+        made, there are more than a study may have.
         """
         if self.size() > CELLS:
             raise ConfigurationError(
@@ -171,10 +185,13 @@ def _merged(common: Arm, arm: Arm) -> Arm:
     """The arm over the common settings and factors; what it names, and options of a part it names anew, it replaces."""
     named = {**arm.settings, **arm.factors}
 
-    def kept(table: Mapping[str, Any]) -> dict[str, Any]:
+    def without_replaced(table: Mapping[str, Any]) -> dict[str, Any]:
         return {key: value for key, value in table.items() if key not in named and key.partition(".")[0] not in named}
 
-    return Arm(settings=kept(common.settings) | arm.settings, factors=kept(common.factors) | arm.factors)
+    return Arm(
+        settings=without_replaced(common.settings) | arm.settings,
+        factors=without_replaced(common.factors) | arm.factors,
+    )
 
 
 Assignments = Mapping[str, tuple[Any, ...]]
@@ -193,7 +210,7 @@ def _overridden(arm: Arm, assignments: Assignments) -> Arm:
 def _without(arm: Arm, assignments: Assignments) -> Arm:
     """The arm without what is assigned; choosing parts anew drops the part options that none of the chosen has."""
 
-    def kept(key: str) -> bool:
+    def still_applies(key: str) -> bool:
         option = _option(key)
         if option is None or option.setting not in assignments:
             return True
@@ -204,7 +221,7 @@ def _without(arm: Arm, assignments: Assignments) -> Arm:
         )
 
     def rest(table: Mapping[str, Any]) -> dict[str, Any]:
-        return {key: value for key, value in table.items() if key not in assignments and kept(key)}
+        return {key: value for key, value in table.items() if key not in assignments and still_applies(key)}
 
     return Arm(settings=rest(arm.settings), factors=rest(arm.factors))
 

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from typing import Protocol, Self, final
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
 
 from study.run.job import Event, Outcome
-from study.run.progress import Progress as Report
+from study.run.progress import Progress
 
 LINE_SECONDS = 10.0
 """Least time between two lines about the same cell."""
@@ -31,12 +32,12 @@ def display(titles: Mapping[str, str], console: Console) -> Display:
     return _Live(titles, console) if console.is_terminal else _Lines(titles, console)
 
 
-def figures(report: Report) -> str:
+def figures(progress: Progress) -> str:
     """Loss, rate and distortion in nats per image, and images per second, as far as they are known."""
-    named = {"loss": report.loss, "rate": report.rate, "distortion": report.distortion}
+    named = {"loss": progress.loss, "rate": progress.rate, "distortion": progress.distortion}
     parts = [f"{name} {value:.1f}" for name, value in named.items() if value is not None]
-    if report.images_per_second is not None:
-        parts.append(f"{report.images_per_second:,.0f} images/s")
+    if progress.images_per_second is not None:
+        parts.append(f"{progress.images_per_second:,.0f} images/s")
     return ", ".join(parts)
 
 
@@ -92,8 +93,8 @@ class _Lines:
             self._print(f"{title}: starts")
         elif time.monotonic() - self._latest[event.key] >= LINE_SECONDS:
             self._latest[event.key] = time.monotonic()
-            report = event.what
-            self._print(f"{title}: {report.phase} {report.done}/{report.total} {figures(report)}")
+            progress = event.what
+            self._print(f"{title}: {progress.phase} {progress.done}/{progress.total} {figures(progress)}")
 
     def _print(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -105,8 +106,8 @@ class _Live:
 
     def __init__(self, titles: Mapping[str, str], console: Console) -> None:
         self._tally = _Tally(titles)
-        self._bars: dict[str, tuple[str, TaskID]] = {}
-        self._progress = Progress(
+        self._tasks: dict[str, tuple[str, TaskID]] = {}
+        self._bars = Bars(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             TextColumn("{task.percentage:>3.0f} %"),
@@ -117,28 +118,28 @@ class _Live:
         )
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        self._bars.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._progress.stop()
+        self._bars.stop()
 
     def __call__(self, event: Event) -> None:
         title = self._tally.titles[event.key]
         if isinstance(event.what, Outcome):
             self._remove(event.key)
-            self._progress.console.print(self._tally.line(event.what), markup=False, highlight=False, soft_wrap=True)
+            self._bars.console.print(self._tally.line(event.what), markup=False, highlight=False, soft_wrap=True)
         elif event.what is None:
-            self._bars[event.key] = "", self._progress.add_task(title, total=None, figures="starts")
-        elif event.key in self._bars:
-            report = event.what
-            if self._bars[event.key][0] != report.phase:
+            self._tasks[event.key] = "", self._bars.add_task(title, total=None, figures="starts")
+        elif event.key in self._tasks:
+            progress = event.what
+            if self._tasks[event.key][0] != progress.phase:
                 self._remove(event.key)
-                bar = self._progress.add_task(f"{title} {report.phase}", figures="")
-                self._bars[event.key] = report.phase, bar
-            _, bar = self._bars[event.key]
-            self._progress.update(bar, completed=report.done, total=report.total, figures=figures(report))
+                task = self._bars.add_task(f"{title} {progress.phase}", figures="")
+                self._tasks[event.key] = progress.phase, task
+            _, task = self._tasks[event.key]
+            self._bars.update(task, completed=progress.done, total=progress.total, figures=figures(progress))
 
     def _remove(self, key: str) -> None:
-        if key in self._bars:
-            self._progress.remove_task(self._bars.pop(key)[1])
+        if key in self._tasks:
+            self._bars.remove_task(self._tasks.pop(key)[1])

@@ -124,6 +124,7 @@ class Line(Protocol):
 def execute(jobs: Sequence[Job], workers: int, watch: Watch) -> list[Outcome]:
     """Outcomes of all jobs in order of completion; cells that another run holds come last.
 
+    jobs: the cells.
     workers: number of processes; 1 is this one.
     watch: called with every event, in this thread.
 
@@ -173,9 +174,15 @@ def _run_here(jobs: Sequence[Job], watch: Watch, stop: Stop) -> list[Outcome]:
 
 
 def run_on(executor: Executor, line: Line, jobs: Sequence[Job], watch: Watch, stop: Stop) -> list[Outcome]:
-    """Outcomes of ``jobs`` on ``executor``, in order of completion; after a stop only those of cells that had begun.
+    """Outcomes of jobs on an executor, in order of completion; after a stop only those of cells that had begun.
 
     A cell whose worker dies is tried once more, after the others.
+
+    executor: where cells are computed.
+    line: to those that are being computed.
+    jobs: the cells.
+    watch: called with every event, in this thread.
+    stop: the signals so far.
     """
     pending = {executor.submit(compute, job, line.channel): job for job in jobs}
     outcomes: list[Outcome] = []
@@ -192,12 +199,12 @@ def run_on(executor: Executor, line: Line, jobs: Sequence[Job], watch: Watch, st
             if future.cancel():
                 del pending[future]
 
-    asked = False
+    stopping = False
     while pending:
         done, _ = wait(pending, POLL_SECONDS, FIRST_COMPLETED)
         _drain(line.events, watch, begun)
-        if (stop.signum is not None or fault) and not asked:
-            asked = True
+        if (stop.signum is not None or fault) and not stopping:
+            stopping = True
             cancel()
             line.stop()
         if stop.at_once:
@@ -207,7 +214,7 @@ def run_on(executor: Executor, line: Line, jobs: Sequence[Job], watch: Watch, st
             try:
                 ended(future.result())
             except BrokenExecutor as error:
-                if asked:
+                if stopping:
                     if job.cell.key in begun:
                         ended(stopped_unsaved(job))
                 elif job.cell.key in died:
@@ -245,6 +252,12 @@ def resolve_workers(workers: str, cells: int, device: str) -> int:
     """A number of worker processes, at most one for each cell; ``auto`` is one on CUDA, else one for each thread.
 
     A worker costs seconds to start, so that each has two cells at least; small networks leave a second thread idle.
+
+    workers: as a user wrote it.
+    cells: how many there are to compute.
+    device: ``cpu`` or ``cuda``.
+
+    Raises ConfigurationError where ``workers`` is neither ``auto`` nor a positive integer.
     """
     count = worker_count(workers)
     if count is None:

@@ -22,7 +22,7 @@ from study.measurement.measure import measure
 from study.run.building import new_objective, new_vae
 from study.run.data.binarisation import binarised, realistic, redraw
 from study.run.data.loading import load
-from study.run.progress import Progress, Report
+from study.run.progress import Progress, Reporter
 from study.run.training import Fit, fit
 from study.store.result import CellResult
 
@@ -30,8 +30,14 @@ NUM_EXAMPLES = 1_000
 """Training images that parts may look at when they are built."""
 
 
-def run_cell(cell: Cell, workspace: Path, *, device: str, data_root: Path | None, report: Report) -> CellResult:
-    """Trains and measures ``cell`` on ``device``; an unfinished training in ``workspace`` goes on where it stopped.
+def run_cell(cell: Cell, workspace: Path, *, device: str, data_root: Path | None, report: Reporter) -> CellResult:
+    """Trains and measures a cell; an unfinished training goes on where it stopped.
+
+    cell: the configuration.
+    workspace: folder of its checkpoints.
+    device: ``cpu`` or ``cuda``.
+    data_root: where data sets are kept; None for the usual place.
+    report: where progress goes.
 
     Raises TrainingFailed, DataError or ConfigurationError; a KeyboardInterrupt out of ``report`` leaves a checkpoint.
     """
@@ -78,7 +84,12 @@ def run_cell(cell: Cell, workspace: Path, *, device: str, data_root: Path | None
 
 
 def new_replicate(cell: Cell, data: ImageData, replicate: int) -> VAE:
-    """The replicate before training: its weights follow from the cell's key and its index alone."""
+    """The replicate before training: its weights follow from the cell's key and its index alone.
+
+    cell: the configuration.
+    data: its images, of which parts may look at the first.
+    replicate: index of the training seed.
+    """
     examples = data.images[:NUM_EXAMPLES]
     with seeded(stream(replicate, "initial weights", cell.key)):
         return new_vae(cell, data.image_shape, examples)
@@ -92,7 +103,13 @@ def _training_images(cell: Cell, grey: ImageData, fixed: ImageData) -> Tensor | 
 
 
 def load_images(cell: Cell, data_root: Path | None) -> ImageData:
-    """The cell's images as they are stored, on the CPU."""
+    """The cell's images as they are stored, on the CPU.
+
+    cell: the configuration.
+    data_root: where data sets are kept; None for the usual place.
+
+    Raises DataError where they cannot be had.
+    """
     return _load(cell.dataset, data_root, cell.image_size, cell.limit)
 
 

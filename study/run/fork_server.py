@@ -80,15 +80,15 @@ def main(control: int, threads: int) -> None:
 
 def _import_the_study() -> None:
     """Imports what computes a cell; what libraries warn of then, the parent has shown already."""
-    shown = os.dup(2)
+    terminal = os.dup(2)
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)
     try:
         # Here and not above: signals are ignored before the seconds that this takes.
         import study.run.experiment  # noqa: F401, PLC0415
     finally:
-        os.dup2(shown, 2)
-        os.close(shown)
+        os.dup2(terminal, 2)
+        os.close(terminal)
 
 
 def _report_ends(statuses: dict[int, int]) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 
 from study.design.cell import Cell
 from study.errors import EnvironmentFault, WorkersDied
-from study.run.progress import Progress, Report
+from study.run.progress import Progress, Reporter
 from study.store.store import Store
 
 REPORT_SECONDS = 0.1
@@ -27,7 +27,13 @@ Runner = Callable[..., Any]
 class Job:
     """All that a worker needs for one cell.
 
+    cell: the configuration.
+    store: where its result goes.
+    runner: what computes it.
+    device: ``cpu`` or ``cuda``.
+    data_root: where data sets are kept; None for the usual place.
     images: checksum of the data set's content.
+    command: what a user typed.
     wait: let another process that holds the cell finish first.
     """
 
@@ -45,7 +51,10 @@ class Job:
 class Outcome:
     """How a cell ended.
 
+    key: of the cell.
     status: ``busy`` where another process holds it, ``died`` where its worker did and the cell is tried once more.
+    message: the engine of a stored cell, and what happened to another.
+    seconds: wall time.
     saved: whether a stopped cell kept all of its work.
     """
 
@@ -58,7 +67,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that a watcher of the study sees: a cell starts (None), reports, or ends."""
+    """Something that a watcher of the study sees.
+
+    key: of the cell.
+    what: None where it starts, progress, or its outcome.
+    """
 
     key: str
     what: Progress | Outcome | None
@@ -81,12 +94,15 @@ class Channel(Protocol):
 def compute(job: Job, channel: Channel) -> Outcome:
     """Runs one cell under its lock and stores it.
 
+    job: the cell.
+    channel: the line to the parent.
+
     An error of the cell itself, its data included, is recorded and not raised. Raises EnvironmentFault, which concerns
     all cells.
     """
     key, store = job.cell.key, job.store
-    with store.lock(key, wait=job.wait) as held:
-        if not held:
+    with store.lock(key, wait=job.wait) as locked:
+        if not locked:
             return Outcome(key, "busy")
         if store.condition(key) == "done":
             return Outcome(key, "present")
@@ -112,10 +128,14 @@ def compute(job: Job, channel: Channel) -> Outcome:
 
 
 def give_up(job: Job, death: Exception) -> Outcome:
-    """Records the failure of a cell whose worker died, ``death``, twice."""
+    """Records the failure of a cell whose worker died twice.
+
+    job: the cell.
+    death: how the second one died.
+    """
     error = WorkersDied(str(death))
-    with job.store.lock(job.cell.key, wait=False) as held:
-        if held:
+    with job.store.lock(job.cell.key, wait=False) as locked:
+        if locked:
             job.store.fail(job.cell, error, command=job.command)
     return Outcome(job.cell.key, "failed", str(error))
 
@@ -135,7 +155,7 @@ def _engine(details: Mapping[str, Any]) -> str:
     return f"{details['engine']}: {details['engine_reason']}" if "engine_reason" in details else ""
 
 
-def _report(key: str, channel: Channel) -> Report:
+def _report(key: str, channel: Channel) -> Reporter:
     latest = -REPORT_SECONDS
 
     def report(progress: Progress) -> None:

@@ -46,7 +46,10 @@ class Launch:
             check_roots(cells, self.data_root)
 
     def compute(self, cells: Sequence[Cell], console: Console) -> list[Outcome]:
-        """The outcome of every cell, its progress shown on ``console``.
+        """The outcome of every cell.
+
+        cells: the cells.
+        console: where their progress is shown.
 
         Raises a StudyError that is not one cell's own: an absent device or data set, an unwritable folder, a signal.
         """

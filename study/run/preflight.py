@@ -14,16 +14,24 @@ from study.store.store import Corrupt, Store
 
 
 def check_roots(cells: Sequence[Cell], data_root: Path | None) -> None:
-    """Raises DataError where a glance at ``data_root`` shows that the images of a cell cannot be had."""
+    """Raises DataError where a glance at the data shows that the images of a cell cannot be had.
+
+    cells: the cells.
+    data_root: where data sets are kept; None for the usual place.
+    """
     for dataset in dict.fromkeys(cell.dataset for cell in cells):
         look(dataset.name, root=data_root, **dataset.options)
 
 
 def check_images(cells: Sequence[Cell], store: Store, data_root: Path | None) -> dict[str, str]:
-    """Checksum of the images of each cell, by key.
+    """Checksum of the images of each cell, by key. Images that are absent are fetched.
 
-    Images that are absent are fetched. Raises DataError where they cannot be had, or are not those from which a stored
-    cell was computed, and ConfigurationError where a cell's parts do not suit their shape.
+    cells: the cells.
+    store: their results.
+    data_root: where data sets are kept; None for the usual place.
+
+    Raises DataError where images cannot be had, or are not those from which a stored cell was computed, and
+    ConfigurationError where a cell's parts do not suit their shape.
     """
     checksums: dict[str, str] = {}
     image_shapes: dict[str, tuple[int, ...]] = {}

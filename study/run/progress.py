@@ -25,6 +25,6 @@ class Progress:
     images_per_second: float | None = None
 
 
-Report = Callable[[Progress], None]
+Reporter = Callable[[Progress], None]
 """Where a cell reports to. A call may raise KeyboardInterrupt, which asks the cell to save its state and stop: make
 the calls between steps, where that state is whole, and at least once a second."""

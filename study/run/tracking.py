@@ -25,7 +25,11 @@ SCALARS = ("loss", "rate", "distortion", "images_per_second")
 
 @contextmanager
 def tracking(folder: Path | None, store: Store, names: Mapping[str, str]) -> Iterator[Callable[[Event], None]]:
-    """A watcher that logs the cells of ``store`` under ``folder``/<name of the cell>; without a folder it does nothing.
+    """A watcher that logs cells; without a folder it does nothing.
+
+    folder: of the logs, one folder in it per cell.
+    store: results of the study.
+    names: name of each cell's folder, by key.
 
     Raises:
         EnvironmentFault: if TensorBoard is not installed.

@@ -104,7 +104,11 @@ class Workers(Executor):
         self._server.kill()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Ends the processes once their tasks are done; see Executor."""
+        """Ends the processes once their tasks are done.
+
+        wait: whether to return only then.
+        cancel_futures: whether tasks that have not begun are dropped.
+        """
         self._threads.shutdown(wait, cancel_futures=cancel_futures)
         for worker in self._workers:
             worker.close()

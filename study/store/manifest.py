@@ -48,13 +48,13 @@ def sha256(path: Path) -> str:
 def versions() -> dict[str, str]:
     """Versions of what a result depends on, and the git revision of the source where there is one."""
     packages = ("latent-study", "torch", "pyro-ppl", "arviz", "numpy", "xarray")
-    found = {"python": platform.python_version()}
+    numbers = {"python": platform.python_version()}
     for package in packages:
         try:
-            found[package] = importlib.metadata.version(package)
+            numbers[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found | _revision()
+            numbers[package] = "not installed"
+    return numbers | _revision()
 
 
 def _revision() -> dict[str, str]:

@@ -34,7 +34,7 @@ def _along_latent_dim(members: Sequence[tuple[int, xr.DataTree]]) -> xr.DataTree
     for dim, tree in members:
         for path, dataset in tree.to_dict().items():
             groups[path][dim] = _indexed(dataset)
-    return xr.DataTree.from_dict({path: _joined(held, dims) for path, held in groups.items()})
+    return xr.DataTree.from_dict({path: _joined(datasets, dims) for path, datasets in groups.items()})
 
 
 def _indexed(dataset: xr.Dataset) -> xr.Dataset:
@@ -42,10 +42,10 @@ def _indexed(dataset: xr.Dataset) -> xr.Dataset:
     return dataset.assign_coords({n: np.arange(size) for n, size in dataset.sizes.items() if n not in dataset.indexes})
 
 
-def _joined(held: Mapping[int, xr.Dataset], dims: Sequence[int]) -> xr.Dataset:
+def _joined(datasets: Mapping[int, xr.Dataset], dims: Sequence[int]) -> xr.Dataset:
     joined: xr.Dataset = xr.concat(
-        held.values(),
-        xr.DataArray(list(held), dims="latent_dim", name="latent_dim"),
+        datasets.values(),
+        xr.DataArray(list(datasets), dims="latent_dim", name="latent_dim"),
         data_vars="all",
         coords="minimal",
         compat="override",

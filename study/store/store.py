@@ -43,7 +43,19 @@ RESULT, WEIGHTS, MANIFEST, CELL = "result.nc", "weights.safetensors", "manifest.
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """The results of one study under ``root``, ``<results>/<study name>``."""
+    """The results of one study.
+
+    root: their folder, ``<results>/<study name>``.
+
+    >>> import tempfile
+    >>> cell = Cell.from_config({"latent_dim": 2})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     store = Store(Path(folder))
+    ...     before = store.condition(cell.key)
+    ...     workspace = store.begin(cell, images="checksum of the images")
+    ...     print(before, store.condition(cell.key), store.load())
+    missing unfinished {}
+    """
 
     root: Path
 
@@ -111,7 +123,11 @@ class Store:
 
     @contextmanager
     def lock(self, key: str, *, wait: bool) -> Iterator[bool]:
-        """Holds the cell against other processes; yields False where another has it and ``wait`` is off."""
+        """Holds a cell against other processes; yields False where another has it.
+
+        key: of the cell.
+        wait: whether to wait for another in place of that.
+        """
         with _writing(self.cells):
             self.cells.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(self.cells / f"{key}.lock", timeout=-1 if wait else 0)
@@ -126,10 +142,15 @@ class Store:
             lock.release()
 
     def begin(self, cell: Cell, *, images: str) -> Path:
-        """The workspace of a cell about to be computed from images of that checksum.
+        """The workspace of a cell about to be computed.
 
         What lies there of an earlier attempt is kept, so that the cell resumes, unless it was of another configuration
         or of other images; a stored cell that does not verify moves out of the way. The caller holds the cell's lock.
+
+        cell: the configuration.
+        images: checksum of the images.
+
+        Raises EnvironmentFault where the folder cannot be written.
         """
         key = cell.key
         workspace = self.workspace(key)
@@ -148,7 +169,17 @@ class Store:
     def publish(
         self, cell: Cell, result: CellResult, *, images: str, device: str, seconds: float, command: str
     ) -> None:
-        """Stores a finished cell, and clears its workspace and earlier failure."""
+        """Stores a finished cell, and clears its workspace and earlier failure.
+
+        cell: the configuration.
+        result: what it leaves.
+        images: checksum of the images.
+        device: where it was computed.
+        seconds: wall time of the run that finished it.
+        command: what a user typed.
+
+        Raises EnvironmentFault where the folder cannot be written.
+        """
         # Both take a while to import, and reading a status does without them.
         import numpy as np  # noqa: PLC0415
         from safetensors.numpy import save_file  # noqa: PLC0415
@@ -182,7 +213,12 @@ class Store:
             shutil.rmtree(self.workspace(key), ignore_errors=True)
 
     def fail(self, cell: Cell, error: Exception, *, command: str) -> None:
-        """Records why a cell has no result; the workspace stays for the next attempt."""
+        """Records why a cell has no result; the workspace stays for the next attempt.
+
+        cell: the configuration.
+        error: what was raised.
+        command: what a user typed.
+        """
         record = {
             "key": cell.key,
             "config": cell.config(),
@@ -204,11 +240,11 @@ class Store:
 
     def manifests(self) -> dict[str, Manifest]:
         """Manifests of the cells that are whole, by key."""
-        found: dict[str, Manifest] = {}
+        whole: dict[str, Manifest] = {}
         for key in self.known_keys():
             with suppress(Corrupt):
-                found[key] = self.verify(key)
-        return found
+                whole[key] = self.verify(key)
+        return whole
 
     def load(self) -> dict[str, xr.DataTree]:
         """Every whole cell, merged along ``latent_dim``: one tree per prior, and per other setting that varies."""

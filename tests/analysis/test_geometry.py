@@ -45,7 +45,7 @@ def test_nearest_neighbours(monkeypatch):
     expected, index = matrix.topk(3, largest=False)
     for pairs in (1, 100, 2**20):
         monkeypatch.setattr(distances, "PAIRS_PER_BLOCK", pairs)
-        distance, neighbour = distances.nearest(points, points, num=3, own=torch.arange(23))
+        distance, neighbour = distances.nearest(points, points, num=3, exclude=torch.arange(23))
         torch.testing.assert_close(distance, expected, rtol=0, atol=1e-12)
         assert torch.equal(neighbour, index)
     assert float(distances.nearest(points, points)[0].max()) == 0.0

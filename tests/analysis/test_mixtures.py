@@ -446,7 +446,7 @@ def test_errors_say_what_to_do(codes: torch.Tensor, options: dict, message: str)
 
 
 def test_log_prob_of_codes_of_another_dimension_is_an_error() -> None:
-    with pytest.raises(ValueError, match=r"\[N, 4\]"):
+    with pytest.raises(ValueError, match=r"\(N, 4\)"):
         random_mixture("diagonal", 2, 4, seed=0).log_prob(torch.zeros(3, 5))
 
 

@@ -305,11 +305,11 @@ def test_refuses_scales_that_are_not_positive(bad):
 @pytest.mark.parametrize(
     ("points", "loc", "scale", "exclude", "message"),
     [
-        (torch.ones(3), torch.ones(2, 3), torch.ones(2, 3), None, r"points must be floating point \[M, D\]"),
-        (torch.ones(0, 3), torch.ones(2, 3), torch.ones(2, 3), None, r"points must be floating point \[M, D\]"),
+        (torch.ones(3), torch.ones(2, 3), torch.ones(2, 3), None, r"points must be floating point \(M, D\)"),
+        (torch.ones(0, 3), torch.ones(2, 3), torch.ones(2, 3), None, r"points must be floating point \(M, D\)"),
         (torch.ones(1, 3).long(), torch.ones(2, 3), torch.ones(2, 3), None, "points must be floating point"),
-        (torch.ones(1, 3), torch.ones(2, 4), torch.ones(2, 4), None, r"must both be \[n, 3\]"),
-        (torch.ones(1, 3), torch.ones(2, 3), torch.ones(1, 3), None, r"got scale \[1, 3\]"),
+        (torch.ones(1, 3), torch.ones(2, 4), torch.ones(2, 4), None, r"must both be \(n, 3\)"),
+        (torch.ones(1, 3), torch.ones(2, 3), torch.ones(1, 3), None, r"got scale \(1, 3\)"),
         (torch.ones(1, 3), torch.ones(2, 3).double(), torch.ones(2, 3), None, "points' dtype and device"),
         (torch.ones(1, 3), torch.ones(2, 3), torch.ones(2, 3), torch.tensor([2]), "below the number of components, 2"),
         (torch.ones(1, 3), torch.ones(2, 3), torch.ones(2, 3), torch.tensor([-2]), "exclude must be int64"),

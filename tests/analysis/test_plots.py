@@ -4,7 +4,7 @@ import matplotlib
 import numpy as np
 import pytest
 
-from analysis import plots
+from analysis import draw_plots, plots
 from analysis.interval import Interval
 from analysis.plots import Decomposition
 
@@ -14,8 +14,8 @@ SERIES = {"standard_normal": POINTS, "standard_normal, beta=4": POINTS, "vamp": 
 
 FIGURES = {
     plots.trend: (SERIES, "nats"),
-    plots.bubbles: ((RNG.normal(size=50), RNG.normal(size=50)), (RNG.normal(size=50) - 9, RNG.normal(size=50))),
-    plots.shells: (RNG.normal(size=50), RNG.normal(size=60) + 2),
+    draw_plots.bubbles: ((RNG.normal(size=50), RNG.normal(size=50)), (RNG.normal(size=50) - 9, RNG.normal(size=50))),
+    draw_plots.shells: (RNG.normal(size=50), RNG.normal(size=60) + 2),
     plots.decomposition: ([Decomposition("vamp, D = 2", 2.0, 0.5, 0.1, True)], 7.3),
     plots.rate_distortion: ({label: [(x, p, p) for x, p in points] for label, points in SERIES.items()},),
     plots.forest: ([("vamp", POINTS[0][1]), ("standard_normal", POINTS[1][1])], "AUC", (0.5,)),

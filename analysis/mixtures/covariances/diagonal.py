@@ -24,7 +24,7 @@ from analysis.mixtures.covariances._base import (
 @final
 @dataclass(frozen=True, eq=False)
 class Diagonal(Components):
-    """K Gaussians with independent dimensions; ``variances`` [K, D]."""
+    """K Gaussians with independent dimensions; ``variances`` ``(K, D)``."""
 
     variances: Tensor
 

@@ -25,7 +25,7 @@ from analysis.mixtures.covariances._base import (
 @final
 @dataclass(frozen=True, eq=False)
 class Full(Components):
-    """K Gaussians with unrestricted ``covariances`` [K, D, D]."""
+    """K Gaussians with unrestricted ``covariances`` ``(K, D, D)``."""
 
     covariances: Tensor
 

@@ -41,7 +41,11 @@ from analysis.mixtures.covariances._base import (
 @final
 @dataclass(frozen=True, eq=False)
 class LowRank(Components):
-    """K factor analysers with ``loadings`` Λ [K, D, r] and ``noise`` variances Ψ [K, D]."""
+    """K factor analysers.
+
+    loadings: Λ, ``(K, D, r)``.
+    noise: variances Ψ, ``(K, D)``.
+    """
 
     loadings: Tensor
     noise: Tensor
@@ -75,7 +79,7 @@ class LowRank(Components):
         return _LowRankDensities(self, log_weights, dtype)
 
     def projection(self) -> tuple[Tensor, Tensor]:
-        """A = Ψ⁻¹ΛL⁻ᵀ [K, D, r] and the Cholesky factor L [K, r, r] of I + ΛᵀΨ⁻¹Λ."""
+        """A = Ψ⁻¹ΛL⁻ᵀ ``(K, D, r)`` and the Cholesky factor L ``(K, r, r)`` of I + ΛᵀΨ⁻¹Λ."""
         scaled = self.loadings / self.noise[..., None]
         identity = torch.eye(self.loadings.shape[-1], dtype=scaled.dtype, device=scaled.device)
         scale_tril = cholesky(identity + self.loadings.mT @ scaled)

@@ -29,7 +29,10 @@ from analysis.mixtures.covariances._base import (
 @final
 @dataclass(frozen=True, eq=False)
 class Tied(Components):
-    """K Gaussians that share one ``covariance`` [D, D]."""
+    """K Gaussians with one covariance.
+
+    shared: Σ, ``(D, D)``.
+    """
 
     shared: Tensor
 
@@ -56,8 +59,8 @@ class Tied(Components):
         means = weighted_means(counts, sums)
         total = counts.sum()[None]
         within = (second - sums.T @ means) / total
-        pooled = shrink(total, within[None], variance.diag(), regularisation)
-        return type(self)(means, pooled.squeeze(0))
+        covariance = shrink(total, within[None], variance.diag(), regularisation)
+        return type(self)(means, covariance.squeeze(0))
 
     @override
     def log_prior(self, variance: Tensor) -> Tensor:

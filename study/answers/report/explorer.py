@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from analysis import plots
+from analysis import draw_plots
 from analysis.rank_plot import ranks
 from analysis.summaries import as_text
 from study.answers.report.chapter import Chapter, dimension, flags, measured
@@ -62,11 +62,11 @@ def figures(cell: StoredCell) -> Iterator[CaptionedFigure]:
     draws, prior, norms = cell.group("sample_stats"), cell.group("prior_draws"), cell.group("shells")
     if draws is not None and prior is not None:
         yield CaptionedFigure(
-            "bubbles", "Bubbles", plots.bubbles(_densities(draws), _densities(prior)), caption(plots.bubbles)
+            "bubbles", "Bubbles", draw_plots.bubbles(_densities(draws), _densities(prior)), caption(draw_plots.bubbles)
         )
     if norms is not None:
         both = [norms[f"{name}_norm"].isel(chain=0).values for name in ("aggregate", "prior")]
-        yield CaptionedFigure("shells", "Shells", plots.shells(*both), caption(plots.shells))
+        yield CaptionedFigure("shells", "Shells", draw_plots.shells(*both), caption(draw_plots.shells))
     calibration = cell.group("calibration")
     if calibration is not None:
         first = calibration.isel(chain=0)

@@ -34,8 +34,8 @@ class CaptionedFigure(NamedTuple):
 
 
 def caption(function: Callable[..., Figure]) -> str:
-    """The docstring of a figure's function, which is its caption."""
-    return " ".join((function.__doc__ or "").split())
+    """The first paragraph of the docstring of a figure's function, which is its caption."""
+    return " ".join((function.__doc__ or "").partition("\n\n")[0].split())
 
 
 def headline(chapter: Chapter) -> Iterator[CaptionedFigure]:

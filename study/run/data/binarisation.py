@@ -27,7 +27,12 @@ _BLOCK_PIXELS = 2**15
 
 
 def binarise(images: Tensor, how: Binarisation, *, generator: torch.Generator) -> Tensor:
-    """``images`` (N, …) in [0, 1] binarised, of the same shape, type and device; ``generator`` lives on that device."""
+    """Images binarised, of the same shape, type and device.
+
+    images: ``(N, …)`` in [0, 1].
+    how: the kind of binarisation.
+    generator: of the draws, on the images' device.
+    """
     match how:
         case "none":
             return images
@@ -44,7 +49,11 @@ def redraw(images: Tensor, *, replicate: int, epoch: int) -> Tensor:
 
 
 def binarised(data: ImageData, how: Binarisation) -> ImageData:
-    """Both splits binarised once: what is measured and, except under ``dynamic``, what is trained on."""
+    """Both splits binarised once: what is measured and, except under ``dynamic``, what is trained on.
+
+    data: grey images.
+    how: the kind of binarisation.
+    """
     train, held_out = (stream(0, "binarisation", split, device=data.images.device) for split in ("train", "held out"))
     return replace(
         data,
@@ -54,14 +63,18 @@ def binarised(data: ImageData, how: Binarisation) -> ImageData:
 
 
 def _bernoulli(images: Tensor, generator: torch.Generator) -> Tensor:
-    drawn = torch.empty_like(images, memory_format=torch.contiguous_format)
+    binary = torch.empty_like(images, memory_format=torch.contiguous_format)
     block = max(1, _BLOCK_PIXELS // images[0].numel())
-    variates = torch.empty_like(drawn[:block])
-    for target, probability in zip(drawn.split(block), images.split(block), strict=True):
+    variates = torch.empty_like(binary[:block])
+    for target, probability in zip(binary.split(block), images.split(block), strict=True):
         torch.lt(variates[: len(target)].uniform_(generator=generator), probability, out=target)
-    return drawn
+    return binary
 
 
 def realistic(data: ImageData, how: Binarisation) -> ImageData:
-    """``data`` on the scale of likelihood means of a VAE whose images are binarised in this way."""
+    """Images on the scale of likelihood means of a VAE that is trained on binarised ones.
+
+    data: grey images.
+    how: the kind of binarisation.
+    """
     return binarised(data, "threshold" if how == "threshold" else "none")

@@ -88,12 +88,12 @@ class _Tree:
 
     def within(self) -> list[Path]:
         """All image files in it and beneath, folder by folder."""
-        found, waiting = list[Path](), [self]
+        files, waiting = list[Path](), [self]
         while waiting:
             tree = waiting.pop()
-            found += tree.files
+            files += tree.files
             waiting += tree.folders.values()
-        return sorted(found, key=lambda path: (str(path.parent), path.name))
+        return sorted(files, key=lambda path: (str(path.parent), path.name))
 
     def left_out(self) -> Counter[str]:
         """What is not read of the files in it and beneath."""
@@ -111,7 +111,7 @@ class _Walk:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.left_out: Counter[str] = Counter()
-        self._seen: set[tuple[int, int]] = set()
+        self._identities: set[tuple[int, int]] = set()
         self._links: list[tuple[Path, _Tree]] = []
 
     def tree(self) -> _Tree:
@@ -119,7 +119,7 @@ class _Walk:
         tree = _Tree()
         resolved = self.root.resolve()
         self._above = {_identity(above) for above in (resolved, *resolved.parents)}
-        self._seen.add(_identity(self.root))
+        self._identities.add(_identity(self.root))
         self._descend(self.root, tree)
         # In the order of their names, so that of two links to one file always the same is taken.
         while self._links:
@@ -179,17 +179,17 @@ class _Walk:
     def _first(self, path: Path, tree: _Tree) -> bool:
         """Whether the file or folder is met for the first time."""
         identity = _identity(path)
-        if identity in self._seen:
+        if identity in self._identities:
             tree.others["further names of what is read"] += 1
             return False
-        self._seen.add(identity)
+        self._identities.add(identity)
         return True
 
 
 def _counted(left_out: Counter[str]) -> str:
-    shown = sorted(left_out.most_common(MOST_KINDS))
-    others = sum(left_out.values()) - sum(number for _, number in shown)
-    return ", ".join(f"{number:,} {reason}" for reason, number in [*shown, *[("others", others)] * (others > 0)])
+    largest = sorted(left_out.most_common(MOST_KINDS))
+    others = sum(left_out.values()) - sum(number for _, number in largest)
+    return ", ".join(f"{number:,} {reason}" for reason, number in [*largest, *[("others", others)] * (others > 0)])
 
 
 def _identity(path: Path) -> tuple[int, int]:
@@ -230,10 +230,10 @@ def _split(root: Path, tree: _Tree) -> tuple[str, str, list[str]] | None:
 
 def _folders(root: Path, tree: _Tree) -> list[tuple[Path, _Tree]]:
     """Every folder beneath ``root``, itself left out."""
-    found = [(root / name, below) for name, below in tree.folders.items()]
-    for place, below in found:  # grows as it goes
-        found += [(place / name, further) for name, further in below.folders.items()]
-    return found
+    places = [(root / name, below) for name, below in tree.folders.items()]
+    for place, below in places:  # grows as it goes
+        places += [(place / name, further) for name, further in below.folders.items()]
+    return places
 
 
 def _named(tree: _Tree, names: tuple[str, ...]) -> list[str]:

@@ -44,11 +44,11 @@ class Decoded:
 def decoded(key: str, decode: Callable[[], Decoded]) -> Decoded:
     """What ``decode`` gives, from the cache where ``key``, which stands for all that it depends on, is known."""
     path = cache_directory() / "images" / f"{digest(f'{VERSION} {key}'.encode())[:32]}.safetensors"
-    kept = _restore(path)
-    if kept is None:
-        kept = decode()
-        _store(kept, path)
-    return kept
+    images = _restore(path)
+    if images is None:
+        images = decode()
+        _store(images, path)
+    return images
 
 
 def _restore(path: Path) -> Decoded | None:
@@ -59,24 +59,26 @@ def _restore(path: Path) -> Decoded | None:
             metadata = dict(file.metadata() or {})
             pixels = file.get_tensor("pixels")
         checksum = metadata.pop("sha256", "")
-        kept = Decoded(pixels, {name: int(count) for name, count in metadata.items()})
+        images = Decoded(pixels, {name: int(count) for name, count in metadata.items()})
     except (OSError, SafetensorError, ValueError):
         return None
-    return kept if checksum == _checksum(kept) else None
+    return images if checksum == _checksum(images) else None
 
 
-def _store(made: Decoded, path: Path) -> None:
-    metadata = {name: str(count) for name, count in made.counts.items()} | {"sha256": _checksum(made)}
+def _store(images: Decoded, path: Path) -> None:
+    metadata = {name: str(count) for name, count in images.counts.items()} | {"sha256": _checksum(images)}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as aside:
-            written = Path(aside) / path.name
-            save_file({"pixels": made.pixels}, written, metadata)
-            os.replace(written, path)
+            complete = Path(aside) / path.name
+            save_file({"pixels": images.pixels}, complete, metadata)
+            os.replace(complete, path)
     except (OSError, SafetensorError):
         return  # the images are at hand; only the next reading decodes again
 
 
-def _checksum(kept: Decoded) -> str:
-    head = repr((sorted(kept.counts.items()), tuple(kept.pixels.shape), str(kept.pixels.dtype)))
-    return digest(f"{head} {digest(memoryview(kept.pixels.contiguous().view(torch.uint8).numpy()).cast('B'))}".encode())
+def _checksum(images: Decoded) -> str:
+    head = repr((sorted(images.counts.items()), tuple(images.pixels.shape), str(images.pixels.dtype)))
+    return digest(
+        f"{head} {digest(memoryview(images.pixels.contiguous().view(torch.uint8).numpy()).cast('B'))}".encode()
+    )

@@ -73,7 +73,15 @@ def content_of(path: Path) -> bytes:
 
 
 def decode(content: bytes, path: Path, *, colour: bool, background: Background) -> Picture:
-    """The image in ``content``, which is that of ``path``; DataError, naming it, where it cannot be had faithfully."""
+    """The image of a file.
+
+    content: the bytes of the file.
+    path: its name in messages.
+    colour: red, green and blue; otherwise luma.
+    background: what transparent pixels lie on.
+
+    Raises DataError, naming the file, where the image cannot be had faithfully.
+    """
     from PIL import Image, UnidentifiedImageError  # noqa: PLC0415
 
     try:

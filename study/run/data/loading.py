@@ -35,7 +35,12 @@ def data_root(root: Path | None = None) -> Path:
 
 
 def look(name: str, *, root: Path | None = None, **options: Any) -> None:
-    """Raises DataError where a glance at ``root`` shows that :func:`load` would."""
+    """Raises DataError where a glance at a folder shows that :func:`load` would.
+
+    name: of the data set.
+    root: see :func:`data_root`.
+    options: of the data set.
+    """
     dataset = DATASETS[name]
     if not dataset.bundled:
         dataset(**options).look(data_root(root))

@@ -70,7 +70,13 @@ class Batches:
                 self.batch.source[index].copy_(self._images(replicate, epoch))
 
     def fill(self, position: int, latent_scale: float, learning_rate: float, generative: float = 1.0) -> None:
-        """Writes the inputs of the epoch's update number ``position``."""
+        """Writes the inputs of an update.
+
+        position: its number within the epoch, from 0.
+        latent_scale: factor on the latent term.
+        learning_rate: of Adam.
+        generative: 1 where decoder and prior move, 0 where the encoder alone does.
+        """
         self.batch.indices.copy_(self._order[position])
         for tensor in self.batch.noise:
             for row, generator in zip(tensor, self._generators, strict=True):

@@ -37,7 +37,11 @@ MAX_BYTES = 2**35
 
 
 class Checkpoint(NamedTuple):
-    """Tensors by name and a JSON-serialisable header."""
+    """A training run between two updates.
+
+    tensors: by name.
+    header: JSON values.
+    """
 
     tensors: dict[str, Tensor]
     header: dict[str, Any]

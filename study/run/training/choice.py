@@ -27,7 +27,12 @@ _TRACE_SECONDS = 1.0
 
 
 class Choice(NamedTuple):
-    """The engine to use and why; ``traced`` is off where the step was tried and cannot be traced."""
+    """The engine to use and why.
+
+    engine: its name.
+    reason: in words.
+    traced: off where the step was tried and cannot be traced.
+    """
 
     engine: Name
     reason: str
@@ -44,7 +49,16 @@ def choose(
     updates: int,
     bf16: bool,
 ) -> Choice:
-    """Decides for ``updates`` updates of these replicates; state and modules are left as they were."""
+    """The engine for some updates; state and modules are left as they were.
+
+    vaes: the replicates, S of them.
+    objective: what is minimised.
+    state: of the replicates.
+    batch: what an update consumes.
+    asked: what the configuration asks for.
+    updates: how many are to be made.
+    bf16: whether networks run in bfloat16.
+    """
     if asked == "eager":
         return Choice("eager", "asked for")
     if asked == "compiled":
@@ -73,7 +87,17 @@ def choose(
 def build(
     name: Name, vaes: Sequence[VAE], objective: Objective, state: State, batch: Batch, *, bf16: bool
 ) -> EagerEngine | GraphEngine:
-    """The engine of that name on ``state`` and ``batch``."""
+    """The engine of that name.
+
+    name: of the engine.
+    vaes: the replicates, S of them.
+    objective: what is minimised.
+    state: what it updates.
+    batch: what each update consumes.
+    bf16: whether networks run in bfloat16.
+
+    Raises ConfigurationError where the step cannot be traced.
+    """
     if name == "eager":
         return EagerEngine(vaes, objective, state, batch, bf16=bf16)
     try:

@@ -20,6 +20,12 @@ class EagerEngine:
 
     The modules' parameters and the optimisers' moments become views of the state's rows, so that the state is up to
     date after every update.
+
+    vaes: the replicates, S of them.
+    objective: what is minimised.
+    state: what it updates.
+    batch: what each update consumes.
+    bf16: whether networks run in bfloat16.
     """
 
     name = "eager"

@@ -25,8 +25,10 @@ _CHUNK = 1_000
 class HeldOut:
     """Evaluates each replicate with the same noise at every epoch, so that its course is not blurred by new draws.
 
+    vaes: the replicates, S of them.
+    images: held out, ``(N, *image_shape)``.
     patience: epochs without a better value, in every replicate, after which training has ``stalled``; None: never,
-    and no parameters are kept.
+        and no parameters are kept.
     """
 
     def __init__(self, vaes: Sequence[VAE], images: Tensor, *, patience: int | None) -> None:
@@ -36,7 +38,7 @@ class HeldOut:
         self._patience = patience
         self._best = [math.inf] * len(self._vaes)
         self._since = [0] * len(self._vaes)
-        self._kept: list[dict[str, Tensor]] = [{} for _ in self._vaes]
+        self._best_tensors: list[dict[str, Tensor]] = [{} for _ in self._vaes]
 
     @property
     def stalled(self) -> bool:
@@ -54,7 +56,9 @@ class HeldOut:
             if value < self._best[index]:
                 self._best[index], self._since[index] = value, 0
                 if self._patience is not None:
-                    self._kept[index] = {n: t.detach().clone() for n, t in self._vaes[index].state_dict().items()}
+                    self._best_tensors[index] = {
+                        n: t.detach().clone() for n, t in self._vaes[index].state_dict().items()
+                    }
             else:
                 self._since[index] += 1
         return values
@@ -74,25 +78,29 @@ class HeldOut:
 
     def restore_best(self, vaes: Sequence[VAE]) -> None:
         """Puts the kept parameters into the modules; a no-op without patience."""
-        for vae, kept in zip(vaes, self._kept, strict=True):
-            if kept:
-                vae.load_state_dict(kept)
+        for vae, best in zip(vaes, self._best_tensors, strict=True):
+            if best:
+                vae.load_state_dict(best)
 
     def tensors(self) -> dict[str, Tensor]:
         """The kept parameters, for a checkpoint."""
-        return {f"best{index}/{name}": t for index, kept in enumerate(self._kept) for name, t in kept.items()}
+        return {f"best{index}/{name}": t for index, best in enumerate(self._best_tensors) for name, t in best.items()}
 
     def header(self) -> dict[str, Any]:
         """Best values (null where none yet) and waits, for a checkpoint."""
         return {"best": [b if math.isfinite(b) else None for b in self._best], "since": self._since}
 
     def restore(self, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
-        """Takes up what :meth:`tensors` and :meth:`header` gave."""
+        """Takes up what a checkpoint has.
+
+        tensors: as :meth:`tensors` gives them.
+        header: as :meth:`header` gives it.
+        """
         self._best = [math.inf if best is None else best for best in header["best"]]
         self._since = list(header["since"])
         for index in range(len(self._vaes)):
             prefix = f"best{index}/"
-            kept = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-            if kept and kept.keys() != self._vaes[index].state_dict().keys():
+            best = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+            if best and best.keys() != self._vaes[index].state_dict().keys():
                 raise KeyError(f"parameters of replicate {index}")
-            self._kept[index] = kept
+            self._best_tensors[index] = best

@@ -52,7 +52,14 @@ def _compiler_cache() -> Iterator[None]:
 
 
 class GraphEngine:
-    """Runs the traced and compiled step in place on ``state``, reading its inputs from ``batch``."""
+    """Runs the traced and compiled step in place.
+
+    vae: lends its structure, never its values.
+    objective: what is minimised.
+    state: what each update overwrites.
+    batch: what each update reads.
+    bf16: whether networks run in bfloat16.
+    """
 
     name = "compiled"
 

@@ -18,7 +18,7 @@ from models.objectives import Objective
 from models.vae import VAE
 from study.design.cell import Train
 from study.errors import TrainingFailed
-from study.run.progress import Progress, Report
+from study.run.progress import Progress, Reporter
 from study.run.training.batches import Batches, ImagesOf
 from study.run.training.checkpoint import Checkpoint, Checkpoints
 from study.run.training.choice import Choice, Name, build, choose
@@ -39,9 +39,11 @@ CURVES = ("loss", "rate", "distortion")
 class Fit:
     """What a run leaves beside the trained modules.
 
+    choice: engine and reason.
     curves: per epoch and replicate, ``(E, S)`` lists: loss, rate, distortion (means over the epoch, nats per image)
         and held_out_loss (−ELBO of held-out images at scale 1; NaN where it was not evaluated).
-    choice: engine and reason. seconds, images: over all sessions of the run, engine build excluded.
+    seconds: of updates, over all sessions of the run, engine build excluded.
+    images: that they read.
     """
 
     choice: Choice
@@ -65,13 +67,20 @@ def fit(
     beta: float = 1.0,
     workspace: Path | None = None,
     identity: str = "",
-    report: Report = lambda progress: None,
+    report: Reporter = lambda progress: None,
 ) -> Fit:
-    """Trains ``vaes`` (replicates 0 … S − 1 of one cell) in place.
+    """Trains the replicates of one cell in place.
 
-    images: ``(N, *image_shape)``, or a function of replicate and epoch. held_out: ``(M, *image_shape)``.
+    vaes: replicates 0 … S − 1.
+    objective: what is minimised.
+    images: ``(N, *image_shape)``, or a function of replicate and epoch.
+    held_out: ``(M, *image_shape)``.
+    train: how.
+    beta: factor on the latent term.
     workspace: folder for checkpoints; a run that finds one there goes on from it, bit for bit on the same machine.
     identity: names the cell and its images; checkpoints of another one, and damaged ones, are set aside.
+    report: where progress goes.
+
     Raises TrainingFailed where a replicate's loss is not finite, and lets a KeyboardInterrupt of ``report`` through
     after writing a checkpoint.
     """
@@ -102,7 +111,7 @@ class _Run:
         beta: float,
         checkpoints: Checkpoints | None,
         saved: Checkpoint | None,
-        report: Report,
+        report: Reporter,
     ) -> None:
         self.vaes, self.train, self.beta, self.checkpoints, self.report = list(vaes), train, beta, checkpoints, report
         example = images(0, 0) if callable(images) else images

@@ -17,17 +17,34 @@ from typing import Literal
 
 
 def latent_scale(update: int, *, beta: float, warmup_updates: int, cycle_updates: int) -> float:
-    """Factor at the 0-based ``update``: β is reached ``warmup_updates`` after the start of each cycle."""
+    """Factor on the latent term.
+
+    update: number of the update, from 0.
+    beta: β.
+    warmup_updates: updates after the start of each cycle at which β is reached.
+    cycle_updates: updates of a cycle.
+    """
     return beta * min(1.0, (update % cycle_updates + 1) / warmup_updates) if warmup_updates else beta
 
 
 def learning_rate(update: int, *, start: float, num_updates: int, schedule: Literal["constant", "cosine"]) -> float:
-    """Learning rate at the 0-based ``update`` of ``num_updates``."""
+    """Learning rate of an update.
+
+    update: its number, from 0.
+    start: the rate at the first.
+    num_updates: updates of the run.
+    schedule: constant, or cosine to zero.
+    """
     if schedule == "constant":
         return start
     return 0.5 * start * (1.0 + math.cos(math.pi * update / num_updates))
 
 
 def generative(update: int, *, encoder_updates: int, aggressive_updates: int) -> float:
-    """1 where decoder and prior move at the 0-based ``update``, 0 where the encoder alone does."""
+    """1 where decoder and prior move, 0 where the encoder alone does.
+
+    update: number of the update, from 0.
+    encoder_updates: K, updates of the encoder for each of decoder and prior.
+    aggressive_updates: updates for which that holds.
+    """
     return float(update >= aggressive_updates or (update + 1) % encoder_updates == 0)

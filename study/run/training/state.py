@@ -20,7 +20,14 @@ Tensors = dict[str, Tensor]
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Parameters, Adam moments, buffers and the update count of S replicates."""
+    """What training carries of S replicates from update to update; see the module for shapes.
+
+    parameters: by name.
+    exp_avg: first Adam moments, by name.
+    exp_avg_sq: second Adam moments, by name.
+    buffers: by name.
+    count: updates made, 0-d float64.
+    """
 
     parameters: Tensors
     exp_avg: Tensors
@@ -55,10 +62,12 @@ class State:
 
     def copy_from(self, flat: Tensors) -> None:
         """Overwrites this state with the tensors of a checkpoint; names, shapes and types must agree (Corrupt)."""
-        own = self.flat()
-        if {name: (t.shape, t.dtype) for name, t in own.items()} != {n: (t.shape, t.dtype) for n, t in flat.items()}:
+        tensors = self.flat()
+        if {name: (t.shape, t.dtype) for name, t in tensors.items()} != {
+            n: (t.shape, t.dtype) for n, t in flat.items()
+        }:
             raise Corrupt("the checkpoint is of another configuration")
-        for name, tensor in own.items():
+        for name, tensor in tensors.items():
             tensor.copy_(flat[name])
 
     def clone(self) -> State:

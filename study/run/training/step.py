@@ -70,14 +70,23 @@ class _Loss(nn.Module):
 
 
 def noise_shapes(vae: VAE, objective: Objective, images: Tensor) -> list[torch.Size]:
-    """Shapes of the noise that one evaluation on ``images`` ``(B, *image_shape)`` asks for."""
+    """Shapes of the noise that one evaluation asks for.
+
+    vae: the pair.
+    objective: what is minimised.
+    images: ``(B, *image_shape)``.
+    """
     with torch.no_grad(), noise.record() as shapes, pure_pyro():
         objective(vae.model, vae.guide, images, images.new_ones(()))
     return shapes
 
 
 def gather(source: Tensor, indices: Tensor) -> Tensor:
-    """Rows of one replicate's images as floats: ``(N, …)``, ``(B,)`` → ``(B, …)``."""
+    """Rows of one replicate's images as floats, ``(B, …)``.
+
+    source: images ``(N, …)``.
+    indices: int64 ``(B,)``.
+    """
     images = source.index_select(0, indices)
     return images if images.is_floating_point() else images.float()
 
@@ -93,7 +102,12 @@ def _unmapped[Result](function: Callable[..., Result]) -> Callable[..., Result]:
 
 
 class PureStep:
-    """The update of S replicates of one VAE structure; ``vae`` lends its structure, never its values."""
+    """The update of S replicates of one VAE structure.
+
+    vae: lends its structure, never its values.
+    objective: what is minimised.
+    bf16: whether networks run in bfloat16.
+    """
 
     def __init__(self, vae: VAE, objective: Objective, *, bf16: bool = False) -> None:
         self._loss = _Loss(vae, objective)
@@ -112,7 +126,11 @@ class PureStep:
         return terms.loss, (terms.rate.mean(), terms.distortion.mean(), updated)
 
     def gradients(self, state: State, batch: Batch) -> tuple[Tensors, Tensors, Tensor]:
-        """Gradients by name ``(S, *shape)``, the buffers after the pass, and the metrics ``(3, S)``."""
+        """Gradients by name ``(S, *shape)``, the buffers after the pass, and the metrics ``(3, S)``.
+
+        state: where they are taken.
+        batch: on what.
+        """
 
         def one(
             parameters: Tensors, buffers: Tensors, source: Tensor, indices: Tensor, draws: list[Tensor]

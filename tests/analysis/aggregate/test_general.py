@@ -92,7 +92,7 @@ def test_one_component_has_no_others():
 def test_what_it_refuses(pair):
     with pytest.raises(ValueError, match="at least one component"):
         GeneralAggregate(lambda rows: None, 0, torch.device("cpu"))
-    with pytest.raises(ValueError, match=r"z must be \[M, 2, 3\]"):
+    with pytest.raises(ValueError, match=r"z must be \(M, 2, 3\)"):
         pair[1].log_prob(torch.zeros(4, 6))
     with pytest.raises(ValueError, match="no closed form"):
         pair[1].covariance()

@@ -137,7 +137,7 @@ def test_shapes_and_dtypes_are_those_of_the_codes(fitted):
     assert fitted.sample(7, seeded(0)).shape == (7, 2)
     assert fitted.log_prob(fitted.sample(7, seeded(0))).dtype == torch.float64
     assert torch.equal(fitted.sample(7, seeded(0)), fitted.sample(7, seeded(0)))
-    with pytest.raises(ValueError, match=r"z must be \[M, 2\] in torch.float64"):
+    with pytest.raises(ValueError, match=r"z must be \(M, 2\) in torch.float64"):
         fitted.log_prob(torch.zeros(3, 2))
 
 

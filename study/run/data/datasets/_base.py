@@ -32,8 +32,11 @@ class Dataset(Configurable, ABC):
 
     @abstractmethod
     def read(self, root: Path, *, image_size: int | None, download: bool) -> ImageData:
-        """The images found under ``root``, verified; ``DataError`` where they are absent or corrupt.
+        """The images, verified.
 
+        root: folder under which they are looked for.
         image_size: side of the square images in pixels; ``None`` as stored.
         download: fetch absent files.
+
+        Raises DataError where they are absent or corrupt.
         """

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, ClassVar
+from typing import Any, ClassVar, override
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -43,6 +43,7 @@ class Idx(Dataset):
     sha256: ClassVar[Mapping[str, str]] = {}
     """Checksums of the raw files, where they are known."""
 
+    @override
     def read(self, root: Path, *, image_size: int | None, download: bool) -> ImageData:
         """Verified files of ``root``; absent ones are fetched first if ``download``."""
         # Not at the top of the file: torchvision takes seconds to import.

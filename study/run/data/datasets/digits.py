@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import final
+from typing import final, override
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ class Digits(Dataset):
     bundled = True
     num_images = 1_437
 
+    @override
     def read(self, root: Path, *, image_size: int | None, download: bool) -> ImageData:
         """The bundled copy; ``root`` and ``download`` have nothing to do."""
         from sklearn.datasets import load_digits  # noqa: PLC0415

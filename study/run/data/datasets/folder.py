@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Literal, final
+from typing import Literal, final, override
 
 import torch
 from torch import Tensor
@@ -35,6 +35,7 @@ class Folder(Dataset):
         self.colour = colour
         self.background = background
 
+    @override
     def look(self, root: Path) -> None:
         """DataError where ``root`` is no directory."""
         if not root.is_dir():
@@ -42,6 +43,7 @@ class Folder(Dataset):
                 f"{self.name}: {printable(root)} is not a directory; give the directory of images as --data-root"
             )
 
+    @override
     def read(self, root: Path, *, image_size: int | None, download: bool) -> ImageData:
         """Decoded images of ``root``; there is nothing to download."""
         self.look(root)

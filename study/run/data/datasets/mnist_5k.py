@@ -10,7 +10,7 @@ import gzip
 import zlib
 from importlib.util import find_spec
 from pathlib import Path
-from typing import final
+from typing import final, override
 
 import numpy as np
 import torch
@@ -34,6 +34,7 @@ class Mnist5k(Dataset):
     bundled = True
     num_images = 4_000
 
+    @override
     def read(self, root: Path, *, image_size: int | None, download: bool) -> ImageData:
         """The bundled copy; ``root`` and ``download`` have nothing to do."""
         table = _table(_file())
