@@ -71,6 +71,16 @@ def moment_split(
 
     Raises:
         ValueError: if the prior is not a factorised normal, or posteriors have no moments in closed form.
+
+    >>> from analysis.aggregate import DiagonalAggregate, HeldCodes
+    >>> from analysis.draws import evaluate_component_draws
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> aggregate = DiagonalAggregate(HeldCodes(torch.randn(50, 2, generator=generator), torch.full((50, 2), 0.5)))
+    >>> prior = Independent(Normal(torch.zeros(2), torch.ones(2)), 1)
+    >>> z, component = aggregate.sample(1000, generator)
+    >>> split = moment_split(aggregate, prior, z, evaluate_component_draws(aggregate, prior, z, component))
+    >>> split.gaussian_kl.value > 0, split.gaussian_kl.bound
+    (True, 'exact')
     """
     prior_mean, prior_variance = _normal_moments(prior)
     gaussian = moment_matched(aggregate, diagonal)

@@ -42,6 +42,13 @@ class GaussianMixtureFit(DensityFit):
     num_components: the numbers to choose from.
     rank: number of factors of a ``low_rank`` covariance, D − 1 where that is less; the other covariances have none.
     num_starts: starts of EM, of which the best is taken.
+
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> z = torch.randn(600, 2, generator=generator)
+    >>> train, held_out = (Codes(part, torch.ones_like(part), part) for part in (z[:400], z[400:]))
+    >>> density = GaussianMixtureFit(num_components=(1, 3)).fit(train, held_out, generator)
+    >>> density.sample(5, generator).shape, density.held_out_score.n
+    (torch.Size([5, 2]), 100)
     """
 
     reference = "Ghosh et al. 2020, arXiv:1903.12436; EM: Dempster, Laird & Rubin 1977"
