@@ -23,14 +23,14 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 from llvmlite import binding, ir
-from numba import njit, types
-from numba.core import cgutils
+from numba.core import cgutils, types
 from numba.extending import intrinsic
 from torch import Tensor
 from torch.distributions import Normal
 
-REACH = 40.0
-DEPTH = 64
+from analysis.compilation import njit
+
+REACH, DEPTH = 40.0, 64
 # The sums, inverse scales, shifts and a temporary must fit the vector registers: 32 of 512 bits, else 16 of 256.
 QUERIES, LANES = (12, 32) if binding.get_host_cpu_features().get("avx512f") else (4, 16)
 # Points whose distances to one panel of components are held at once: enough to amortise packing, few enough for cache.

@@ -6,7 +6,8 @@
     aggregate      every estimate, dims (chain, split, quantity): value, standard_error, n, num_draws, bound, flags
     realism        likewise of samples, dims (chain, source, quantity)
     densities      likewise of densities fitted to codes, dims (chain, density, quantity)
-    log_likelihood importance-weighted bounds on log p(x) of held-out images, dims (chain, image)
+    importance_bounds  importance-weighted bounds on log p(x) of held-out images, dims (chain, image); no draws of
+                   log p(x|z), which ArviZ's LOO would need: images share no parameters that a fold could leave out
     mixtures       Gaussian mixtures fitted to codes, dims (chain, covariance, components)
     training       curves, dims (chain, epoch)
     constant_data  the image behind each draw
@@ -47,7 +48,7 @@ ROWS = {"aggregate": "split", "realism": "source", "densities": "density"}
 """Groups of estimates, and what their rows are."""
 
 UNDEFINED = "not defined here"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 MEANING = {
     "chain": "training seed: an independent training of the same configuration, not a Markov chain",

@@ -230,10 +230,11 @@ def report_(
     open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
 ) -> None:
     """Write the answer page: one HTML file to look, compare and trust, without network."""
+    folders = studies(results)
     page = results / PAGE if output is None else output
     if page.is_dir():
         raise ConfigurationError(f"--output is the page's file; got the folder {page}: add a name, such as {PAGE}")
-    path = _write_report(studies(results), page, figures)
+    path = _write_report(folders, page, figures)
     if open_:
         typer.launch(path.absolute().as_uri())
 
@@ -304,3 +305,7 @@ def main(arguments: list[str] | None = None) -> int:
     words = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     plain = [word for word in words if word != "--debug"]
     return reported(lambda: app(plain, prog_name="latent-study", standalone_mode=False), debug=plain != words)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

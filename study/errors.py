@@ -54,17 +54,30 @@ class PartialResults(StudyError):
 
 @final
 class TrainingFailed(StudyError):
-    """A replicate's loss is not finite: its cell stops, at update ``step``, where ``term`` was NaN or infinite."""
+    """A replicate's loss is not finite: its cell stops.
+
+    step: number of updates before the one whose loss it was.
+    term: what was NaN or infinite: the rate, the distortion, or both.
+    precision: of the training.
+    """
 
     exit_code = 5
 
-    def __init__(self, step: int, term: str) -> None:
-        super().__init__(step, term)
+    def __init__(self, step: int, term: str, precision: str = "fp32") -> None:
+        super().__init__(step, term, precision)
         self.step = step
         self.term = term
+        self.precision = precision
 
     def __str__(self) -> str:
-        return f"{self.term} is not finite at step {self.step}; lower train.learning_rate, or use train.precision=fp32"
+        fp32 = "" if self.precision == "fp32" else ", or use train.precision=fp32"
+        if self.step > 0:
+            return f"{self.term} is not finite at step {self.step}; lower train.learning_rate{fp32}"
+        density = "prior's" if "rate" in self.term else "likelihood's"
+        return (
+            f"{self.term} is not finite before the first update: the {density} density is not finite at draws of the "
+            f"posterior; its support must hold them, and its options a density that is finite there{fp32}"
+        )
 
 
 @final
@@ -134,7 +147,10 @@ def reported(command: Callable[[], int | None], *, debug: bool = False) -> int:
         code = command() or 0
         sys.stdout.flush()
         return code
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit) as error:
+        # Typer turns a closed pipe into the exit code 1.
+        if not isinstance(error, BrokenPipeError) and not isinstance(error.__context__, BrokenPipeError):
+            raise
         _silence()
         return CLOSED_PIPE
     except (StudyError, typer.TyperException, typer.Abort, OSError, MemoryError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -25,6 +26,33 @@ def cache_directory() -> Path:
         return Path(chosen or platformdirs.user_cache_path("latent-study")).expanduser()
     except RuntimeError:
         return Path(_temporary().name)
+
+
+def usable_cache() -> Path:
+    """:func:`cache_directory` where it can be written, else a temporary folder, which is said once on stderr.
+
+    It is then the one of this process and of those that it starts, and ends with this one.
+    """
+    folder = cache_directory()
+    try:
+        _try(folder)
+    except OSError as error:
+        temporary = _temporary().name
+        os.environ["LATENT_STUDY_CACHE"] = temporary
+        print(
+            f"cannot write in {folder}: {error.strerror}; what is compiled and trained for later runs is kept in "
+            f"{temporary} until this one ends: set LATENT_STUDY_CACHE to another folder to keep it longer",
+            file=sys.stderr,
+        )
+        return Path(temporary)
+    return folder
+
+
+def _try(folder: Path) -> None:
+    """Makes ``folder`` and a file in it that is gone at once; raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
 
 
 @cache
@@ -60,8 +88,6 @@ def _printable(character: str) -> str:
 def ensure_writable(folder: Path) -> None:
     """Makes ``folder`` and tries it with a file, so that a run learns before its work whether it can store any."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        _try(folder)
     except OSError as error:
         raise EnvironmentFault(f"cannot write in {folder}: {error.strerror}; choose another --results") from error

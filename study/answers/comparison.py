@@ -77,7 +77,7 @@ def _beside(cell: StoredCell) -> dict[str, float]:
 
 def _elpd(cell: StoredCell, draws: int) -> ELPDData:
     """Pointwise log p(x) of held-out images, mean over seeds, with the standard error of its sum over images."""
-    group = cell.group("log_likelihood")
+    group = cell.group("importance_bounds")
     assert group is not None, "only cells with bounds are compared"
     pointwise = np.asarray(group[f"log_px_{draws}"].mean("chain").values, float)
     number = len(pointwise)
@@ -96,5 +96,5 @@ def _elpd(cell: StoredCell, draws: int) -> ELPDData:
 
 def _sizes(cell: StoredCell) -> list[int]:
     """Numbers of draws at which the cell has bounds on log p(x)."""
-    group = cell.group("log_likelihood")
+    group = cell.group("importance_bounds")
     return [] if group is None else [int(str(name).removeprefix("log_px_")) for name in group.data_vars]

@@ -4,7 +4,7 @@ Two convolutions, a layer of 64 features (the feature space) and class logits, t
 of the training labels, on the CPU and from a fixed seed, so that its weights do not depend on the device that samples.
 It is applied in float64: no TF32, and features that can be differenced.
 
-Trained weights are kept under ``cache_directory()/classifiers`` by a hash of the images, the labels and ``VERSION``,
+Trained weights are kept under ``usable_cache()/classifiers`` by a hash of the images, the labels and ``VERSION``,
 beside a record of their own SHA-256; what does not match its record is trained anew. A classifier is as good as its
 accuracy on held-out images, which it carries.
 """
@@ -31,7 +31,7 @@ from analysis.randomness import seeded, stream
 from study.design.settings import Settings
 from study.errors import EnvironmentFault
 from study.images import ImageData
-from study.paths import cache_directory
+from study.paths import usable_cache
 
 VERSION = 2
 """To be raised with any change below that changes the trained weights."""
@@ -94,7 +94,7 @@ class Classifier:
 
         Raises:
             Unclassifiable: if there are fewer than two classes.
-            EnvironmentFault: if the cache cannot be written.
+            EnvironmentFault: if the cache fills up.
         """
         num_classes = len(data.labels.unique())
         if num_classes < 2:
@@ -103,7 +103,7 @@ class Classifier:
             )
         data = data.to("cpu")
         network = _network(data)
-        path = cache_directory() / "classifiers" / f"{_key(data)}.safetensors"
+        path = usable_cache() / "classifiers" / f"{_key(data)}.safetensors"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with filelock.FileLock(path.with_suffix(".lock")):

@@ -39,7 +39,7 @@ def records(replicate: Replicate, sources: Mapping[str, Samples]) -> dict[str, R
         "posterior": _posterior(replicate),
         "sample_stats": _sample_stats(replicate),
         "constant_data": _images(replicate),
-        "log_likelihood": _log_likelihood(replicate),
+        "importance_bounds": _importance_bounds(replicate),
         "prior_draws": _prior_draws(replicate),
         "shells": _shells(replicate),
         "codes": _codes(replicate.train),
@@ -90,7 +90,7 @@ def _images(replicate: Replicate) -> Records:
     return _by_split(replicate, lambda split: {"image": split.component})
 
 
-def _log_likelihood(replicate: Replicate) -> Records | None:
+def _importance_bounds(replicate: Replicate) -> Records | None:
     if not replicate.evaluate.importance:
         return None
     found = bounds(replicate.held_out)

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from study.design.cell import Cell
 from study.design.labels import titles
-from study.paths import ensure_writable
+from study.paths import ensure_writable, usable_cache
 from study.run.display import display
 from study.run.execution import execute, resolve_device, resolve_workers
 from study.run.experiment import run_cell
@@ -56,9 +56,14 @@ class Launch:
         device = resolve_device(self.device)
         workers = resolve_workers(self.workers, len(cells), device)
         images = check_images(cells, self.store, self.data_root)
-        ensure_writable(self.store.cells)
+        stored = {cell.key for cell in cells if self.store.condition(cell.key) == "done"}
+        if len(stored) < len(images):  # results that are complete may be for reading only
+            ensure_writable(self.store.cells)
+            usable_cache()
         jobs = [
-            Job(cell, self.store, run_cell, device, self.data_root, images[cell.key], self.command) for cell in cells
+            Job(cell, self.store, run_cell, device, self.data_root, images[cell.key], self.command)
+            for cell in cells
+            if cell.key not in stored
         ]
         names = titles({cell.key: cell.config() for cell in cells})
         with tracking(self.tensorboard, self.store, names) as track, display(names, console) as show:
@@ -67,4 +72,7 @@ class Launch:
                 track(event)
                 show(event)
 
-            return execute(jobs, workers, watch)
+            present = [Outcome(key, "present") for key in images if key in stored]
+            for outcome in present:
+                watch(Event(outcome.key, outcome))
+            return present + execute(jobs, workers, watch)

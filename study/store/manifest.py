@@ -58,10 +58,14 @@ def versions() -> dict[str, str]:
 
 
 def _revision() -> dict[str, str]:
-    here = Path(__file__).parent
-    describe = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12"]
+    """The git revision of this source; none where the repository around it is another's, as around an environment."""
+    source = Path(__file__)
+    git = ["git", "-C", str(source.parent)]
     try:
-        done = subprocess.run(describe, capture_output=True, text=True, check=False, timeout=5)
+        for words in (["ls-files", "--error-unmatch", source.name], ["describe", "--always", "--dirty", "--abbrev=12"]):
+            done = subprocess.run([*git, *words], capture_output=True, text=True, check=False, timeout=5)
+            if done.returncode != 0:
+                return {}
     except (OSError, subprocess.TimeoutExpired):
         return {}
-    return {"revision": done.stdout.strip()} if done.returncode == 0 else {}
+    return {"revision": done.stdout.strip()}

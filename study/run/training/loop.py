@@ -238,7 +238,7 @@ class _Run:
                 name for name, value in zip(CURVES, metrics[update, :, replicate], strict=True) if not value.isfinite()
             ]
             first = self.epoch * self.per_epoch + self.position - len(self.pending) + update
-            raise TrainingFailed(first, " and ".join(terms[1:] or terms))
+            raise TrainingFailed(first, " and ".join(terms[1:] or terms), self.train.precision)
         return metrics
 
     def _finish_epoch(self) -> None:

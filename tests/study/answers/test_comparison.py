@@ -24,7 +24,7 @@ def cell(prior, shift, dim=2, images="a", sizes=(1, 10)):
     config = {"prior": {"name": prior}, "latent_dim": dim}
     measured = {field: (("chain", "split", "quantity"), np.ones((2, 1, 1))) for field in FIELDS}
     measured["value"] = (("chain", "split", "quantity"), np.array([[[4.0]], [[6.0]]]))
-    groups = {"log_likelihood": xr.Dataset(bounds)}
+    groups = {"importance_bounds": xr.Dataset(bounds)}
     groups["aggregate"] = xr.Dataset(measured, {"split": ["train"], "quantity": ["kl"]})
     return SimpleNamespace(
         key=f"{prior}{dim}{images}",

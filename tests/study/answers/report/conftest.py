@@ -50,7 +50,7 @@ def tree(cell, flags=""):
         "calibration": xr.Dataset({name: (("chain", "rank"), np.tile(shares + shift, (CHAINS, 1)))
                                    for name, shift in (("share", 0.01), ("lower", -0.1), ("upper", 0.1))}),
         "training": xr.Dataset({"held_out_loss": (("epoch", "chain"), 40 + rng.random((5, CHAINS)))}),
-        "log_likelihood": xr.Dataset({"log_px_10": (("chain", "image"), -40 + rng.normal(size=(CHAINS, 120)))}),
+        "importance_bounds": xr.Dataset({"log_px_10": (("chain", "image"), -40 + rng.normal(size=(CHAINS, 120)))}),
         "samples": xr.Dataset(
             {"pixels": (("chain", "source", "image", "channel", "height", "width"), pixels)}, coords={
                 "source": SOURCES,
