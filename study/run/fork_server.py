@@ -13,6 +13,7 @@ own parent, ends in the same moment, and Linux then kills what is left of its wo
 from __future__ import annotations
 
 import ctypes
+import importlib
 import os
 import queue
 import select
@@ -35,6 +36,14 @@ POLL_SECONDS = 0.1
 PARENTS_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that a terminal or a scheduler sends to all processes of a run; the parent alone answers them."""
 
+PRELOADED = (
+    "study.run.experiment",
+    "torch._dynamo",  # of torch's optimisers
+    "torch._inductor.compile_fx",  # of the compiled engine
+    "sklearn.datasets",  # of the default data set
+)
+"""What every cell imports, some of it when it is first used."""
+
 _PR_SET_PDEATHSIG = 1
 
 
@@ -51,7 +60,7 @@ def main(control: int, threads: int) -> None:
     line = socket.socket(fileno=control)
     if forks_safely:
         try:
-            _import_the_study()
+            import_the_study()
         except Exception as error:
             line.send(f"{type(error).__name__}: {error}".encode())
             os._exit(1)
@@ -78,14 +87,14 @@ def main(control: int, threads: int) -> None:
     os._exit(0)  # which ends workers that are still there
 
 
-def _import_the_study() -> None:
+def import_the_study() -> None:
     """Imports what computes a cell; what libraries warn of then, the parent has shown already."""
     terminal = os.dup(2)
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)
     try:
-        # Here and not above: signals are ignored before the seconds that this takes.
-        import study.run.experiment  # noqa: F401, PLC0415
+        for module in PRELOADED:
+            importlib.import_module(module)
     finally:
         os.dup2(terminal, 2)
         os.close(terminal)
@@ -108,7 +117,7 @@ def _work(channel: int, threads: int, *, imported: bool) -> None:
     try:
         _end_with_the_server()
         if not imported:
-            _import_the_study()
+            import_the_study()
         import torch  # noqa: PLC0415  (as above)
 
         torch.set_num_threads(threads)

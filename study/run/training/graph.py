@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -49,6 +50,18 @@ def _compiler_cache() -> Iterator[None]:
         yield
     finally:
         del os.environ[variable]
+
+
+@contextmanager
+def _without_cuda_home() -> Iterator[None]:
+    """Keeps back a warning of PyTorch's about CUDA_HOME where there is no CUDA, which nobody asked for."""
+    logger = logging.getLogger("torch.utils.cpp_extension")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 class GraphEngine:
@@ -118,7 +131,7 @@ class GraphEngine:
         import torch._inductor  # noqa: PLC0415
 
         start = time.perf_counter()
-        with _compiler_cache():
+        with _compiler_cache(), _without_cuda_home():
             # The graph is captured already: without Dynamo around it a call saves a quarter of a millisecond of guards.
             run = torch._inductor.compile(self._graph, self._inputs)
             metrics = run(*self._inputs)

@@ -252,6 +252,26 @@ def test_a_pool_computes_what_one_process_computes_with_its_threads_divided(stor
 
 
 @pytest.mark.slow
+def test_what_the_fork_server_imports_starts_neither_threads_nor_cuda():
+    """Of all that a process can do before it forks, only imports are safe."""
+    code = """
+        import os
+        import torch
+
+        asked = []
+        for module, name in ((torch.cuda, "is_available"), (torch.cuda, "device_count"), (torch.cuda, "_lazy_init")):
+            setattr(module, name, lambda *_, name=name: asked.append(name))
+        from study.run.fork_server import import_the_study
+
+        import_the_study()
+        assert not asked, asked
+        assert len(os.listdir("/proc/self/task")) == 1
+    """
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # NumPy's threads, which know of forks
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], env=environment, check=True)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_a_pool_after_its_cells_have_saved(store, jobs, runners, signum):
     sent = []

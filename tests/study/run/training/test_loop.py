@@ -88,6 +88,15 @@ def test_interrupted_run_resumes_bit_for_bit(at, options, tmp_path, eager_report
     assert repr(resumed.curves) == repr(whole.curves)
 
 
+@pytest.mark.parametrize("options", [{}, {"patience": 1, "learning_rate": 0.5}], ids=["to the end", "stalled"])
+def test_a_run_that_is_stopped_after_its_training_has_it_saved(options, tmp_path):
+    whole, expected = run(options, workspace=tmp_path)
+    again, parameters = run(options, workspace=tmp_path)
+    assert all(torch.equal(a, b) for a, b in zip(parameters, expected, strict=True))
+    assert repr(again.curves) == repr(whole.curves)
+    assert again.images == whole.images, "nothing is trained twice"
+
+
 @pytest.mark.slow
 def test_compiled_run_resumes_bit_for_bit(tmp_path, monkeypatch, eager_reports):
     monkeypatch.setenv("LATENT_STUDY_CACHE", str(tmp_path / "cache"))
