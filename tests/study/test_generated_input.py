@@ -72,7 +72,8 @@ def command_line(draw):
     words = [draw.choice(["run", "status", "summary", "compare", "effects", "verdict", "report", "list", "rum", ""])]
     for _ in range(draw.randint(1, 5)):
         words.append(draw.choice(draw.choice([FLAGS, ARGUMENTS])))
-    return words + ["--dry-run"] * (words[0] == "run")
+    # First, so that no option before it takes it for a value.
+    return [words[0], *["--dry-run"] * (words[0] == "run"), *words[1:]]
 
 
 def settings(draw):
