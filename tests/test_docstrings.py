@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("models", "analysis", "study/design", "study/run", "study/store")
+FOLDERS = ("models", "analysis", "study/design", "study/measurement", "study/run", "study/store")
 FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 FILES += sorted((ROOT / "study").glob("*.py"))
 

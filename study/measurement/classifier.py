@@ -48,7 +48,12 @@ class Unclassifiable(ValueError):
 
 
 class Network(nn.Module):
-    """Images ``(B, C, H, W)`` of any size to features and class logits; larger images take longer strides."""
+    """Images ``(B, C, H, W)`` of any size to features and class logits; larger images take longer strides.
+
+    Args:
+        image_shape: (C, H, W), in pixels.
+        num_classes: number of logits.
+    """
 
     def __init__(self, image_shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__()
@@ -81,7 +86,11 @@ class _Record(Settings):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Classifier:
-    """A trained network with its ``accuracy`` on held-out images."""
+    """A trained classifier.
+
+    network: in evaluation mode and float64, without gradients.
+    accuracy: share of the held-out images that it classifies rightly.
+    """
 
     network: Network
     accuracy: Estimate
@@ -121,7 +130,7 @@ class Classifier:
 
     @torch.no_grad()
     def features(self, images: Tensor) -> Tensor:
-        """Features [M, 64], float64, of ``images`` (M, C, H, W)."""
+        """Features ``(M, 64)``, float64, of ``images`` ``(M, C, H, W)``."""
         return torch.cat([self.network.body(chunk.double()) for chunk in images.split(CHUNK)])
 
     @torch.no_grad()
@@ -172,9 +181,9 @@ def _store(network: Network, data: ImageData, path: Path) -> _Record:
         num_correct=int((answers == data.held_out_labels).sum()),
         num_held_out=len(answers),
     )
-    for target, written in ((path, content), (path.with_suffix(".json"), record.model_dump_json().encode())):
+    for target, file_bytes in ((path, content), (path.with_suffix(".json"), record.model_dump_json().encode())):
         aside = target.with_name(f"{target.name}.writing")
-        aside.write_bytes(written)
+        aside.write_bytes(file_bytes)
         aside.replace(target)
     return record
 

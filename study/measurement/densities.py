@@ -12,7 +12,13 @@ from study.measurement.replicate import Replicate
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """The density ``name`` fitted to the training codes of a replicate, or the reason why there is none."""
+    """One density over the codes of a replicate.
+
+    name: label under which it was asked for.
+    replicate: the model whose training codes it was fitted to.
+    fit: the fitted density, or the reason why there is none.
+    results: what :func:`study.measurement.estimators.once` has computed of it, by function.
+    """
 
     name: str
     replicate: Replicate
@@ -25,7 +31,7 @@ class Fitted:
 
 def fitted(replicate: Replicate) -> dict[str, Fitted]:
     """Every density that is asked for, by name."""
-    found = {}
+    densities = {}
     for part in replicate.evaluate.densities:
         name = part.label
         replicate.heartbeat()
@@ -36,5 +42,5 @@ def fitted(replicate: Replicate) -> dict[str, Fitted]:
             fit = part.create().fit(replicate.train.codes, replicate.held_out.codes, generator)
         except DensityRefused as reason:
             fit = reason
-        found[name] = Fitted(name, replicate, fit, {})
-    return found
+        densities[name] = Fitted(name, replicate, fit, {})
+    return densities

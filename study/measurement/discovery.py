@@ -11,9 +11,9 @@ from types import ModuleType
 def modules(package: str) -> Iterator[ModuleType]:
     """The modules of ``package``, by name; those whose name starts with an underscore are its own business."""
     folder = importlib.import_module(package)
-    for found in pkgutil.iter_modules(folder.__path__):
-        if not found.name.startswith("_"):
-            yield importlib.import_module(f"{package}.{found.name}")
+    for module in pkgutil.iter_modules(folder.__path__):
+        if not module.name.startswith("_"):
+            yield importlib.import_module(f"{package}.{module.name}")
 
 
 def declared[Declaration](package: str, kind: type[Declaration]) -> list[tuple[ModuleType, Declaration]]:
@@ -22,10 +22,10 @@ def declared[Declaration](package: str, kind: type[Declaration]) -> list[tuple[M
     Raises:
         TypeError: where a module declares none, which would leave its file without effect.
     """
-    found = []
+    declarations = []
     for module in modules(package):
-        own = [value for value in vars(module).values() if isinstance(value, kind)]
-        if not own:
+        of_module = [value for value in vars(module).values() if isinstance(value, kind)]
+        if not of_module:
             raise TypeError(f"{module.__name__} declares no {kind.__name__}; declare one, or start its name with '_'")
-        found += [(module, value) for value in own]
-    return found
+        declarations += [(module, value) for value in of_module]
+    return declarations

@@ -23,14 +23,15 @@ encodes its images anew at every pass, and codes are those of as many images as 
 
 
 def posterior(vae: VAE, images: Tensor) -> TorchDistribution:
-    """q(z|x) of ``images`` ``(n, *image_shape)``, without gradient."""
+    """q(z|x) of ``images`` ``(n, *image_shape)`` under ``vae``, without gradient."""
     with torch.no_grad(), pure_pyro():
         return vae.posterior(images)
 
 
 @torch.no_grad()
 def encode(vae: VAE, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and marginal standard deviations ``(N, *latent_shape)`` of q(z|x) of ``images`` ``(N, *image_shape)``.
+    """Mean and marginal standard deviations ``(N, *latent_shape)`` of q(z|x) under ``vae``, of ``images``
+    ``(N, *image_shape)``.
 
     Where a posterior has neither in closed form they are those of a few draws.
     """
@@ -40,7 +41,7 @@ def encode(vae: VAE, images: Tensor) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def aggregate_of(vae: VAE, images: Tensor) -> Aggregate:
-    """The aggregate posterior of ``images`` ``(N, *image_shape)``, exact for every kind of posterior."""
+    """The aggregate posterior of ``images`` ``(N, *image_shape)`` under ``vae``, exact for every kind of posterior."""
     first = posterior(vae, images[:1])
     if not (isinstance(first, Independent) and isinstance(first.base_dist, Normal)):
         return GeneralAggregate(lambda rows: posterior(vae, images[rows]), len(images), images.device)
@@ -53,14 +54,21 @@ def aggregate_of(vae: VAE, images: Tensor) -> Aggregate:
 
 @torch.no_grad()
 def decode(vae: VAE, z: Tensor) -> Tensor:
-    """Likelihood means ``(M, C, H, W)`` of latents ``(M, *latent_shape)``."""
+    """Likelihood means E[x|z] ``(M, C, H, W)`` under ``vae``, on the scale of [0, 1], of latents ``z``
+    ``(M, *latent_shape)``."""
     with pure_pyro():
         return torch.cat([vae.likelihood(chunk).mean for chunk in z.split(CHUNK)])
 
 
 @torch.no_grad()
 def log_likelihood(vae: VAE, images: Tensor, z: Tensor) -> Tensor:
-    """log p(x | z) in nats, ``(M,)`` float64, of images ``(M, *image_shape)`` at latents ``(M, *latent_shape)``."""
+    """log p(x | z) in nats under ``vae``, ``(M,)`` float64.
+
+    Args:
+        vae: the model.
+        images: x, ``(M, *image_shape)``.
+        z: latents ``(M, *latent_shape)``, one for each image.
+    """
 
     def chunks() -> Iterator[Tensor]:
         for x, latents in zip(images.split(CHUNK), z.split(CHUNK), strict=True):

@@ -45,8 +45,8 @@ def measure(
     sources = _sources(replicate, densities)
     tables = {
         "aggregate": {name: estimates("aggregate", split) for name, split in replicate.splits.items()},
-        "realism": {name: estimates("realism", own) for name, own in sources.items()},
-        "densities": {name: estimates("densities", own) for name, own in densities.items()},
+        "realism": {name: estimates("realism", source) for name, source in sources.items()},
+        "densities": {name: estimates("densities", density) for name, density in densities.items()},
     }
     return Measured(
         tables={name: rows for name, rows in tables.items() if rows},
@@ -59,7 +59,7 @@ def _sources(replicate: Replicate, densities: dict[str, Fitted]) -> dict[str, Sa
     """The samples of every source, where they are asked for and there are classes to judge them by."""
     if not replicate.evaluate.samples or not isinstance(replicate.classifier, Classifier):
         return {}
-    fits = {name: own.fit for name, own in densities.items() if isinstance(own.fit, FittedDensity)}
+    fits = {name: each.fit for name, each in densities.items() if isinstance(each.fit, FittedDensity)}
     return samples(Reference(replicate, replicate.classifier), fits)
 
 

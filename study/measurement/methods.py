@@ -50,9 +50,9 @@ def page(text: str) -> str:
 def _parts() -> Iterator[str]:
     for table, rows in TABLES.items():
         yield f"## {rows}"
-        own = [(module, found) for module, found in registered() if found.table == table]
-        for module, group in groupby(own, key=lambda pair: pair[0]):
-            yield from _section(module, [found for _, found in group])
+        of_table = [(module, estimator) for module, estimator in registered() if estimator.table == table]
+        for module, group in groupby(of_table, key=lambda pair: pair[0]):
+            yield from _section(module, [estimator for _, estimator in group])
     yield "## Sources of samples"
     yield "\n\n".join(inspect.cleandoc(study.measurement.sources.__doc__ or "").split("\n\n")[2:])
     yield _sources()
@@ -64,7 +64,7 @@ def _section(module: ModuleType, estimators: list[Estimator]) -> Iterator[str]:
     yield f"### {path.rpartition('/')[2].replace('_', ' ').capitalize()} (`{path}.py`)"
     yield inspect.cleandoc(module.__doc__ or "")
     head = "| name | formula | bias | limits |\n|---|---|---|---|"
-    yield "\n".join([head, *(_row(quantity) for found in estimators for quantity in found.quantities)])
+    yield "\n".join([head, *(_row(quantity) for estimator in estimators for quantity in estimator.quantities)])
 
 
 def _row(quantity: Quantity) -> str:

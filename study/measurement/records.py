@@ -93,8 +93,8 @@ def _images(replicate: Replicate) -> Records:
 def _importance_bounds(replicate: Replicate) -> Records | None:
     if not replicate.evaluate.importance:
         return None
-    found = bounds(replicate.held_out)
-    return Records({f"log_px_{size}": (("image",), found.per_image(size)) for size in found.sizes})
+    bounds_by_image = bounds(replicate.held_out)
+    return Records({f"log_px_{size}": (("image",), bounds_by_image.per_image(size)) for size in bounds_by_image.sizes})
 
 
 def _prior_draws(replicate: Replicate) -> Records:
@@ -129,17 +129,17 @@ def _spectrum(split: Split) -> Records | None:
 
 
 def _subsampling(replicate: Replicate) -> Records | None:
-    found = {name: own for name, split in replicate.splits.items() if (own := curve(split)) is not None}
-    if not found:
+    curves = {name: of_split for name, split in replicate.splits.items() if (of_split := curve(split)) is not None}
+    if not curves:
         return None
-    kl = [curve.kl() for curve in found.values()]
+    kl = [of_split.kl() for of_split in curves.values()]
     return Records(
         {
             "kl": (("split", "size"), torch.tensor([[e.value for e in row] for row in kl])),
             "standard_error": (("split", "size"), torch.tensor([[e.standard_error for e in row] for row in kl])),
-            "num_images": (("split", "size"), torch.tensor([curve.sizes for curve in found.values()])),
+            "num_images": (("split", "size"), torch.tensor([of_split.sizes for of_split in curves.values()])),
         },
-        {"split": list(found)},
+        {"split": list(curves)},
     )
 
 
@@ -147,9 +147,9 @@ def _calibration(replicate: Replicate) -> Records | None:
     """Of the dimension whose ranks are the least uniform."""
     if not replicate.evaluate.calibration:
         return None
-    found = uniformity(replicate.held_out)
-    lower, upper = found.band()
-    share = found.counts[found.worst_dimension] / len(found.ranks)
+    simulation = uniformity(replicate.held_out)
+    lower, upper = simulation.band()
+    share = simulation.counts[simulation.worst_dimension] / len(simulation.ranks)
     values = {"share": share, "lower": lower, "upper": upper}
     return Records({name: (("rank",), torch.from_numpy(value)) for name, value in values.items()})
 
@@ -186,12 +186,13 @@ def _pictures(sources: Mapping[str, Samples], num: int) -> Records | None:
     if not sources or not num:
         return None
     num = min(num, *map(len, sources.values()))
-    pixels = torch.stack([(own.images[:num].clamp(0, 1) * 255).round().to(torch.uint8) for own in sources.values()])
+    images = torch.stack([samples.images[:num] for samples in sources.values()])
+    pixels = (images.clamp(0, 1) * 255).round().to(torch.uint8)
     return Records(
         {"pixels": (("source", "image", "channel", "height", "width"), pixels)},
         {"source": list(sources)},
         {
-            "title": ("source", [own.title for own in sources.values()]),
-            "formula": ("source", [own.formula for own in sources.values()]),
+            "title": ("source", [samples.title for samples in sources.values()]),
+            "formula": ("source", [samples.formula for samples in sources.values()]),
         },
     )

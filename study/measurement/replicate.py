@@ -113,7 +113,7 @@ class Split:
 
     def balanced_draws(self, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draws ``(num, *latent_shape)`` of q_N and the image behind each, int64 ``(num,)``: every image equally often
-        up to one, in random order."""
+        up to one, in random order, which ``generator`` gives like the draws themselves."""
         orders = [
             torch.randperm(len(self), generator=generator, device=generator.device)
             for _ in range(math.ceil(num / len(self)))

@@ -77,7 +77,14 @@ class Reference:
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """``images`` ``(n, C, H, W)`` of the source ``name``, what it is called, and the real images beside them."""
+    """The images that one source gave, with the real images beside them.
+
+    name: of the source.
+    title, formula: what it is called, and where its latents come from.
+    images: ``(n, C, H, W)``, likelihood means on the scale of [0, 1].
+    reference: the real images that it is compared with.
+    results: what :func:`study.measurement.estimators.once` has computed of it, by function.
+    """
 
     name: str
     title: str
@@ -111,7 +118,15 @@ class Samples:
 
 
 def samples(reference: Reference, densities: Mapping[str, LatentSampler]) -> dict[str, Samples]:
-    """The samples of every source that the model has, and of every fitted density, by name."""
+    """The samples of every source that the model has, and of every fitted density, by name.
+
+    Args:
+        reference: the model, the real images, and what sources start from.
+        densities: fitted to codes, by the name under which each is a source.
+
+    Raises:
+        ValueError: if a density has a source's name.
+    """
     sources = registered() | {name: of_density(name, density) for name, density in densities.items()}
     images = sample_sources(reference.start, densities)
     return {

@@ -83,7 +83,11 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What an estimator needs of the model: a condition on its subject, and the reason given where it does not hold."""
+    """What an estimator needs of the model.
+
+    reason: given where it does not hold.
+    holds: the condition on a subject.
+    """
 
     reason: str
     holds: Callable[[Any], bool]
@@ -94,7 +98,11 @@ Computed = Estimate | Mapping[str, Estimate]
 
 @dataclass(frozen=True, slots=True)
 class Estimator:
-    """A function of a subject with its declaration; see :func:`estimator`."""
+    """A function of a subject with its declaration.
+
+    compute: the function.
+    quantities, table, rows, needs, asked: as in :func:`estimator`.
+    """
 
     quantities: tuple[Quantity, ...]
     compute: Callable[[Any], Computed]

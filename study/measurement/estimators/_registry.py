@@ -17,22 +17,27 @@ def registered() -> tuple[tuple[ModuleType, Estimator], ...]:
     Raises:
         TypeError: where two of one table declare the same name.
     """
-    found, names = declared("study.measurement.estimators", Estimator), set[str]()
-    for module, estimator in found:
+    declarations, names = declared("study.measurement.estimators", Estimator), set[str]()
+    for module, estimator in declarations:
         for quantity in estimator.quantities:
             if quantity.name in names:
                 raise TypeError(f"{module.__name__} declares {quantity.name!r}, which another file has; rename it")
             names.add(quantity.name)
-    return tuple(found)
+    return tuple(declarations)
 
 
 def estimates(table: Table, subject: Subject) -> dict[str, Estimate]:
-    """All that is asked for of one row of ``table``, by quantity."""
-    found: dict[str, Estimate] = {}
+    """All that is asked for of one row of ``table``, by quantity.
+
+    Args:
+        table: in which estimators are looked for.
+        subject: the row, with the replicate whose settings say what is asked for.
+    """
+    by_quantity: dict[str, Estimate] = {}
     for _, estimator in registered():
         if estimator.table != table or not estimator.asked(subject.replicate.evaluate):
             continue
         if not estimator.rows or subject.name in estimator.rows:
             subject.replicate.heartbeat()
-            found |= estimator.estimates(subject)
-    return found
+            by_quantity |= estimator.estimates(subject)
+    return by_quantity

@@ -51,7 +51,7 @@ def uniformity(split: Split) -> RankUniformity:
     asked=lambda evaluate: evaluate.calibration > 0,
 )
 def calibration(split: Split) -> dict[str, Estimate]:
-    found = uniformity(split)
-    num, draws = len(found.ranks), found.ranks.shape[0] * found.num_draws
-    p_value = Estimate(found.p_value(), 0.0, num, draws, "upper")
-    return {"calibration_p_value": p_value, "calibration_deviation": found.deviation()}
+    simulation = uniformity(split)
+    num, draws = len(simulation.ranks), simulation.ranks.shape[0] * simulation.num_draws
+    p_value = Estimate(simulation.p_value(), 0.0, num, draws, "upper")
+    return {"calibration_p_value": p_value, "calibration_deviation": simulation.deviation()}

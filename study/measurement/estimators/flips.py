@@ -30,13 +30,13 @@ RECONSTRUCTION = 0.0
 def label_agreement(samples: Samples) -> dict[str, Estimate]:
     reference = samples.reference
     real = reference.classifier.probabilities(reference.start.held_out_images)
-    found = {"label_agreement_real": agreement(real, reference.labels)}
+    agreements = {"label_agreement_real": agreement(real, reference.labels)}
     for scale in (RECONSTRUCTION, *NOISE_SCALES):
         generator = samples.replicate.stream("label agreement", f"{scale:g}")
-        images, own = local_sample(samples.replicate.vae, reference.codes.loc, scale, 1, generator)
+        images, rows = local_sample(samples.replicate.vae, reference.codes.loc, scale, 1, generator)
         probabilities = reference.classifier.probabilities(images)
-        found[f"label_agreement_{scale:g}"] = agreement(probabilities, reference.labels[own], own)
-    return found
+        agreements[f"label_agreement_{scale:g}"] = agreement(probabilities, reference.labels[rows], rows)
+    return agreements
 
 
 @estimator(
@@ -56,9 +56,9 @@ def label_agreement(samples: Samples) -> dict[str, Estimate]:
     rows=("local",),
 )
 def predicted_flips(samples: Samples) -> dict[str, Estimate]:
-    loc, labels, found = samples.reference.codes.loc, samples.reference.labels, {}
+    loc, labels, flips = samples.reference.codes.loc, samples.reference.labels, {}
     for scale in NOISE_SCALES:
         generator = samples.replicate.stream("predicted flips", f"{scale:g}")
-        found[f"predicted_flips_{scale:g}"] = label_flip_rate(loc, labels, scale, 1, generator)
-        found[f"predicted_flips_upper_{scale:g}"] = label_flip_bound(loc, labels, scale)
-    return found
+        flips[f"predicted_flips_{scale:g}"] = label_flip_rate(loc, labels, scale, 1, generator)
+        flips[f"predicted_flips_upper_{scale:g}"] = label_flip_bound(loc, labels, scale)
+    return flips

@@ -45,7 +45,7 @@ def curve(split: Split) -> SubsamplingCurve | None:
     ),
 )
 def slope(split: Split) -> dict[str, Estimate]:
-    found = curve(split)
-    if found is None:
+    by_size = curve(split)
+    if by_size is None:
         raise Refused(f"{REPEATS} disjoint subsets need more images", len(split.rows))
-    return {"kl_slope_log_n": found.slope(), "kl_at_10_n": found.extrapolate(10 * found.sizes[-1])}
+    return {"kl_slope_log_n": by_size.slope(), "kl_at_10_n": by_size.extrapolate(10 * by_size.sizes[-1])}

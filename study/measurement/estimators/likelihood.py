@@ -69,11 +69,11 @@ def bounds(split: Split) -> ImportanceBounds:
     asked=lambda evaluate: bool(evaluate.importance),
 )
 def importance(split: Split) -> dict[str, Estimate]:
-    found = bounds(split)
-    *smaller, largest = sorted(found.sizes)
-    return {f"log_px_{size}": found.estimate(size) for size in found.sizes} | {
-        "log_px": found.estimate(largest),
-        "log_px_bias": found.bias(largest),
-        "log_px_gain": found.gain(smaller[-1], largest) if smaller else Estimate.refused("one K alone", len(split)),
-        "log_px_unreliable_share": found.unreliable_share(),
+    by_image = bounds(split)
+    *smaller, largest = sorted(by_image.sizes)
+    return {f"log_px_{size}": by_image.estimate(size) for size in by_image.sizes} | {
+        "log_px": by_image.estimate(largest),
+        "log_px_bias": by_image.bias(largest),
+        "log_px_gain": by_image.gain(smaller[-1], largest) if smaller else Estimate.refused("one K alone", len(split)),
+        "log_px_unreliable_share": by_image.unreliable_share(),
     }

@@ -61,12 +61,12 @@ def squared_kernel_distance(samples: Samples) -> Estimate:
     table="realism",
 )
 def neighbours(samples: Samples) -> dict[str, Estimate]:
-    found = manifold(samples.features[: samples.paired], samples.reference.features[: samples.paired])
+    balls = manifold(samples.features[: samples.paired], samples.reference.features[: samples.paired])
     return {
-        "precision": found.precision,
-        "recall": found.recall,
-        "density": found.density,
-        "coverage": found.coverage,
+        "precision": balls.precision,
+        "recall": balls.recall,
+        "density": balls.density,
+        "coverage": balls.coverage,
     }
 
 
@@ -110,5 +110,5 @@ def classes(samples: Samples) -> dict[str, Estimate]:
 )
 def distance_to_training(samples: Samples) -> dict[str, Estimate]:
     reference = samples.reference
-    found = novelty(samples.images.flatten(1), reference.images.flatten(1), reference.train.flatten(1))
-    return {"novelty_ratio": found.ratio, "novelty_nearer": found.nearer}
+    distances = novelty(samples.images.flatten(1), reference.images.flatten(1), reference.train.flatten(1))
+    return {"novelty_ratio": distances.ratio, "novelty_nearer": distances.nearer}

@@ -14,8 +14,12 @@ from study.measurement.replicate import Split
     Quantity("norm_sd", "sd ‖z‖", "consistent"),
 )
 def norms(split: Split) -> dict[str, Estimate]:
-    found = shells.shell(split.z, split.component)
-    return {"mean_square": found.mean_square, "norm_mean": found.norm_mean, "norm_sd": found.norm_sd}
+    norms_of_draws = shells.shell(split.z, split.component)
+    return {
+        "mean_square": norms_of_draws.mean_square,
+        "norm_mean": norms_of_draws.norm_mean,
+        "norm_sd": norms_of_draws.norm_sd,
+    }
 
 
 @estimator(

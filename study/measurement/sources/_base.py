@@ -32,7 +32,13 @@ class Source:
 
 
 def source(title: str, formula: str, *, place: int) -> Callable[[Callable[[Start], Tensor | None]], Source]:
-    """Declares the decorated function, which then is a :class:`Source`."""
+    """Declares the decorated function, which then is a :class:`Source`.
+
+    Args:
+        title: what the source is called wherever it is shown.
+        formula: where z comes from.
+        place: where it stands among the others, in increasing order.
+    """
     return lambda images: Source(title, formula, place, images)
 
 
@@ -40,6 +46,7 @@ def source(title: str, formula: str, *, place: int) -> Callable[[Callable[[Start
 class Start:
     """What every source starts from; its length n is the number of draws of sources that need no held-out image.
 
+    vae: the model, in evaluation mode.
     train: n draws ``(n, *latent_shape)`` of the aggregate of the training images.
     held_out: codes of m held-out images that are not the reference.
     held_out_images: their originals ``(m, C, H, W)``, on the scale of likelihood means.

@@ -18,18 +18,19 @@ class LatentSampler(Protocol):
     """A density over flattened latents, fitted after training."""
 
     def sample(self, num: int, generator: Generator, /) -> Tensor:
-        """Independent draws ``(num, D)``."""
+        """Independent draws ``(num, D)`` by ``generator``."""
 
 
 @cache
 def registered() -> dict[str, Source]:
     """Every source by name, in the order in which they are shown."""
-    found = {module.__name__.rpartition(".")[2]: own for module, own in declared("study.measurement.sources", Source)}
-    return dict(sorted(found.items(), key=lambda item: (item[1].place, item[0])))
+    declarations = declared("study.measurement.sources", Source)
+    by_name = {module.__name__.rpartition(".")[2]: source for module, source in declarations}
+    return dict(sorted(by_name.items(), key=lambda item: (item[1].place, item[0])))
 
 
 def of_density(name: str, density: LatentSampler) -> Source:
-    """The source that a density fitted to codes is, under the density's name."""
+    """The source that ``density``, fitted to codes, is under its ``name``."""
 
     def images(start: Start) -> Tensor:
         z = density.sample(len(start), start.stream(name))
@@ -43,6 +44,10 @@ def of_density(name: str, density: LatentSampler) -> Source:
 def sample_sources(start: Start, densities: Mapping[str, LatentSampler]) -> dict[str, Tensor]:
     """Images of every source that the model has, by name: ``(m, C, H, W)`` where it starts from the m held-out ones of
     ``start``, and else ``(n, C, H, W)``.
+
+    Args:
+        start: what every source starts from.
+        densities: fitted to codes; each is one more source, under its name.
 
     Raises:
         ValueError: if a density has a source's name.

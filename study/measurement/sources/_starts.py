@@ -11,7 +11,8 @@ from study.measurement.encoding import decode
 
 
 def reference_split(num_held_out: int, num_starts: int) -> tuple[Tensor, Tensor]:
-    """Rows of held-out images that are the reference, and of the ``num_starts`` that sources start from, at most half.
+    """Rows of the ``num_held_out`` held-out images that are the reference, and of the ``num_starts`` that sources start
+    from, at most half; int64 both.
 
     Both are in a random order that is always the same, so that the first rows of either are a fair sample: MNIST's own
     order has the easy half of its writers first.
@@ -24,12 +25,19 @@ def reference_split(num_held_out: int, num_starts: int) -> tuple[Tensor, Tensor]
 def local_sample(
     vae: VAE, loc: Tensor, noise_scale: float, draws_per_image: int, generator: Generator
 ) -> tuple[Tensor, Tensor]:
-    """Decoded draws of N(μ, s²I), s = ``noise_scale``, about each of the N means ``loc`` ``(N, *latent_shape)``.
+    """Decoded draws of N(μ, s²I) about each of N means μ.
+
+    Args:
+        vae: the model whose decoder it is.
+        loc: the means, ``(N, *latent_shape)``.
+        noise_scale: s, in units of the latents.
+        draws_per_image: number of draws about each mean.
+        generator: of the draws.
 
     Returns:
         Images ``(N · draws_per_image, C, H, W)`` and the row of ``loc`` behind each, int64, draws of an image adjacent.
     """
-    own = torch.arange(len(loc), device=loc.device).repeat_interleave(draws_per_image)
-    centres = loc[own]
+    rows = torch.arange(len(loc), device=loc.device).repeat_interleave(draws_per_image)
+    centres = loc[rows]
     noise = torch.randn(centres.shape, generator=generator, device=generator.device, dtype=centres.dtype)
-    return decode(vae, centres + noise_scale * noise.to(centres.device)), own
+    return decode(vae, centres + noise_scale * noise.to(centres.device)), rows
