@@ -34,7 +34,12 @@ def effects(results: Results, outcome: str) -> pd.DataFrame:
     """Coefficients in units of the outcome, one row each: ``mean``, ``lower`` and ``upper`` (95 %), and the posterior
     probability ``positive`` that it is above zero; ``log_dim`` is per e-fold of D, ``rate`` per nat.
 
-    Raises ConfigurationError for an unknown outcome, and where no family of cells is large enough.
+    Args:
+        results: finished cells of one data set.
+        outcome: what is regressed, one of OUTCOMES.
+
+    Raises:
+        ConfigurationError: for an unknown outcome, and where no family of cells is large enough.
     """
     # Pyro's inference takes seconds to import, and the page needs only the tables that were kept.
     from analysis.effects import Replicates, fit_effects  # noqa: PLC0415
@@ -51,7 +56,17 @@ def effects(results: Results, outcome: str) -> pd.DataFrame:
 
 
 def store_effects(table: pd.DataFrame, folder: Path, dataset: str, outcome: str) -> Path:
-    """Writes the table to ``<folder>/effects/<dataset>-<outcome>.csv``."""
+    """Writes the table to ``<folder>/effects/<dataset>-<outcome>.csv``, and gives that path.
+
+    Args:
+        table: as :func:`effects` gives it.
+        folder: of the study whose cells it rests on.
+        dataset: name of the data set.
+        outcome: what was regressed.
+
+    Raises:
+        EnvironmentFault: if the file cannot be written.
+    """
     path = folder / "effects" / f"{dataset}-{outcome}.csv"
     try:
         path.parent.mkdir(exist_ok=True)
@@ -62,8 +77,8 @@ def store_effects(table: pd.DataFrame, folder: Path, dataset: str, outcome: str)
 
 
 def stored_effects(results: Results, dataset: str) -> pd.DataFrame:
-    """The tables that :func:`store_effects` left beside the studies of ``results``, one after another; empty where none
-    is there."""
+    """The tables of ``dataset`` that :func:`store_effects` left beside the studies of ``results``, one after another;
+    empty where none is there."""
     folders = dict.fromkeys(cell.store.root for cell in results)
     paths = [folder / "effects" / f"{dataset}-{outcome}.csv" for folder in folders for outcome in OUTCOMES]
     tables = [pd.read_csv(path) for path in paths if path.is_file()]
@@ -77,12 +92,13 @@ def _table(results: Results, outcome: str) -> pd.DataFrame:
     for family in candidates:
         index = ["key", "replicate"]
         rate = family.values("aggregate/train/rate").set_index(index)
-        found = pd.DataFrame(
+        replicates = pd.DataFrame(
             {"outcome": _outcome(family, outcome), "rate": rate["value"], "latent_dim": rate["latent_dim"],
              "prior": rate["prior"]}
         ).dropna()  # fmt: skip
-        if len(found) >= LEAST_REPLICATES and (found[["outcome", "rate", "latent_dim"]].nunique() > 1).all():
-            return found
+        varied = (replicates[["outcome", "rate", "latent_dim"]].nunique() > 1).all()
+        if len(replicates) >= LEAST_REPLICATES and varied:
+            return replicates
     raise ConfigurationError(
         f"effects need {LEAST_REPLICATES} replicates of cells that differ in latent_dim, beta and prior alone; "
         "found no such family: run a study with latent_dim=2,8,32,128 and two seeds or more"

@@ -37,7 +37,12 @@ FIELDS = ("value", "standard_error", "n", "bound", "flags")
 
 @dataclass(frozen=True, eq=False)
 class StoredCell:
-    """One finished cell of the study ``study``: its configuration, its result and its trained replicates."""
+    """One finished cell: its configuration, its result and its trained replicates.
+
+    study: name of the study that computed it.
+    store: the store that holds it.
+    manifest: its record there.
+    """
 
     study: str
     store: Store
@@ -81,6 +86,10 @@ class StoredCell:
 def estimate_of(cell: StoredCell, estimate: str) -> xr.Dataset | None:
     """The FIELDS of one estimate of ``cell`` by replicate (``chain``); None where the cell has none of that address.
 
+    Args:
+        cell: the finished cell.
+        estimate: address, ``"group/row/quantity"``.
+
     Raises:
         ValueError: if ``estimate`` is no address, or its group holds no estimates.
     """
@@ -105,12 +114,12 @@ class Results:
     @classmethod
     def load(cls, folders: Iterable[Path]) -> Results:
         """Every whole cell under the study folders ``<results>/<study>``; a cell found twice counts once."""
-        found: dict[str, StoredCell] = {}
+        cells: dict[str, StoredCell] = {}
         for folder in folders:
             store = Store(folder)
             for key, manifest in store.manifests().items():
-                found.setdefault(key, StoredCell(folder.name, store, manifest))
-        return cls(tuple(found[key] for key in sorted(found)))
+                cells.setdefault(key, StoredCell(folder.name, store, manifest))
+        return cls(tuple(cells[key] for key in sorted(cells)))
 
     def __len__(self) -> int:
         return len(self.cells)
@@ -164,9 +173,9 @@ class Results:
 
     def levels(self, setting: str) -> list[Any]:
         """Distinct values of a setting, sorted where they can be."""
-        found = {cell.settings[setting] for cell in self.cells if setting in cell.settings}
+        distinct = {cell.settings[setting] for cell in self.cells if setting in cell.settings}
         return sorted(
-            found,
+            distinct,
             key=lambda value: (str(type(value)), value) if isinstance(value, (int, float, str)) else ("", str(value)),
         )
 
@@ -184,8 +193,8 @@ class Results:
                 continue
             fields = {name: table[name].values for name in FIELDS}
             for replicate in np.flatnonzero(np.isfinite(fields["value"])).tolist():
-                own = {name: values[replicate].item() for name, values in fields.items()}
-                lines.append({"key": cell.key, "replicate": replicate, **own, **cell.settings})
+                of_replicate = {name: values[replicate].item() for name, values in fields.items()}
+                lines.append({"key": cell.key, "replicate": replicate, **of_replicate, **cell.settings})
         return pd.DataFrame(lines) if lines else pd.DataFrame(columns=["key", "replicate", *FIELDS])
 
     def frame(self, **estimates: str) -> pd.DataFrame:
@@ -195,8 +204,8 @@ class Results:
         Of cells that differ by chance alone, or by how they were measured, the one with the most replicates stands for
         all of them.
         """
-        found = {column: self._by_replicate(name) for column, name in estimates.items()}
-        shared = set.intersection(*map(set, found.values()))
+        columns = {column: self._by_replicate(name) for column, name in estimates.items()}
+        shared = set.intersection(*map(set, columns.values()))
         sizes = Counter(key for key, _ in shared)
         chosen: dict[tuple[Any, ...], StoredCell] = {}
         for cell in self.cells:
@@ -209,7 +218,7 @@ class Results:
         cells = {cell.key: cell for cell in chosen.values()}
         lines = [
             {"key": key, "replicate": replicate}
-            | {column: values[key, replicate] for column, values in found.items()}
+            | {column: values[key, replicate] for column, values in columns.items()}
             | cells[key].settings
             for key, replicate in sorted(shared)
             if key in cells

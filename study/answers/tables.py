@@ -1,4 +1,4 @@
-"""Tables: what was found as text: columns to read, or CSV, JSON and LaTeX to go on with."""
+"""Tables: results as text: columns to read, or CSV, JSON and LaTeX to go on with."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def comparison_text(folders: Sequence[Path], format: Format, by: Comparison | No
 
 
 def text_of(table: pd.DataFrame, format: Format) -> str:
-    """The table as text, without the last line's end."""
+    """The ``table`` as text in that ``format``, without the last line's end."""
     match format:
         case Format.TABLE:
             text = table.to_string(index=False, float_format="{:.6g}".format)

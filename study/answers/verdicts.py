@@ -56,7 +56,12 @@ def case_table(cases: Iterable[Case]) -> pd.DataFrame:
 
 
 def verdict_text(folders: Sequence[Path], format: Format, width: int | None) -> str:
-    """The verdicts of studies as text; as a table, ``width`` columns wide or as wide as the terminal.
+    """The verdicts of studies as text.
+
+    Args:
+        folders: those of the studies.
+        format: how it is written.
+        width: of a table, in characters; None: as wide as the terminal.
 
     Raises:
         ConfigurationError: if no cell is finished.

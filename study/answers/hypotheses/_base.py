@@ -22,6 +22,7 @@ Decision = Literal["supported", "refuted", "undecided"]
 class Verdict:
     """What the cells at hand say of a claim.
 
+    decision: supported, refuted or undecided.
     effect: what ``value`` measures, with its unit.
     interval: 95 % interval of the effect over ``seeds`` training seeds (or independent repetitions).
     why: one or two sentences with the numbers that decide, by the rule in the hypothesis' own file.
@@ -92,7 +93,13 @@ class Hypothesis[Evidence](ABC):
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A hypothesis before the results of ``dataset``: its verdict, and the evidence, None where cells are missing."""
+    """A hypothesis before the results of one data set.
+
+    hypothesis: the claim with its rule.
+    dataset: name of the data set.
+    verdict: what the rule says of it there.
+    evidence: what that rests on; None where cells are missing.
+    """
 
     hypothesis: Hypothesis[Any]
     dataset: str

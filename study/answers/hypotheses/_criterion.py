@@ -43,7 +43,14 @@ class Criterion:
         most: float = math.inf,
         level: float = 0.95,
     ) -> Criterion:
-        """Of the mean of ``values``, families × replicates."""
+        """Of the mean of ``values``.
+
+        Args:
+            effect: what is measured, with its unit.
+            values: families × replicates.
+            least, most: ends of the region in which the claim has the mean, in the unit of the effect.
+            level: of the intervals.
+        """
         rows = {str(label): row.dropna() for label, row in values.iterrows()}
         parts = {label: Interval.student_t(row, level) for label, row in rows.items() if len(row) >= 2}
         return cls(effect, over_seeds(values, level), least, most, parts)
@@ -58,7 +65,14 @@ class Criterion:
         least: float = -math.inf,
         most: float = math.inf,
     ) -> Criterion:
-        """Of the ratio of the means of two tables, families × replicates."""
+        """Of the ratio of the means of two tables, families × replicates, with Fieller's intervals.
+
+        Args:
+            effect: what the ratio measures.
+            numerator: the values above.
+            denominator: the values below, with the same families and replicates.
+            least, most: ends of the region in which the claim has the ratio.
+        """
         parts = {}
         for label in numerator.index:
             row = numerator.loc[[label]].dropna(axis=1)
@@ -126,7 +140,14 @@ def conclude(
     combine: Callable[[Sequence[Decision]], Decision] = conjunction,
     notes: Sequence[str] = (),
 ) -> Verdict:
-    """The verdict of ``criteria``, the first of which gives the effect; ``notes`` follow in its ``why``."""
+    """The verdict of several criteria.
+
+    Args:
+        criteria: at least one; the first gives the effect.
+        scope: on what the verdict rests.
+        combine: how the decisions of the criteria, in their order, make one.
+        notes: what follows the criteria in the verdict's ``why``.
+    """
     first = criteria[0]
     return Verdict(
         combine([criterion.decision for criterion in criteria]),

@@ -44,7 +44,7 @@ def per_doubling(quantity: str) -> Callable[[pd.DataFrame], float]:
 
 
 def by_replicate(lines: pd.DataFrame, statistic: Callable[[pd.DataFrame], float]) -> pd.DataFrame:
-    """``statistic`` of each family's lines of one replicate: families × replicates.
+    """``statistic`` of each family's ``lines`` of one replicate: families × replicates.
 
     A replicate that some cell of the family lacks is left out (NaN), so that every value rests on the same cells.
     """
@@ -57,7 +57,8 @@ def by_replicate(lines: pd.DataFrame, statistic: Callable[[pd.DataFrame], float]
 
 
 def contrast(lines: pd.DataFrame, factor: str, level: str, baseline: str, column: str) -> pd.DataFrame:
-    """Mean of ``column`` where ``factor`` is at ``level`` minus its mean at ``baseline``, families × replicates.
+    """Mean of ``column`` where ``factor`` is at ``level`` minus its mean at ``baseline``, families × replicates, by the
+    ``lines`` of a table of families.
 
     Families that lack either are left out.
     """
@@ -82,12 +83,13 @@ def family_means(*values: pd.DataFrame) -> list[npt.NDArray[np.float64]]:
 
 
 def over_seeds(values: pd.DataFrame, level: float = 0.95) -> Interval:
-    """The interval of the mean over replicates of ``values``, families × replicates."""
+    """The interval at ``level`` of the mean over replicates of ``values``, families × replicates."""
     return Interval.student_t(family_means(values)[0], level)
 
 
 def ratio_over_seeds(numerator: pd.DataFrame, denominator: pd.DataFrame) -> Interval:
-    """Fieller's interval of the ratio of the means over replicates of two tables, families × replicates.
+    """Fieller's interval of the ratio of the means over replicates of ``numerator`` and ``denominator``, families ×
+    replicates.
 
     NaN where the denominator is not distinguishably positive: there is nothing to take a share of.
     """

@@ -23,8 +23,14 @@ FAULT = 1.2
 
 
 class Trial(NamedTuple):
-    """One repetition: TV(q_N, p), the exact KL(q_∞ ‖ p) and rate (nats), and squared discrepancies to the data of
-    samples of the model and of samples with the fault."""
+    """One repetition.
+
+    total_variation: TV(q_N, p).
+    population_kl: the exact KL(q_∞ ‖ p), nats.
+    rate: the exact rate, nats.
+    samples: squared maximum mean discrepancy of samples of the model to data.
+    fault: the same of samples with the known fault.
+    """
 
     total_variation: float
     population_kl: float
@@ -36,7 +42,13 @@ class Trial(NamedTuple):
 @cache
 @torch.no_grad()
 def trial(seed: int, *, latent_dim: int, images: int) -> Trial:
-    """The repetition of this seed, which is the whole of its randomness, with q_N over so many images."""
+    """One repetition.
+
+    Args:
+        seed: the whole of its randomness.
+        latent_dim: D.
+        images: N of q_N.
+    """
     vae = LinearGaussianVAE.random(latent_dim, PIXELS, gain=GAIN, noise=NOISE, generator=stream(seed, "H4", "model"))
     generator = stream(seed, "H4", "draws")
     posterior = vae.posterior(vae.simulate(images, stream(seed, "H4", "images"))).base_dist

@@ -28,20 +28,24 @@ REGION = plots.PALETTE[2]
 
 
 def panels(columns: int, rows: int = 1, *, width: float = 4.2, height: float = 3.2) -> tuple[Figure, list[Axes]]:
-    """A figure of ``rows`` × ``columns`` axes of that size in inches, row by row."""
+    """A figure of ``rows`` × ``columns`` axes, row by row, each of that ``width`` and ``height`` in inches."""
     figure = plots.figure(width * columns, height * rows)
     axes = figure.subplots(rows, columns, squeeze=False)
     return figure, list(axes.flat)
 
 
 def axis_labels(axes: Axes, xlabel: str, ylabel: str) -> None:
-    """Labels of the axes, with their units."""
+    """Labels the two sides of ``axes`` by ``xlabel`` and ``ylabel``, which hold their units."""
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
 
 
 def log_axis(axes: Axes, which: Literal["x", "y"]) -> None:
     """A logarithmic axis, after the data: plain numbers at 1, 2 and 5 of each decade, or at powers of ten of many.
+
+    Args:
+        axes: with their data.
+        which: of the two it is.
 
     A range within a factor of three stays linear, for it would have no such number.
     """
@@ -56,7 +60,8 @@ def log_axis(axes: Axes, which: Literal["x", "y"]) -> None:
 
 
 def log_dims(axes: Axes, dims: Sequence[int]) -> None:
-    """A logarithmic axis of latent dimensions with a tick at each of ``dims``, or at every second where they crowd."""
+    """A logarithmic axis of latent dimensions under ``axes`` with a tick at each of ``dims``, or at every second where
+    they crowd."""
     marks = sorted(set(dims))
     axes.set_xscale("log", base=2)
     ticks = marks[:: math.ceil(len(marks) / 8)]
@@ -74,7 +79,7 @@ def legend(axes: Axes, **options: Any) -> None:
 
 
 def shade(level: float, levels: Sequence[float]) -> Any:
-    """A colour for one of ordered ``levels``, dark for the largest."""
+    """A colour for ``level``, one of ordered ``levels``, dark for the largest."""
     ordered = sorted(set(levels))
     place = ordered.index(level) / max(len(ordered) - 1, 1)
     return matplotlib.colormaps["viridis"](0.85 * (1 - place))
@@ -83,8 +88,17 @@ def shade(level: float, levels: Sequence[float]) -> Any:
 def means(
     axes: Axes, lines: pd.DataFrame, x: str, y: str, label: str, *, colour: Any = None, line: Any = "-", **marks: Any
 ) -> None:
-    """Means over seeds of column ``y`` at each value of column ``x``, with 95 % intervals where there are two seeds or
-    more, and the seeds as faint dots."""
+    """Means over seeds, with 95 % intervals where there are two seeds or more, and the seeds as faint dots.
+
+    Args:
+        axes: drawn into.
+        lines: one for each cell and replicate.
+        x, y: columns: the mean of ``y`` is drawn at each value of ``x``.
+        label: of the series in the legend, which has a colour and a marker of its own.
+        colour: in the place of that.
+        line: style of the line that joins the means.
+        marks: options of ``Axes.errorbar``.
+    """
     colour = colour or plots.colour(label)
     axes.plot(lines[x], lines[y], linestyle="", marker="o", markersize=2.5, alpha=0.4, color=colour)
     places = np.sort(lines[x].unique())
@@ -98,7 +112,8 @@ def means(
 
 
 def lengths(axes: Axes, lines: pd.DataFrame, column: str) -> None:
-    """A column against the latent dimension: a solid line for the longest training, a dotted one for the shortest."""
+    """A ``column`` of ``lines`` against the latent dimension, drawn into ``axes``: a solid line for the longest
+    training, a dotted one for the shortest."""
     for end, name, line in ((longest(lines), "longest", "-"), (shortest(lines), "shortest", ":")):
         for label, family in by_family(end):
             epochs = f"{label}, {family['train.epochs'].iloc[0]} epochs ({name})"
@@ -107,7 +122,7 @@ def lengths(axes: Axes, lines: pd.DataFrame, column: str) -> None:
 
 
 def dots(label: str, colour: Any = None) -> dict[str, Any]:
-    """The style of single points of a series."""
+    """The style of single points of the series ``label``, whose ``colour`` is its usual one unless given."""
     options = {"linestyle": "", "marker": plots.marker(label), "markersize": 4, "alpha": 0.7}
     return options | {"color": colour or plots.colour(label), "label": label}
 
@@ -124,8 +139,8 @@ def forest_height(lines: pd.DataFrame) -> float:
 
 
 def forest(axes: Axes, criterion: Criterion) -> None:
-    """The interval of a criterion over all families above those of each, and the region where the claim has it,
-    shaded."""
+    """Draws into ``axes`` the interval of ``criterion`` over all families above those of each, and shades the region
+    where the claim has it."""
     parts = criterion.parts if len(criterion.parts) > 1 else {}
     rows = [("all", criterion.interval), *parts.items()]
     places = np.arange(len(rows))[::-1]
@@ -145,7 +160,13 @@ def forest(axes: Axes, criterion: Criterion) -> None:
 
 
 def region(axes: Axes, least: float, most: float, *, vertical: bool = True) -> None:
-    """Shades the region between two values, as far as the axes reach, and draws its ends."""
+    """Shades the region between two values, as far as the axes reach, and draws its ends.
+
+    Args:
+        axes: drawn into.
+        least, most: the ends, infinite where there is none.
+        vertical: whether the ends are vertical lines, that is values of x; else of y.
+    """
     get, put, span, line, scale = (
         (axes.get_xlim, axes.set_xlim, axes.axvspan, axes.axvline, axes.get_xscale())
         if vertical

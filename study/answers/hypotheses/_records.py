@@ -14,7 +14,7 @@ OF_CELL = ("family", "key", "replicate", "dataset", "latent_dim", "train.epochs"
 
 
 def having_records(results: Results, group: str) -> Results:
-    """The cells whose results have the group; raises MissingCells where none has."""
+    """Of ``results`` the cells that have the records ``group``; raises MissingCells where none has."""
     cells = results.having(group)
     if not len(cells):
         raise MissingCells(f"no cells whose results have the records {group!r}")
@@ -26,6 +26,9 @@ def record_lines(
 ) -> pd.DataFrame:
     """The records of the cell and replicate of each of ``lines``: one line per entry.
 
+    results: the cells whose records are read.
+    lines: one for each cell and replicate, as in a table of families.
+    group: of the records in a result.
     columns: by the column's name the variable of the group that it holds, one-dimensional but for ``chain`` and the
         dimensions in ``where``.
     where: which entry to take along other dimensions, ``split="train"``.

@@ -35,8 +35,11 @@ BASELINES = {"none": "no normalisation", "group": "group normalisation"}
 
 
 class Norms(NamedTuple):
-    """Families over the normalisation with the ``excess`` of prior draws; and of cells with batch normalisation log2 F
-    in training over evaluation mode as ``mode``."""
+    """Cells of different normalisation, and of batch normalisation in both of its modes.
+
+    families: over the normalisation, with the ``excess`` of prior draws.
+    modes: of cells with batch normalisation, log2 of F in training over F in evaluation mode as ``mode``.
+    """
 
     families: pd.DataFrame
     modes: pd.DataFrame

@@ -31,8 +31,11 @@ MOST = -0.3
 
 
 class Draws(NamedTuple):
-    """Of every cell with a mismatch the ``log_ratio`` and the ``distance`` of single draws of the prior; and, to
-    compare, of both sources in the first seed of the cell with the highest AUC."""
+    """Single draws with their ``log_ratio`` (nats) and the ``distance`` of their decoded image to the nearest real one.
+
+    prior: draws of the prior, of every cell with a mismatch.
+    example: draws of the prior and of the aggregate, by source, in the first seed of the cell with the highest AUC.
+    """
 
     prior: pd.DataFrame
     example: dict[str, pd.DataFrame]

@@ -41,8 +41,11 @@ COLUMNS = {
 
 
 class Covariances(NamedTuple):
-    """COLUMNS of sweeps over the latent dimension, and every ``eigenvalue`` of cells at the largest, in descending
-    order."""
+    """What the covariance of the aggregate holds of its mismatch.
+
+    sweeps: COLUMNS of sweeps over the latent dimension.
+    spectra: every ``eigenvalue`` of cells at the largest dimension, in descending order.
+    """
 
     sweeps: pd.DataFrame
     spectra: pd.DataFrame

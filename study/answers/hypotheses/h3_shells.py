@@ -35,7 +35,11 @@ COLUMNS = {
 
 
 class Aucs(NamedTuple):
-    """COLUMNS of every cell by itself, and of the same cells in sweeps over the latent dimension."""
+    """How well norms and densities tell the aggregate from the prior.
+
+    cells: COLUMNS of every cell by itself.
+    sweeps: the same of cells in sweeps over the latent dimension.
+    """
 
     cells: pd.DataFrame
     sweeps: pd.DataFrame

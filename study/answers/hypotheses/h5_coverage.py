@@ -40,8 +40,12 @@ COLUMNS = {
 
 
 class Subsets(NamedTuple):
-    """COLUMNS of every cell, its ``kl`` over ``images`` of the training images, and the slope of KL in log N over
-    networks trained anew on fewer images, where there are some."""
+    """How the mismatch falls with the number of images N.
+
+    cells: COLUMNS of every cell.
+    curves: their ``kl`` (nats) of aggregates over ``images`` of the training images.
+    retrained: slope of KL in log N over networks trained anew on fewer images; None where there are none.
+    """
 
     cells: pd.DataFrame
     curves: pd.DataFrame

@@ -36,8 +36,11 @@ SHUFFLES = {"locations": frechet("shuffled_locations"), "channels": frechet("shu
 
 
 class Maps(NamedTuple):
-    """Of each cell with a map the ``gap`` of the prior and what each of SHUFFLES brings about; and, where there are
-    vectors that differ from maps in shape alone, ``gap_map`` beside ``gap_vector``."""
+    """Gaps in the squared Fréchet distance.
+
+    cells: of each cell with a map the ``gap`` of the prior, and what each of SHUFFLES brings about.
+    twins: ``gap_map`` beside ``gap_vector`` of maps and vectors that differ in shape alone; None where there are none.
+    """
 
     cells: pd.DataFrame
     twins: pd.DataFrame | None
