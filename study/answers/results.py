@@ -107,7 +107,35 @@ def estimate_of(cell: StoredCell, estimate: str) -> xr.Dataset | None:
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """Finished cells, in the order of their keys."""
+    """Finished cells, in the order of their keys.
+
+    A store with two cells of one seed, whose only estimate is an invented KL(q_N ‖ p):
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from study.store.result import CellResult
+    >>> temporary = TemporaryDirectory()
+    >>> store = Store(Path(temporary.name) / "example")
+    >>> coords = {"chain": [0], "split": ["train"], "quantity": ["kl"]}
+    >>> for dim, nats in ((2, 0.5), (8, 1.25)):
+    ...     kl = {"value": nats, "standard_error": 0.0, "n": 100, "bound": "exact", "flags": ""}
+    ...     table = xr.Dataset({field: (tuple(coords), [[[value]]]) for field, value in kl.items()}, coords)
+    ...     result = CellResult(xr.DataTree.from_dict({"aggregate": table}), weights={}, details={})
+    ...     cell = Cell(latent_dim=dim, seeds=1)
+    ...     workspace = store.begin(cell, images="")
+    ...     store.publish(cell, result, images="", device="cpu", seconds=0.0, command="")
+
+    They are loaded from the folder, chosen by their settings, and laid out as a table:
+
+    >>> results = Results.load([store.root])
+    >>> len(results), len(results.where(latent_dim={8, 32})), len(results.where(prior="vamp"))
+    (2, 1, 0)
+    >>> table = results.frame(kl="aggregate/train/kl").sort_values("latent_dim")
+    >>> print(table[["latent_dim", "replicate", "prior", "kl"]].to_string(index=False))
+     latent_dim  replicate           prior   kl
+              2          0 standard_normal 0.50
+              8          0 standard_normal 1.25
+    >>> temporary.cleanup()
+    """
 
     cells: tuple[StoredCell, ...]
 
