@@ -114,8 +114,10 @@ def subsampling_curve(
         others = torch.randperm(num - ordered[0], generator=generator, device=generator.device)
         rolled = shuffled.roll(-repeat * ordered[0])
         order = torch.cat([rolled[: ordered[0]], rolled[ordered[0] :][others]])
-        subsets = [aggregate.subset(order[:size]) for size in ordered]
-        z, _ = subsets[0].sample(num_draws, generator)
-        log_prior = log_prob_float64(prior, z)
-        repeats.append(torch.stack([subset.log_prob(z) - log_prior for subset in subsets], -1))
+        # Each subset holds those before it, so its density is theirs and that of the components it adds.
+        added = [aggregate.subset(order[low:high]) for low, high in pairwise((0, *ordered))]
+        z, _ = added[0].sample(num_draws, generator)
+        log_sums = torch.stack([part.log_prob(z) + math.log(part.num_components) for part in added], -1)
+        log_sizes = torch.tensor(ordered, dtype=torch.float64, device=z.device).log()
+        repeats.append(log_sums.logcumsumexp(-1) - log_sizes - log_prob_float64(prior, z)[:, None])
     return SubsamplingCurve(ordered, torch.stack(repeats))

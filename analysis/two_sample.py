@@ -53,7 +53,9 @@ def median_bandwidth(x: Tensor, y: Tensor) -> float:
         x: ``(M, *latent)``.
         y: ``(K, *latent)``.
     """
-    return float(torch.pdist(torch.cat([_rows(x), _rows(y)])).median())
+    rows = torch.cat([_rows(x), _rows(y)])
+    first, second = torch.triu_indices(len(rows), len(rows), offset=1)
+    return float(torch.cdist(rows, rows)[first, second].median())
 
 
 def squared_mmd(x: Tensor, y: Tensor, bandwidth: float) -> Estimate:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from analysis.mixtures.covariances import MixtureRefused
 
 ELEMENTS_PER_BLOCK = 2**19  # features of a block stay in the caches
+HELD_ELEMENTS = 2**24  # of all codes together: 64 MiB of them in float32
 MIN_BLOCK = 64  # below it matrix products lose their speed
 
 
@@ -63,6 +64,7 @@ class CentredCodes:
     def __init__(self, values: Tensor) -> None:
         check_codes(values)
         self.values = values.detach()
+        self._held: dict[int, tuple[Tensor, ...]] = {}
         dim = values.shape[1]
         mean = self._average(torch.zeros(dim, dtype=torch.float64, device=values.device), power=1)
         self.centre = mean.to(values.dtype).to(torch.float64)
@@ -87,9 +89,14 @@ class CentredCodes:
         """Latent dimensions D."""
         return self.values.shape[1]
 
-    def blocks(self, width: int) -> Iterator[Tensor]:
-        """Centred blocks ``(D, m)`` in the codes' own dtype."""
-        return centred_blocks(self.values, self.centre, width, self.values.dtype)
+    def blocks(self, width: int) -> Iterable[Tensor]:
+        """Centred blocks ``(D, m)`` in the codes' own dtype, held where they are few: EM passes hundreds of times."""
+        blocks = centred_blocks(self.values, self.centre, width, self.values.dtype)
+        if self.values.numel() > HELD_ELEMENTS:
+            return blocks
+        if width not in self._held:
+            self._held = {width: tuple(blocks)}
+        return self._held[width]
 
     def centred(self, index: Tensor) -> Tensor:
         """Centred codes ``(n, D)`` at ``index`` ``(n,)``, float64."""

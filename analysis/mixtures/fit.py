@@ -60,7 +60,7 @@ def fit_gaussian_mixture(
         num_components: K.
         covariance: kind of covariance.
         generator: of the starts.
-        num_starts: EM runs.
+        num_starts: EM runs; one component has one, as all lead to one maximum.
         max_iterations: of a run.
         tolerance: gain in nats per code below which a run stops.
         regularisation: λ, pseudo-codes per component.
@@ -92,7 +92,7 @@ def fit_gaussian_mixture(
             tolerance=tolerance,
             regularisation=regularisation,
         )
-        for _ in range(num_starts)
+        for _ in range(num_starts if num_components > 1 else 1)
     ]
     return max(runs, key=lambda run: run.trace[-1])
 

@@ -16,7 +16,10 @@ from torch import Tensor
 
 from analysis.divergence import area_under_curve
 from analysis.estimate import Estimate
-from analysis.geometry.distances import nearest
+from analysis.geometry.distances import PAIRS_PER_BLOCK
+
+CANDIDATES = 4
+"""Training images whose distance is taken exactly: rounding of single precision does not hide the nearest of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +38,35 @@ class Novelty:
     nearer: Estimate
 
 
-def novelty(samples: Tensor, held_out: Tensor, train: Tensor) -> Novelty:
-    """Novelty of samples, with the training images given.
+def distance_to_nearest(images: Tensor, train: Tensor) -> Tensor:
+    """Distances ``(M,)``, float64, of images to the nearest training image.
+
+    The nearest few are found in single precision, and the nearest of these by exact differences.
 
     Args:
-        samples: ``(M, *image)``.
-        held_out: images that were not trained on, ``(K, *image)``.
+        images: ``(M, *image)``.
         train: training images, ``(N, *image)``.
     """
-    distances = nearest(torch.cat([samples, held_out]), train)[0][:, 0]
-    of_samples, of_held_out = distances.split([len(samples), len(held_out)])
+    centres = train.flatten(1).float()
+    half_norms = centres.square().sum(1) / 2
+    few = min(CANDIDATES, len(centres))
+    distances = []
+    for block in images.flatten(1).split(max(PAIRS_PER_BLOCK // len(centres), 1)):
+        candidates = torch.addmm(half_norms, block.float(), centres.T, alpha=-1).topk(few, largest=False).indices
+        squared = [
+            (block.double() - train.flatten(1)[candidate].double()).square().sum(1) for candidate in candidates.T
+        ]
+        distances.append(torch.stack(squared).amin(0).sqrt())
+    return torch.cat(distances)
+
+
+def novelty(of_samples: Tensor, of_held_out: Tensor) -> Novelty:
+    """Novelty of samples, with the training images given; see :func:`distance_to_nearest`.
+
+    Args:
+        of_samples: distances ``(M,)`` of samples to the nearest training image.
+        of_held_out: those ``(K,)`` of images that were not trained on.
+    """
     distance, held_out_distance = Estimate.mean(of_samples), Estimate.mean(of_held_out)
     return Novelty(
         distance=distance,

@@ -88,6 +88,10 @@ class Evaluate(Settings):
     importance: tuple[Count, ...] = Field(
         default=(1, 10, 100), description="draws K of importance-weighted bounds on held-out log p(x); []: none"
     )
+    importance_images: Count = Field(default=500, description="held-out images, at most, whose log p(x) is bounded")
+    two_sample_draws: Count = Field(
+        default=1_000, description="codes, and as many prior draws, at most, that tests on samples alone compare"
+    )
     samples: NonNegativeCount = Field(
         default=1_000, description="images per source judged for realism, where it can give as many; 0: none"
     )

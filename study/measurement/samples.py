@@ -16,6 +16,7 @@ from torch import Tensor
 from analysis.density_fits import Codes
 from analysis.geometry.distances import nearest
 from analysis.realism.frechet import FeatureMoments
+from analysis.realism.novelty import distance_to_nearest
 from study.measurement.classifier import Classifier
 from study.measurement.encoding import decode
 from study.measurement.replicate import Replicate
@@ -51,6 +52,11 @@ class Reference:
     def moments(self) -> FeatureMoments:
         """Mean and covariance of the features, which every source is compared with."""
         return FeatureMoments(self.features)
+
+    @cached_property
+    def distances_to_train(self) -> Tensor:
+        """Distances ``(M,)`` of the real images to the nearest of the training images ``train``."""
+        return distance_to_nearest(self.images, self.train)
 
     @cached_property
     def labels(self) -> Tensor:

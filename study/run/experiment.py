@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import lru_cache, partial
 from pathlib import Path
@@ -41,7 +42,9 @@ def run_cell(cell: Cell, workspace: Path, *, device: str, data_root: Path | None
 
     Raises TrainingFailed, DataError or ConfigurationError; a KeyboardInterrupt out of ``report`` leaves a checkpoint.
     """
+    began = time.perf_counter()
     data = load_images(cell, data_root)
+    data_seconds = time.perf_counter() - began
     fixed = binarised(data, cell.binarisation).to(device)
     vaes = [new_replicate(cell, data, replicate).to(device) for replicate in range(cell.seeds)]
     objective = new_objective(cell)
@@ -58,10 +61,16 @@ def run_cell(cell: Cell, workspace: Path, *, device: str, data_root: Path | None
     )
     grey = realistic(data, cell.binarisation).to(device)
     measured = []
+    began, cpu_began = time.perf_counter(), time.process_time()
     for replicate, vae in enumerate(vaes):
         heartbeat = partial(report, Progress("measuring", replicate, cell.seeds))
         heartbeat()
         measured.append(measure(vae.eval(), fixed, grey, cell.evaluate, seed=replicate, heartbeat=heartbeat))
+    seconds = {
+        "data_seconds": round(data_seconds, 3),
+        "measurement_seconds": round(time.perf_counter() - began, 3),
+        "measurement_cpu_seconds": round(time.process_time() - cpu_began, 3),
+    }
     report(Progress("measuring", cell.seeds, cell.seeds))
     tree = build_tree(
         measured,
@@ -80,7 +89,7 @@ def run_cell(cell: Cell, workspace: Path, *, device: str, data_root: Path | None
         for replicate, vae in enumerate(vaes)
         for name, tensor in vae.state_dict().items()
     }
-    return CellResult(tree, weights, _details(run, data, vaes[0], fixed.held_out_images[:1]))
+    return CellResult(tree, weights, _details(run, data, vaes[0], fixed.held_out_images[:1]) | seconds)
 
 
 def new_replicate(cell: Cell, data: ImageData, replicate: int) -> VAE:

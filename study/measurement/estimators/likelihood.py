@@ -14,8 +14,6 @@ from study.measurement.encoding import log_likelihood, posterior
 from study.measurement.estimators import Quantity, estimator, once
 from study.measurement.replicate import Split
 
-IMAGES = 500
-"""Held-out images whose log p(x) is bounded."""
 _CHUNK = 50
 
 
@@ -27,7 +25,7 @@ def bounds(split: Split) -> ImportanceBounds:
     generator = replicate.stream("importance draws")
 
     def weights() -> Iterator[Tensor]:
-        for chunk in split.images[:IMAGES].split(_CHUNK):
+        for chunk in split.images[: replicate.evaluate.importance_images].split(_CHUNK):
             replicate.heartbeat()
 
             def log_joint(z: Tensor, x: Tensor = chunk) -> Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from analysis.estimate import Estimate
 from analysis.realism import frechet, kernel_distance, labels
 from analysis.realism.manifold import manifold
-from analysis.realism.novelty import novelty
+from analysis.realism.novelty import distance_to_nearest, novelty
 from study.measurement.estimators import Quantity, estimator
 from study.measurement.samples import Samples
 
@@ -110,5 +110,5 @@ def classes(samples: Samples) -> dict[str, Estimate]:
 )
 def distance_to_training(samples: Samples) -> dict[str, Estimate]:
     reference = samples.reference
-    distances = novelty(samples.images.flatten(1), reference.images.flatten(1), reference.train.flatten(1))
+    distances = novelty(distance_to_nearest(samples.images, reference.train), reference.distances_to_train)
     return {"novelty_ratio": distances.ratio, "novelty_nearer": distances.nearer}

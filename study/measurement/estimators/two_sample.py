@@ -16,7 +16,7 @@ from analysis.randomness import integer_seed
 from study.measurement.estimators import Quantity, Refused, estimator
 from study.measurement.replicate import Split
 
-DRAWS, LEAST = 1_000, 40
+LEAST = 40
 
 
 class _Pair(NamedTuple):
@@ -25,7 +25,7 @@ class _Pair(NamedTuple):
 
 
 def _pair(split: Split) -> _Pair:
-    num = min(DRAWS, len(split.rows), len(split.replicate.prior_z))
+    num = min(split.replicate.evaluate.two_sample_draws, len(split.rows), len(split.replicate.prior_z))
     if num < LEAST:
         raise Refused(f"two-sample tests need {LEAST} images", num)
     return _Pair(split.codes.z[:num].flatten(1), split.replicate.prior_z[:num].flatten(1))

@@ -3,10 +3,21 @@
 import pytest
 import torch
 
-from analysis.realism.novelty import novelty
+from analysis.realism.novelty import distance_to_nearest
+from analysis.realism.novelty import novelty as novelty_of_distances
 
 NOISE = torch.randn(3, 500, 1, 2, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 TRAIN, HELD_OUT, FRESH = NOISE
+
+
+def novelty(samples, held_out, train):
+    return novelty_of_distances(distance_to_nearest(samples, train), distance_to_nearest(held_out, train))
+
+
+def test_nearest_is_that_of_all_differences():
+    x, train = FRESH[:40], TRAIN + 3
+    expected = (x[:, None] - train).flatten(2).norm(dim=2).amin(1)
+    assert torch.allclose(distance_to_nearest(x, train), expected, rtol=1e-12)
 
 
 def test_new_draws_are_as_far_as_held_out_images():
