@@ -96,6 +96,9 @@ class Evaluate(Settings):
         default=1_000, description="images per source judged for realism, where it can give as many; 0: none"
     )
     pictures: NonNegativeCount = Field(default=20, description="of these, images per source kept to look at")
+    displacements: NonNegativeCount = Field(
+        default=0, description="directions of each kind along which codes are displaced, to see what is lost; 0: none"
+    )
     padding: tuple[Count, ...] = Field(
         default=(), description="dimensions up to which inert ones are appended as a control, such as [1024,65536]"
     )
