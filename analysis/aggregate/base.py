@@ -25,6 +25,9 @@ from analysis.aggregate.codes import HeldCodes
 MAX_COVARIANCE_DIM = 8192
 """Largest D of a covariance ``(D, D)``: 512 MiB in float64."""
 
+MAX_EIGENVECTOR_DIM = 4096
+"""Largest D of which all eigenvectors are computed: half a minute on one core."""
+
 
 class Aggregate(ABC):
     """q_N over N posteriors, its components, numbered in the order of their images.
@@ -160,6 +163,21 @@ class Aggregate(ABC):
                 f"{8e-9 * self.latent_dim**2:.0f} GB: use marginal_variance"
             )
         return self._covariance
+
+    def eigenvectors(self) -> tuple[Tensor, Tensor]:
+        """Eigenvalues ``(D,)`` of the covariance, descending, and its eigenvectors ``(D, D)``, one a column.
+
+        Raises:
+            ValueError: also if D exceeds ``MAX_EIGENVECTOR_DIM``.
+        """
+        if self.latent_dim > MAX_EIGENVECTOR_DIM:
+            raise ValueError(f"eigenvectors are limited to D ≤ {MAX_EIGENVECTOR_DIM}; got D = {self.latent_dim}")
+        return self._eigenvectors
+
+    @cached_property
+    def _eigenvectors(self) -> tuple[Tensor, Tensor]:
+        values, vectors = torch.linalg.eigh(self.covariance())
+        return values.flip(0), vectors.flip(1)
 
     @cached_property
     def _covariance(self) -> Tensor:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from analysis.aggregate import MAX_COVARIANCE_DIM, Aggregate
+from analysis.aggregate import MAX_COVARIANCE_DIM, MAX_EIGENVECTOR_DIM, Aggregate
 from analysis.estimate import Estimate
 from analysis.geometry.distances import flat
 
@@ -26,6 +26,8 @@ def aggregate_spectrum(aggregate: Aggregate) -> Tensor:
         ValueError: above D = 8,192 (:func:`mean_spectrum` rests on the smaller of D and N), or where the posteriors
             have no covariance in closed form.
     """
+    if aggregate.latent_dim <= MAX_EIGENVECTOR_DIM:
+        return aggregate.eigenvectors()[0]
     return torch.linalg.eigvalsh(aggregate.covariance()).flip(0)
 
 

@@ -73,6 +73,7 @@ class Reference:
             Codes.draw(replicate.held_out.aggregate.subset(self.starts), replicate.stream("sources", "held_out")),
             replicate.grey.held_out_images[self.starts],
             replicate.seed,
+            replicate.train.aggregate,
         )
 
     @property

@@ -9,7 +9,9 @@ from functools import cached_property
 
 import torch
 from torch import Generator, Tensor
+from torch.distributions import Independent, Normal
 
+from analysis.aggregate import Aggregate
 from analysis.density_fits import Codes
 from analysis.randomness import seeded, stream
 from models.pure import pure_pyro
@@ -52,6 +54,7 @@ class Start:
     held_out_images: their originals ``(m, C, H, W)``, on the scale of likelihood means.
     seed: index of the replicate; with a purpose it is the whole of a source's randomness, so that other sources do not
         change its images.
+    aggregate: q_N of all training images, whose moments are exact.
     """
 
     vae: VAE
@@ -59,6 +62,7 @@ class Start:
     held_out: Codes
     held_out_images: Tensor
     seed: int
+    aggregate: Aggregate
 
     def __len__(self) -> int:
         return len(self.train)
@@ -68,6 +72,41 @@ class Start:
         """Draws ``(n, *latent_shape)`` of the prior."""
         with seeded(self.stream("prior")), torch.no_grad(), pure_pyro():
             return self.vae.prior().sample((len(self),))
+
+    @cached_property
+    def is_standard(self) -> bool:
+        """Whether the prior is N(0, I)."""
+        with torch.no_grad(), pure_pyro():
+            prior = self.vae.prior()
+        if not (isinstance(prior, Independent) and isinstance(prior.base_dist, Normal)):
+            return False
+        return bool((prior.base_dist.loc == 0).all() and (prior.base_dist.scale == 1).all())
+
+    @cached_property
+    def mean(self) -> Tensor | None:
+        """Mean ``(D,)`` of the training codes, float64; None where posteriors have no moments in closed form."""
+        try:
+            return self.aggregate.mean
+        except ValueError:
+            return None
+
+    @cached_property
+    def deviation(self) -> Tensor | None:
+        """Standard deviations ``(D,)`` of the training codes, float64; None as for the mean."""
+        return None if self.mean is None else self.aggregate.marginal_variance.sqrt()
+
+    @cached_property
+    def eigenvectors(self) -> tuple[Tensor, Tensor] | None:
+        """Eigenvalues ``(D,)``, descending, and eigenvectors ``(D, D)``, columns, of the covariance of the training
+        codes, float64; None where it has no closed form or D is too large."""
+        try:
+            return self.aggregate.eigenvectors()
+        except ValueError:
+            return None
+
+    def shaped(self, vectors: Tensor) -> Tensor:
+        """``vectors`` ``(…, D)`` as latents ``(…, *latent_shape)``, in their type."""
+        return vectors.to(self.train).reshape(*vectors.shape[:-1], *self.train.shape[1:])
 
     @property
     def latent_dim(self) -> int:

@@ -40,18 +40,21 @@ def vae() -> VAE:
     return VAE(parts.prior, parts.posterior, Transparent())
 
 
-def codes(start: float, scale: float = 0.0, num: int = NUM) -> Codes:
+def aggregate(start: float, scale: float = 0.0, num: int = NUM) -> DiagonalAggregate:
     """Means start, start + 1, … in every dimension."""
     loc = (start + torch.arange(num, dtype=torch.float32))[:, None].expand(num, DIM)
-    return Codes.draw(
-        DiagonalAggregate(HeldCodes(loc, torch.full((num, DIM), scale))), torch.Generator().manual_seed(1)
-    )
+    return DiagonalAggregate(HeldCodes(loc, torch.full((num, DIM), scale)))
+
+
+def codes(start: float, scale: float = 0.0, num: int = NUM) -> Codes:
+    return Codes.draw(aggregate(start, scale, num), torch.Generator().manual_seed(1))
 
 
 def draw(vae, *, densities=None, num=NUM, seed=0, scale=0.0):
     held_out = codes(-5_000, scale)
     images = held_out.loc.reshape(-1, 1, 2, 2)
-    return sample_sources(Start(vae, codes(1_000, scale, num).z, held_out, images, seed), densities or {})
+    train = aggregate(1_000, scale, num)
+    return sample_sources(Start(vae, codes(1_000, scale, num).z, held_out, images, seed, train), densities or {})
 
 
 def firsts(images: torch.Tensor) -> torch.Tensor:
@@ -74,7 +77,8 @@ def test_every_source_gives_one_finite_image_for_each_start_and_repeats_with_its
     parts = VAE(prior, vae.posterior, vae.likelihood)
     held_out = codes(-5_000, 0.5)
     z = [part.reshape(NUM, *prior().event_shape) for part in (held_out.loc, held_out.scale, held_out.z)]
-    start = [Start(parts, z[2], Codes(*z), held_out.loc.reshape(-1, 1, 2, 2), 0) for _ in range(2)]
+    images, train = held_out.loc.reshape(-1, 1, 2, 2), DiagonalAggregate(HeldCodes(z[0], z[1]))
+    start = [Start(parts, z[2], Codes(*z), images, 0, train) for _ in range(2)]
     torch.manual_seed(1)
     state = torch.get_rng_state()
     images, again = (registered()[name].images(own) for own in start)
@@ -133,7 +137,8 @@ def test_shuffles_keep_their_units_whole_and_every_marginal(vae):
         Cell.from_config({"latent_dim": "2x1x2", "network": {"name": "mlp", "hidden": [8]}}), (1, 8, 8)
     ).prior
     vae = VAE(prior, vae.posterior, vae.likelihood)
-    sources = sample_sources(Start(vae, held_out.z, held_out, images, 0), {})
+    train = DiagonalAggregate(HeldCodes(held_out.loc, held_out.scale))
+    sources = sample_sources(Start(vae, held_out.z, held_out, images, 0, train), {})
     units = {"shuffled_dimensions": [[0], [1], [2], [3]], "shuffled_locations": [[0, 2], [1, 3]]}
     units["shuffled_channels"] = [[0, 1], [2, 3]]
     for name, groups in units.items():
@@ -170,7 +175,8 @@ def test_seed_and_name_are_the_whole_randomness(vae):
     again, other = draw(vae, densities={"mixture": Constant()}, scale=1.0), draw(vae, seed=1, scale=1.0)
     for name, images in first.items():
         assert torch.equal(images, again[name])
-        drawn_here = name in {"prior", "shell_prior", "shuffled_dimensions", "local"}
+        drawn_here = name in {"prior", "shell_prior", "shuffled_dimensions", "local"} or "normal" in name
+        drawn_here |= name in {"mean_negated", "mean_permuted", "mean_random"}
         assert torch.equal(images, other[name]) != drawn_here, name
 
 
@@ -191,7 +197,8 @@ def test_latents_of_any_shape(vae):
         Cell.from_config({"latent_dim": "1x2x2", "network": {"name": "mlp", "hidden": [8]}}), (1, 8, 8)
     ).prior
     vae.prior = prior
-    sources = sample_sources(Start(vae, spatial.z, spatial, spatial.loc, 0), {"mixture": Constant()})
+    train = DiagonalAggregate(HeldCodes(spatial.loc, spatial.scale))
+    sources = sample_sources(Start(vae, spatial.z, spatial, spatial.loc, 0, train), {"mixture": Constant()})
     assert torch.equal(sources["mixture"].flatten(), torch.arange(NUM * DIM, dtype=torch.float32))
 
 
