@@ -82,7 +82,7 @@ def moment_split(
     >>> split.gaussian_kl.value > 0, split.gaussian_kl.bound
     (True, 'exact')
     """
-    prior_mean, prior_variance = _normal_moments(prior)
+    prior_mean, prior_variance = normal_moments(prior)
     gaussian = moment_matched(aggregate, diagonal)
     if gaussian is None:
         dim, num = aggregate.latent_dim, aggregate.num_components
@@ -121,7 +121,8 @@ def moment_matched(aggregate: Aggregate, diagonal: bool = False) -> Distribution
     return None
 
 
-def _normal_moments(prior: Distribution) -> tuple[Tensor, Tensor]:
+def normal_moments(prior: Distribution) -> tuple[Tensor, Tensor]:
+    """Mean and variances ``(D,)`` of a factorised normal ``prior``, float64; ValueError where it is another."""
     if not isinstance(prior, Independent) or not isinstance(prior.base_dist, Normal) or prior.batch_shape:
         raise ValueError(
             f"expected a factorised normal prior, Independent over Normal; got {prior}: "

@@ -23,6 +23,9 @@
                    total_variation, and shell_thickness sd‖z‖/E‖z‖
     decoded        of single decoded draws, (chain, source, draw): log_ratio log q_N − log p of the latent (nats) and
                    distance of the image to the nearest real one in feature space
+    displacements  of draws of the training aggregate displaced by δ, (chain, displacement): lost (squared Fréchet
+                   distance), gain E‖J(z) δ‖² and step E‖g(z + δ) − g(z)‖² (squared pixel values), nats ½ δᵀC⁻¹δ,
+                   squared_norm ‖δ‖², with the ``direction`` of each
     samples        pixels, uint8 0…255, (chain, source, image, channel, height, width): the first of each source, with
                    ``title`` and ``formula`` of each (source)
 

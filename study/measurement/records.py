@@ -14,6 +14,7 @@ from analysis.geometry.overlap import log_bhattacharyya, unit_total_variation
 from analysis.information import kl_standard_normal
 from analysis.padding import inert_padding
 from analysis.tree import Records
+from study.measurement.displacements import displaced
 from study.measurement.estimators import Refused
 from study.measurement.estimators.calibration import uniformity
 from study.measurement.estimators.growth import curve
@@ -48,6 +49,7 @@ def records(replicate: Replicate, sources: Mapping[str, Samples]) -> dict[str, R
         "calibration": _calibration(replicate),
         "padding": _padding(replicate, replicate.evaluate.padding),
         "decoded": _decoded(sources),
+        "displacements": _displacements(sources),
         "samples": _pictures(sources, replicate.evaluate.pictures),
     }
     return {name: group for name, group in groups.items() if group is not None}
@@ -179,6 +181,18 @@ def _decoded(sources: Mapping[str, Samples]) -> Records | None:
         {name: (("source", "draw"), torch.stack(list(rows.values()))) for name, rows in values.items()},
         {"source": list(values["distance"])},
     )
+
+
+def _displacements(sources: Mapping[str, Samples]) -> Records | None:
+    """What displaced codes lose, where it is asked for and the covariance of the codes has its eigenvectors."""
+    if not sources:
+        return None
+    reference = next(iter(sources.values())).reference
+    found = displaced(reference, reference.replicate.evaluate.displacements)
+    if found is None:
+        return None
+    values = {name: (("displacement",), torch.tensor(column)) for name, column in found.columns.items()}
+    return Records(values, {}, {"direction": ("displacement", found.directions)})
 
 
 def _pictures(sources: Mapping[str, Samples], num: int) -> Records | None:
