@@ -7,6 +7,7 @@ from torch import nn
 
 from analysis.aggregate import DiagonalAggregate, HeldCodes
 from analysis.density_fits import Codes
+from analysis.realism.frechet import FeatureMoments
 from models.vae import VAE
 from study.design.cell import Cell
 from study.measurement.displacements import LEVELS, displaced
@@ -46,7 +47,7 @@ class Judged:
         vae = VAE(parts.prior, parts.posterior, Linear())
         self.start = Start(vae, codes.z, codes, codes.z.reshape(-1, 1, 2, 2), 0, aggregate)
         self.classifier, self.replicate = Identity(), self
-        self.features = (codes.z * GAINS).double()
+        self.moments = FeatureMoments((codes.z * GAINS).double())
 
     def stream(self, *purpose):
         return torch.Generator().manual_seed(len(purpose[0]))
