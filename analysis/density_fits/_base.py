@@ -175,6 +175,8 @@ class DensityFit(ABC):
 
     family: ClassVar[str] = "density"
     reference: ClassVar[str] = ""
+    repeats_training_images: ClassVar[bool] = False
+    """Whether its draws are codes of training images, so that what they decode to are these images again."""
 
     def __new__(cls, **options: Any) -> Self:
         """A fit whose ``options`` are of their types and within their ranges; ValueError names one that is not."""

@@ -44,6 +44,7 @@ class AggregateKernel(DensityFit):
     """
 
     reference = "Hoffman & Johnson 2016, ELBO surgery; bandwidth: Parzen 1962, doi:10.1214/aoms/1177704472"
+    repeats_training_images = True
 
     def __init__(self, *, bandwidths: Factors = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0)) -> None:
         self.bandwidths = bandwidths

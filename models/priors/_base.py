@@ -56,6 +56,8 @@ class Prior(Configurable, nn.Module, ABC):
     reference: ClassVar[str] = ""
     support: Support = "real"
     """A mixture of posteriors takes theirs."""
+    repeats_training_images: ClassVar[bool] = False
+    """Whether its draws are codes of training images, so that what they decode to are these images again."""
 
     def __init__(self, context: Context) -> None:
         super().__init__()

@@ -51,6 +51,7 @@ class Exemplar(PosteriorPrior):
     """
 
     reference = "Norouzi et al. 2020, arXiv:2004.04795"
+    repeats_training_images = True
 
     def __init__(self, context: Context, *, exemplars: AtLeastTwo = 500, scale: Positive = 1.0) -> None:
         super().__init__(context)

@@ -1,4 +1,4 @@
-r"""Remedies: the share of the prior's quality gap that each cure closes, seed by seed.
+r"""Remedies: how good the samples are that each cure gives, and the share of the prior's quality gap that it closes.
 
 The gap is between samples of the standard prior and of its own aggregate posterior, the best that any density over
 its codes can do with the decoder at hand. With F the squared Fréchet distance to held-out images,
@@ -10,6 +10,10 @@ it. A remedy is another prior, posterior, objective or course of training with a
 prior, or a density fitted after training to the codes of the standard cell. Replicate r of all of them shares data
 order and noise, so that numerator and denominator are paired by seed.
 
+Remedies are ranked by their level F(remedy) and not by a gap: a prior whose aggregate decodes badly too has a small gap
+and bad samples. The level of the remedy's own aggregate stands beside it. Remedies that give training images again are
+marked: their level is low because they copy.
+
 The interval is Fieller's (:meth:`analysis.interval.Interval.fieller`), and where the gap is not distinguishable from 0
 the share is refused. Over several latent dimensions, strata with seeds of their own, the means are summed.
 """
@@ -18,6 +22,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -26,7 +31,9 @@ from numpy.typing import NDArray
 from analysis.interval import NO_RATIO, ONE_VALUE, Interval
 from study.answers.results import Results, StoredCell, settings
 from study.design.cell import Cell
+from study.design.families import DENSITIES, PRIORS
 from study.design.labels import labels
+from study.design.registry import UnknownName
 
 TREATED = {
     "prior": ("prior",),
@@ -40,7 +47,10 @@ KINDS = (*TREATED, "prior and posterior")
 """What a remedy changes, all else equal: settings of one kind, or a prior and the posterior that it needs."""
 
 EX_POST = "ex-post density"
-COLUMNS = ["remedy", "kind", "of", "latent_dim", "share", "lower", "upper", "gap", "seeds", "flag"]
+LEVELS = ["prior", "aggregate", "remedied", "remedied_aggregate"]
+"""Squared Fréchet distances: samples of the prior and of the aggregate to be remedied, of the remedy, and of the
+aggregate of the remedy's own codes."""
+COLUMNS = ["remedy", "kind", "of", "latent_dim", *LEVELS, "share", "lower", "upper", "gap", "seeds", "repeats", "flag"]
 POOLED = 0
 """Stands for all latent dimensions together."""
 
@@ -50,58 +60,93 @@ _FLAGS = {"": "", NO_RATIO: NO_GAP, ONE_VALUE: ONE_SEED}
 """What the reason for which a ratio has no interval means here."""
 
 
+@dataclass(frozen=True, eq=False)
+class Treatment:
+    """A remedy of one cell: the cell ``treated`` and the ``source`` of it whose samples take the place of the prior's.
+
+    remedy: what is changed, as labels have it. kind: of KINDS, or EX_POST.
+    """
+
+    treated: StoredCell
+    source: str
+    remedy: str
+    kind: str
+
+    @property
+    def repeats(self) -> bool:
+        """Whether its samples are the training images again: a property of the prior or of the density."""
+        family, name = (DENSITIES, self.source) if self.kind == EX_POST else (PRIORS, self.treated.settings["prior"])
+        try:
+            return bool(family[name].repeats_training_images)
+        except UnknownName:  # of a package that is not installed here
+            return False
+
+
+def treatments(results: Results, cell: StoredCell) -> list[Treatment]:
+    """What remedies ``cell``: densities fitted to its codes, and cells of ``results`` that differ in one of KINDS."""
+    names = labels({each.key: each.manifest.config for each in results})
+    densities = cell.group("densities")
+    fitted = [] if densities is None else [str(name) for name in densities["density"].values]
+    families = results.partition(*(name for changed in TREATED.values() for name in changed))
+    others = next(family for family in families if cell in family.cells)
+    return [Treatment(cell, name, name, EX_POST) for name in fitted] + [
+        Treatment(other, "prior", _added(names[cell.key], names[other.key]), kind)
+        for other in others
+        if (kind := _kind(cell, other)) in KINDS
+    ]
+
+
 def remedies(results: Results) -> pd.DataFrame:
-    """Shares of the gap closed, best first within each latent dimension; ``results`` are those of one data set.
+    """Levels and shares of the gap closed, the best level first within each latent dimension; of one data set.
 
     Columns: ``remedy``; ``kind``, the part replaced or ``ex-post density``; ``of``, the label of the cells to remedy;
-    ``latent_dim``, POOLED for all of them together where there are several; ``share`` with the ends ``lower`` and
-    ``upper`` of its interval; ``gap``, the gap itself (squared Fréchet distance, mean over seeds); ``seeds``, the
-    number of pairs; ``flag``, why there is no interval.
+    ``latent_dim``, POOLED for all of them together where there are several; LEVELS, means over seeds (and over latent
+    dimensions); ``share`` with the ends ``lower`` and ``upper`` of its interval; ``gap``, ``prior`` less ``aggregate``;
+    ``seeds``, the number of pairs; ``repeats``, whether the remedy gives training images again; ``flag``, why there is
+    no interval.
     """
-    pairs: dict[tuple[str, str, str], dict[int, _Pair]] = defaultdict(dict)
-    for remedy, kind, of, dim, pair in _pairs(results):
-        pairs[remedy, kind, of][dim] = pair
+    found: dict[tuple[str, str, str, bool], dict[int, _Levels]] = defaultdict(dict)
+    for identity, dim, levels in _levels(results):
+        found[identity][dim] = levels
     lines = []
-    for identity, by_dim in pairs.items():
-        replicated = [pair for pair in by_dim.values() if len(pair[0]) > 1]
+    for (remedy, kind, of, repeats), by_dim in found.items():
+        replicated = [levels for levels in by_dim.values() if levels.shape[1] > 1]
         pooled = {POOLED: replicated} if len(replicated) > 1 else {}
-        for dim, strata in (pooled | {dim: [pair] for dim, pair in by_dim.items()}).items():
-            share = Interval.fieller(strata)
-            gap = float(np.mean([closable.mean() for _, closable in strata]))
-            lines.append((*identity, dim, share.value, share.lower, share.upper, gap, share.n, _FLAGS[share.reason]))
+        for dim, strata in (pooled | {dim: [levels] for dim, levels in by_dim.items()}).items():
+            share = Interval.fieller([(prior - remedied, prior - best) for prior, best, remedied, _ in strata])
+            means = dict(zip(LEVELS, np.mean([levels.mean(1) for levels in strata], axis=0).tolist(), strict=True))
+            interval = {"share": share.value, "lower": share.lower, "upper": share.upper, "seeds": share.n}
+            rest = {"gap": means["prior"] - means["aggregate"], "repeats": repeats, "flag": _FLAGS[share.reason]}
+            lines.append({"remedy": remedy, "kind": kind, "of": of, "latent_dim": dim} | means | interval | rest)
     table = pd.DataFrame(lines, columns=COLUMNS)
-    return table.sort_values(["latent_dim", "share"], ascending=[True, False], kind="stable").reset_index(drop=True)
+    return table.sort_values(["latent_dim", "of", "remedied"], kind="stable").reset_index(drop=True)
 
 
-_Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
-"""What a remedy gains and what there is to gain, by seed, ``(S,)`` each."""
+_Levels = NDArray[np.float64]
+"""The LEVELS by seed, ``(4, S)``; NaN where the remedy's own aggregate was not measured."""
 
 
-def _pairs(results: Results) -> Iterator[tuple[str, str, str, int, _Pair]]:
-    """Remedy, kind, label of the cell remedied, latent dimension, and values paired by seed."""
+def _levels(results: Results) -> Iterator[tuple[tuple[str, str, str, bool], int, _Levels]]:
+    """Remedy, kind, label of the cell remedied and whether it repeats; latent dimension; levels paired by seed.
+
+    Cells to remedy have the default prior, posterior and training; the objective is a remedy of the default one alone.
+    """
     names = labels({cell.key: cell.manifest.config for cell in results})
     usual = settings(Cell().config())
     standard = {name.replace(".", "__"): usual[name] for changed in TREATED.values() for name in changed}
-    families = results.partition(*(name for changed in TREATED.values() for name in changed))
+    objective = standard.pop("objective")
     for cell in results.where(**standard):
-        worst, best = _frechet(cell, "prior"), _frechet(cell, "aggregate_train")
-        densities = cell.group("densities")
-        treatments = [
-            (cell, name, EX_POST, name) for name in ([] if densities is None else densities["density"].values)
-        ]
-        others = next(family for family in families if cell in family.cells)
-        treatments += [
-            (other, _added(names[cell.key], names[other.key]), kind, "prior")
-            for other in others
-            if (kind := _kind(cell, other)) in KINDS
-        ]
-        for treated, remedy, kind, source in treatments:
-            reached = _frechet(treated, source)
-            seeds = sorted(worst.keys() & best.keys() & reached.keys())
+        untreated = [_frechet(cell, source) for source in ("prior", "aggregate_train")]
+        for each in treatments(results, cell):
+            if each.kind == "objective" and cell.settings["objective"] != objective:
+                continue
+            reached, own = _frechet(each.treated, each.source), _frechet(each.treated, "aggregate_train")
+            by_seed = [*untreated, reached]
+            seeds = sorted(set.intersection(*map(set, by_seed)))
             if seeds:
-                gained = np.array([worst[seed] - reached[seed] for seed in seeds])
-                closable = np.array([worst[seed] - best[seed] for seed in seeds])
-                yield remedy, kind, names[cell.key], cell.settings["latent_dim"], (gained, closable)
+                levels = [[values.get(seed, np.nan) for seed in seeds] for values in (*by_seed, own)]
+                identity = each.remedy, each.kind, names[cell.key], each.repeats
+                yield identity, cell.settings["latent_dim"], np.array(levels)
 
 
 def _kind(untreated: StoredCell, treated: StoredCell) -> str:

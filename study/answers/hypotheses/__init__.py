@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from study.answers.hypotheses._base import Case, Decision, Hypothesis, MissingCells, Verdict
+from study.answers.hypotheses._base import Case, Decision, Group, Hypothesis, MissingCells, Verdict
 from study.answers.hypotheses._needs import Needs
 from study.design.registry import Registry, UnknownName
 from study.design.study import Study
@@ -16,6 +16,7 @@ __all__ = [
     "HYPOTHESES",
     "Case",
     "Decision",
+    "Group",
     "Hypothesis",
     "MissingCells",
     "Needs",

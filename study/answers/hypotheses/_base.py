@@ -17,6 +17,10 @@ from study.answers.results import Results
 
 Decision = Literal["supported", "refuted", "undecided"]
 
+Group = Literal["picture", "cause", "cure"]
+"""What a claim bears on: the intuition's picture of codes as bubbles in the prior, what makes samples bad, and what
+makes them better."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -52,6 +56,8 @@ class Hypothesis[Evidence](ABC):
 
     id: ClassVar[str]
     """As in ``H7``."""
+    group: ClassVar[Group]
+    """What it bears on."""
     claim: ClassVar[str]
     """One sentence that can be true or false."""
     caption: ClassVar[str]

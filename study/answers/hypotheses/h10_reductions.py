@@ -71,6 +71,7 @@ class Reductions(Hypothesis[pd.DataFrame]):
     """The asker's observations under three reductions of the ELBO."""
 
     id = "H10"
+    group = "cause"
     claim = (
         "At large D the asker's observations (a) to (d) occur together under averaged loss terms, not under the sum."
     )

@@ -50,6 +50,7 @@ class Normalisation(Hypothesis[Norms]):
     """Prior draws under no, group and batch normalisation, and under both modes of the latter."""
 
     id = "H11"
+    group = "cause"
     claim = (
         "Batch normalisation changes how much worse prior draws decode than aggregate draws, by itself or by its mode."
     )

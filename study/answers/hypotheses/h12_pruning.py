@@ -32,6 +32,7 @@ class Pruning(Hypothesis[pd.DataFrame]):
     """Active units against the latent dimension."""
 
     id = "H12"
+    group = "cause"
     claim = "Under the summed ELBO the number of active units saturates: dimensions beyond it are pruned."
     caption = (
         "Active units, dimensions whose posterior mean has a variance above 0.01 over the training images, against the "

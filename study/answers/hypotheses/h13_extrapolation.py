@@ -46,6 +46,7 @@ class Extrapolation(Hypothesis[Draws]):
     """Realism of single prior draws against the log-ratio of aggregate and prior there."""
 
     id = "H13"
+    group = "cause"
     claim = "The further a prior draw lies from the codes, by log q_N(z) − log p(z), the less real its decoded image."
     caption = (
         "Left: single draws of the prior (first seed of the cell with the highest AUC of log q_N − log p): distance of "

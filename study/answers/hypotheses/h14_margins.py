@@ -34,6 +34,7 @@ class Margins(Hypothesis[pd.DataFrame]):
     """Label flips of noisy codes against those that the margins between centres predict."""
 
     id = "H14"
+    group = "picture"
     claim = "Decoded draws of N(μ(x), s²I) keep the label of x as far as the margins between posterior means predict."
     caption = (
         "Label flips under noise s·ε about posterior means of held-out images: share of decoded draws to which a "

@@ -37,6 +37,7 @@ class LearnedPriors(Hypothesis[pd.DataFrame]):
     """Learned priors against ex-post fits of the standard prior, paired by seed."""
 
     id = "H15"
+    group = "cure"
     claim = "A prior learned with the networks gives more nats and better samples than a density fitted after training."
     caption = (
         "Learned priors against the density fitted after training to the codes of the standard prior, paired by seed, "

@@ -35,6 +35,7 @@ class Likelihood(Hypothesis[pd.DataFrame]):
     """Excess of prior draws over aggregate draws by likelihood."""
 
     id = "H16"
+    group = "cause"
     claim = "The likelihood changes how much worse draws of the prior decode than draws of the aggregate."
     caption = (
         "How many times worse prior draws decode than draws of the aggregate posterior, by squared Fréchet distance to "

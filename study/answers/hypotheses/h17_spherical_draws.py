@@ -35,6 +35,7 @@ class SphericalDraws(Hypothesis[pd.DataFrame]):
     """Prior draws projected to the sphere of radius √D, where norms tell aggregate from prior and where not."""
 
     id = "H17"
+    group = "cure"
     claim = "Moving prior draws to the sphere of radius √D improves samples only where norms tell aggregate from prior."
     caption = (
         "Gain in sample quality from moving prior draws to ‖z‖ = √D, as log2 of the ratio of squared Fréchet distances "

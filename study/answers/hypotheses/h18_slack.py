@@ -36,6 +36,7 @@ class Slack(Hypothesis[pd.DataFrame]):
     """Mean and variance of each dimension: their share of the mismatch, its growth with D, its fall with training."""
 
     id = "H18"
+    group = "cause"
     claim = "Harmless mismatches of mean and variance sum to one that grows with D and that longer training cures."
     caption = (
         "Left: KL(q_N ‖ p), right: its share in means and variances of single dimensions, KL(G ‖ p)/KL(q_N ‖ p) with G "

@@ -56,6 +56,7 @@ class MisalignedCodes(Hypothesis[Covariances]):
     """A mismatch of second order that no single dimension and no norm shows."""
 
     id = "H19"
+    group = "cause"
     claim = (
         "At high D the mismatch lies in a few directions of the aggregate's covariance that no single dimension shows."
     )

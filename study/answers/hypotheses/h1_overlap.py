@@ -41,6 +41,7 @@ class Overlap(Hypothesis[pd.DataFrame]):
     """Regression of the log overlap of single images on their rate and on log2 D."""
 
     id = "H1"
+    group = "picture"
     claim = (
         "At a given rate, the overlap of the bubble q(z|x) with the prior N(0, I) does not depend on the dimension D."
     )

@@ -37,6 +37,7 @@ class InertDimensions(Hypothesis[pd.DataFrame]):
     """KL, information and total variation with up to 65,536 dimensions in which q equals p."""
 
     id = "H2"
+    group = "picture"
     claim = "Dimensions in which q equals p change neither KL, mutual information nor total variation, however many."
     caption = (
         "A trained model with inert dimensions appended, q(z_d|x) = p(z_d) = N(0, 1). Left: the shell in which draws "

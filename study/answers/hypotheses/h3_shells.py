@@ -50,6 +50,7 @@ class Shells(Hypothesis[Aucs]):
     """AUC of norms where the AUC of the log-ratio is high."""
 
     id = "H3"
+    group = "picture"
     claim = "Norms of latents do not tell the aggregate posterior from the prior, even where their densities do."
     caption = (
         "How well draws of the aggregate posterior are told from draws of the prior: area under the ROC curve of the "

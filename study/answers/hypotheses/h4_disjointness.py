@@ -33,6 +33,7 @@ class Disjointness(Hypothesis[pd.DataFrame]):
     """The linear-Gaussian VAE: q_N disjoint from the prior, samples exact."""
 
     id = "H4"
+    group = "picture"
     claim = "An aggregate posterior q_N that is disjoint from the prior can go with samples that are exact."
     caption = (
         "A linear-Gaussian VAE with its exact posterior; one dot per repetition. Left: total variation between the "

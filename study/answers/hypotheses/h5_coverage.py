@@ -57,6 +57,7 @@ class Coverage(Hypothesis[Subsets]):
     """Slope of KL(q_N ‖ p) in log N at a fixed model."""
 
     id = "H5"
+    group = "picture"
     claim = (
         "While its bubbles are disjoint, q_N covers the prior as N e^(−R): KL(q_N ‖ p) falls by 1 nat per e-fold of N."
     )

@@ -36,6 +36,7 @@ class Rate(Hypothesis[pd.DataFrame]):
     """Gap in quality against the rate over a sweep of beta and the latent dimension."""
 
     id = "H6"
+    group = "cause"
     claim = "At matched rate, the gap in quality between samples of prior and aggregate does not depend on D."
     caption = (
         "Gap in quality at the longest training: the squared Fréchet distance to held-out images of decoded draws of "

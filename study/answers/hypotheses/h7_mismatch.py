@@ -34,6 +34,7 @@ class Mismatch(Hypothesis[pd.DataFrame]):
     """KL(q_N ‖ p), and what held-out images certify of it, against the latent dimension."""
 
     id = "H7"
+    group = "cause"
     claim = "The mismatch KL(q ‖ p) of aggregate posterior and prior grows with the latent dimension D."
     caption = (
         "Mismatch of aggregate posterior and prior (nats) against the latent dimension D. Left: KL(q_N ‖ p) of the "

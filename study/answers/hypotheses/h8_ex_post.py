@@ -38,6 +38,7 @@ class ExPost(Hypothesis[pd.DataFrame]):
     """Share of the prior's gap in quality that densities fitted after training close."""
 
     id = "H8"
+    group = "cure"
     claim = (
         "A density fitted to the codes after training closes most of the gap in quality between prior and aggregate."
     )

@@ -51,6 +51,7 @@ class SpatialCodes(Hypothesis[Maps]):
     """Shuffled codes of maps, and maps against vectors of the same number of dimensions."""
 
     id = "H9"
+    group = "cause"
     claim = "In a C×h×w latent, samples of the prior fail because the dependence between places is missing from them."
     caption = (
         "Squared Fréchet distance to held-out images (features of a classifier of the data set) of decoded draws. "

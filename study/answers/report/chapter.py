@@ -12,6 +12,7 @@ import xarray as xr
 
 from analysis.interval import Interval
 from analysis.summaries import over_seeds, summary
+from study.answers.conclusions import Conclusion, conclude
 from study.answers.hypotheses import Case, hypotheses
 from study.answers.remedies import remedies
 from study.answers.results import Results, StoredCell, estimate_of
@@ -54,6 +55,11 @@ class Chapter:
     def cases(self) -> dict[str, Case]:
         """Every hypothesis with its evidence and verdict by its id, in the order of their numbers."""
         return {each.id: each.examine(self.results) for each in hypotheses()}
+
+    @cached_property
+    def conclusion(self) -> Conclusion:
+        """See :func:`study.answers.conclusions.conclude`."""
+        return conclude(self.results, list(self.cases.values()))
 
     @cached_property
     def principal(self) -> Results:

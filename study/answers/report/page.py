@@ -22,18 +22,27 @@ import pandas as pd
 from markupsafe import Markup
 
 from study.answers.effects import OUTCOMES, stored_effects
-from study.answers.hypotheses import Verdict
+from study.answers.hypotheses import Case, Group, Verdict
 from study.answers.remedies import POOLED
-from study.answers.report.answer import EXPLAINED, QUESTION, answer
 from study.answers.report.chapter import Chapter, dimension
 from study.answers.report.claims import claims
 from study.answers.report.explorer import panels
 from study.answers.report.overview import CaptionedFigure, estimates, headline, information, remedies
 from study.answers.report.picture import Picture
 from study.answers.report.reproduction import reproduction
+from study.answers.report.strip import strip
 from study.errors import EnvironmentFault
 
 FOLDER = files("study.answers.report")
+
+QUESTION = "Why does a VAE reconstruct well and sample badly?"
+
+GROUPS: dict[Group, tuple[str, str]] = {
+    "picture": ("The picture", "Are codes thin bubbles in a wide prior, and what follows from that alone?"),
+    "cause": ("The cause", "What goes with bad samples?"),
+    "cure": ("The cure", "What makes samples better?"),
+}
+"""Title and question of each group of hypotheses, in the order of the page."""
 
 
 def write_page(chapters: Sequence[Chapter], path: Path) -> Path:
@@ -62,7 +71,6 @@ def render(chapters: Sequence[Chapter]) -> str:
         style=Markup(style),
         script=Markup(script),
         question=QUESTION,
-        explained=EXPLAINED,
         chapters=[_chapter(chapter) for chapter in chapters],
         version=importlib.metadata.version("latent-study"),
         written=datetime.now(UTC).isoformat(timespec="minutes"),
@@ -83,27 +91,38 @@ def _digest(text: str) -> str:
 
 def _chapter(chapter: Chapter) -> dict[str, Any]:
     """What the template shows of a chapter."""
+    found = chapter.conclusion.phenomenon
+    shown = found.cell if found else chapter.baseline[-1]
     return {
         "dataset": chapter.dataset,
-        "answer": answer(chapter),
+        "conclusion": chapter.conclusion,
+        "strip": strip(chapter.conclusion),
         "headline": _pictures(headline(chapter)),
         "information": _pictures(information(chapter)),
         "estimates": _pictures(estimates(chapter)),
         "remedies": _pictures(remedies(chapter)),
         "remedy_table": _lines(chapter.remedies),
         "partial": chapter.is_partial,
-        "cases": list(chapter.cases.values()),
+        "groups": _grouped(chapter.cases.values()),
         "claims": {each.name: each.picture() for each in claims(chapter)},
         "effects": _lines(stored_effects(chapter.results, chapter.dataset)),
         "outcomes": OUTCOMES,
         "panels": panels(chapter),
         "labels": list(chapter.trees),
-        "chosen": chapter.labels[chapter.baseline[-1].key],
-        "place": chapter.results.levels("latent_dim").index(dimension(chapter.baseline[-1])),
+        "chosen": chapter.labels[shown.key],
+        "place": chapter.results.levels("latent_dim").index(dimension(shown)),
         "dimensions": chapter.results.levels("latent_dim"),
         "numbers": {str(label): _lines(table) for label, table in chapter.numbers.groupby("prior", sort=False)},
         "reproduction": reproduction(chapter),
     }
+
+
+def _grouped(cases: Iterable[Case]) -> list[tuple[str, str, list[Case]]]:
+    """Title, question and cases of each group that has any."""
+    members: dict[Group, list[Case]] = {name: [] for name in GROUPS}
+    for case in cases:
+        members[case.hypothesis.group].append(case)
+    return [(*GROUPS[name], own) for name, own in members.items() if own]
 
 
 def _pictures(figures: Iterable[CaptionedFigure]) -> list[Picture]:

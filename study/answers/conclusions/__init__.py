@@ -1,0 +1,43 @@
+"""Conclusions: the plain answer of one data set: a strip of pictures, one sentence, and four short parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from study.answers.conclusions.levels import Level, level
+from study.answers.conclusions.parts import NOT_MEASURED, how_sure, seen, what_happens, what_helps
+from study.answers.conclusions.phenomenon import Phenomenon, phenomenon
+from study.answers.conclusions.repair import Repair, best, repairs
+from study.answers.conclusions.statement import Part, Statement
+from study.answers.conclusions.why import why
+from study.answers.hypotheses import Case
+from study.answers.results import Results
+
+__all__ = ["Conclusion", "Level", "Part", "Phenomenon", "Repair", "Statement", "conclude", "level"]
+
+
+@dataclass(frozen=True, eq=False)
+class Conclusion:
+    """The plain answer.
+
+    phenomenon: the cell shown; None where the quality of samples was not measured.
+    repair: the best repair of its prior that does not repeat training images; None where there is none.
+    seen: what one sees in its pictures.
+    parts: What happens, Why, What helps, How sure.
+    """
+
+    phenomenon: Phenomenon | None
+    repair: Repair | None
+    seen: Statement
+    parts: tuple[Part, ...]
+
+
+def conclude(results: Results, cases: Sequence[Case]) -> Conclusion:
+    """The conclusion from the results of one data set and the hypotheses judged on them."""
+    found = phenomenon(results)
+    if found is None:
+        return Conclusion(None, None, NOT_MEASURED, (how_sure(None, (), cases),))
+    every = repairs(results, found.cell)
+    parts = (what_happens(found), why(found, results), what_helps(found, every))
+    return Conclusion(found, best(every), seen(found, best(every)), (*parts, how_sure(found, parts, cases)))

@@ -1,0 +1,64 @@
+r"""Levels: squared Fréchet distances to held-out images of the sources of one cell, and differences between two of them.
+
+A level is shown as mean ± standard error over training seeds. Two levels are compared by their difference, seed by seed,
+since replicate r of all cells shares data order and noise: its 95 % Student-t interval decides, or leaves it open.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.interval import Interval
+from analysis.summaries import over_seeds
+from study.answers.results import StoredCell, estimate_of
+
+
+@dataclass(frozen=True)
+class Level:
+    """Squared Fréchet distance of one source: by seed, and its mean with the standard error over seeds."""
+
+    by_seed: Mapping[int, float]
+    mean: Interval
+
+    def __str__(self) -> str:
+        return plus_minus(self.mean.value, self.mean.standard_error)
+
+
+def level(cell: StoredCell, source: str) -> Level | None:
+    """The level of a source of ``cell``; None where it was not measured, or every seed refused it."""
+    table = estimate_of(cell, f"realism/{source}/squared_frechet")
+    if table is None:
+        return None
+    values = np.asarray(table["value"].values, float)
+    by_seed = {seed: float(values[seed]) for seed in np.flatnonzero(np.isfinite(values)).tolist()}
+    return Level(by_seed, over_seeds(values, table["standard_error"].values)) if by_seed else None
+
+
+def difference(first: Level, second: Level) -> Interval:
+    """Mean of ``first`` − ``second`` over the seeds that both have, with Student's interval."""
+    seeds = sorted(first.by_seed.keys() & second.by_seed.keys())
+    return Interval.student_t([first.by_seed[seed] - second.by_seed[seed] for seed in seeds])
+
+
+def share_closed(start: Level, reached: Level, end: Level) -> Interval:
+    """(start − reached) / (start − end), means over the seeds that all three have, with Fieller's interval."""
+    seeds = sorted(start.by_seed.keys() & reached.by_seed.keys() & end.by_seed.keys())
+    if not seeds:
+        return Interval.student_t([])
+    gained = [start.by_seed[seed] - reached.by_seed[seed] for seed in seeds]
+    closable = [start.by_seed[seed] - end.by_seed[seed] for seed in seeds]
+    return Interval.fieller([(gained, closable)])
+
+
+def plus_minus(value: float, error: float) -> str:
+    """``value ± error`` to one digit of the error; four digits of the value alone where it has no error."""
+    if not math.isfinite(value):
+        return "–"
+    if not error > 0 or not math.isfinite(error):
+        return f"{value:.4g}".replace("-", "−")
+    digits = max(0, -math.floor(math.log10(error)))
+    return f"{value:.{digits}f} ± {error:.{digits}f}".replace("-", "−")

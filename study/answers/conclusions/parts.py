@@ -1,0 +1,157 @@
+"""Parts: what one sees, what happens, what helps and how sure that is, from the levels of the shown cell."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import get_args
+
+from study.answers.conclusions.levels import Level, difference, level, share_closed
+from study.answers.conclusions.phenomenon import Phenomenon
+from study.answers.conclusions.repair import Repair, best
+from study.answers.conclusions.statement import UNDECIDED, Part, Statement
+from study.answers.conclusions.words import repair_name, subject
+from study.answers.hypotheses import Case, Decision
+from study.answers.hypotheses.h10_reductions import COLUMNS, REGIONS
+from study.answers.results import Results, estimate_of
+
+CODES = "Every image becomes a point, its code, and the decoder turns points back into pictures"
+AGGREGATE = "those drawn from the aggregate, which is made of the codes of the training images"
+NOT_MEASURED = Statement("How real the samples are was not measured", decided=False)
+
+
+def seen(found: Phenomenon, repair: Repair | None) -> Statement:
+    """One sentence of what the strip shows, each clause by the rule that measures it."""
+    what = subject(found.cell.settings["dataset"])
+    clauses = [_reconstructions(found, what)]
+    gap = found.gap
+    if gap.lower > 0:
+        far = "ratio" in found.observed
+        worse = f"do not look like {what}" if far else "are less like real images than they could be"
+        clauses.append(f"samples of the prior {worse}")
+        if repair and (gain := difference(found.prior, repair.level)).lower > 0:
+            clauses.append("samples of the repaired prior come closer")
+        elif repair:
+            clauses.append("no repair is better" if gain.upper < 0 else f"whether the repair is better {UNDECIDED}")
+    elif gap.upper < 0:
+        clauses.append("samples of the prior are no worse than pictures of the aggregate")
+    else:
+        clauses.append(f"whether samples of the prior are worse than pictures of the aggregate {UNDECIDED}")
+    text = "; ".join([", ".join(clauses[:2]), *clauses[2:]])
+    return Statement(text, decided=gap.lower > 0 or gap.upper < 0)
+
+
+def _reconstructions(found: Phenomenon, what: str) -> str:
+    if "error" in found.observed:
+        return f"Reconstructions look like the {what} they are made from"
+    reconstruction = level(found.cell, "reconstruction")
+    if reconstruction and difference(found.prior, reconstruction).lower > 0:
+        return "Reconstructions are closer to real images than samples of the prior"
+    return "Reconstructions are not faithful"
+
+
+def what_happens(found: Phenomenon) -> Part:
+    """The levels of prior and aggregate, and the observations of the question."""
+    gap, real = found.gap, level(found.cell, "held_out")
+    levels = f"prior {found.prior}, aggregate {found.aggregate}" + (f", real images {real}" if real else "")
+    interval = f"; difference {gap}" if gap.n > 1 else ""
+    if gap.lower > 0:
+        text = f"Pictures of points drawn from the prior are further from real images than {AGGREGATE}"
+    elif gap.upper < 0:
+        text = f"Pictures of points drawn from the prior are closer to real images than {AGGREGATE}"
+    else:
+        text = f"Whether pictures of points drawn from the prior are further from real images than {AGGREGATE}, {UNDECIDED}"
+    statements = [
+        Statement(text, levels + interval, gap.lower > 0 or gap.upper < 0),
+        Statement(CODES),
+    ]
+    if gap.lower > 0:
+        statements.append(Statement("The decoder is the same for both, so it is the points that differ"))
+    return Part("What happens", (*statements, *_observations(found)))
+
+
+def _observations(found: Phenomenon) -> Iterable[Statement]:
+    """Each observation of the question that was measured: made in every training, or not."""
+    texts = {
+        "error": ("Reconstructions are faithful", "squared error per pixel"),
+        "rms_loc": ("The codes of single images lie close to the centre in every dimension", "root mean square"),
+        "mean_scale": ("The cloud around a code is about as wide as the prior in every dimension", "mean width"),
+        "agreement": ("A code with as much noise as the prior has still decodes to its own class", "share"),
+    }
+    for name, (text, unit) in texts.items():
+        table = Results((found.cell,)).values(COLUMNS[name])
+        if len(table):
+            if name not in found.observed:
+                text = f"This does not hold in every training: {text[0].lower()}{text[1:]}"
+            least, most = REGIONS[name]
+            region = f"below {most:g}" if least < 0 else f"{least:g} to {most:g}" if most < 9 else f"above {least:g}"
+            yield Statement(text, f"{unit} {table['value'].mean():.2g}, counted {region}")
+
+
+def what_helps(found: Phenomenon, repairs: Sequence[Repair]) -> Part:
+    """The best repair by level, and those that do not count, or do not help."""
+    repair = best(list(repairs))
+    statements = []
+    if repair is None:
+        text = "No repair was compared" + (" that does more than repeat training images" if repairs else "")
+        statements.append(Statement(text, decided=False))
+    else:
+        name, gain = repair_name(repair.treatment), difference(found.prior, repair.level)
+        share = share_closed(found.prior, repair.level, found.aggregate)
+        closed = f"; share of the difference closed {share}" if found.gap.lower > 0 and not share.reason else ""
+        numbers = f"{repair.level} for {found.prior}, aggregate {found.aggregate}{closed}"
+        if gain.lower > 0:
+            text = f"Drawing points from {name} gives pictures that are closer to real images"
+        elif gain.upper < 0:
+            text = f"None helps: pictures from the best, {name}, are further from real images than those of the prior"
+        else:
+            text = f"Whether the best of the repairs, {name}, gives better pictures {UNDECIDED}"
+        statements.append(Statement(text, numbers, gain.lower > 0 or gain.upper < 0))
+        if repair.aggregate and repair.treatment.treated is not found.cell:
+            statements.append(_own_aggregate(found, repair.aggregate))
+    copies = [each for each in repairs if each.treatment.repeats]
+    if copies:
+        names = " and ".join(dict.fromkeys(repair_name(each.treatment) for each in copies))
+        numbers = ", ".join(str(each.level) for each in copies)
+        statements.append(Statement(f"Not counted, since they repeat training images: {names}", numbers))
+    worse = [each for each in repairs if difference(each.level, found.prior).lower > 0]
+    if worse and repair not in worse:
+        names = "; ".join(dict.fromkeys(repair_name(each.treatment) for each in worse))
+        numbers = ", ".join(str(each.level) for each in worse)
+        statements.append(Statement(f"These make it worse: {names}", numbers))
+    return Part("What helps", tuple(statements))
+
+
+def _own_aggregate(found: Phenomenon, aggregate: Level) -> Statement:
+    """Whether a prior learned with the networks costs quality of the codes themselves."""
+    change = difference(aggregate, found.aggregate)
+    numbers = f"aggregate {aggregate} for {found.aggregate}"
+    if change.lower > 0:
+        return Statement("The codes of the networks trained with it decode worse", numbers)
+    if change.upper < 0:
+        return Statement("The codes of the networks trained with it decode better", numbers)
+    return Statement(f"Whether the codes of the networks trained with it decode worse {UNDECIDED}", numbers, decided=False)
+
+
+def how_sure(found: Phenomenon | None, parts: Sequence[Part], cases: Sequence[Case]) -> Part:
+    """Trainings and images behind it, and what was not decided."""
+    statements = []
+    if found:
+        seeds = found.gap.n
+        text = (
+            "Differences are taken training by training, and count where their interval leaves zero out"
+            if seeds > 1
+            else "One training has no spread to compare with, so no difference is decided here"
+        )
+        table = estimate_of(found.cell, "realism/prior/squared_frechet")
+        images = "" if table is None else f", {int(table['n'].values.max())} pictures of each kind"
+        numbers = f"{seeds} training{'s' if seeds != 1 else ''}{images}; 95 % intervals; ± is one standard error"
+        statements.append(Statement(text, numbers))
+    undecided = [each for part in parts for each in part.statements if not each.decided]
+    if undecided:
+        statements.append(Statement("Some statements above are not decided by these cells", f"{len(undecided)}"))
+    if cases:
+        counts = Counter(case.verdict.decision for case in cases)
+        numbers = ", ".join(f"{counts[decision]} {decision}" for decision in get_args(Decision))
+        statements.append(Statement("The claims further below were each judged by a rule", numbers))
+    return Part("How sure", tuple(statements))

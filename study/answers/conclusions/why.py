@@ -1,0 +1,134 @@
+"""Why: what putting one thing right does in the shown cell, and what its controls do that differ from it in one thing.
+
+Nothing here says that something is the cause: each sentence says what changed when one thing was changed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from analysis.summaries import over_seeds
+from study.answers.conclusions.levels import Level, difference, level, plus_minus, share_closed
+from study.answers.conclusions.phenomenon import Phenomenon
+from study.answers.conclusions.statement import UNDECIDED, Part, Statement
+from study.answers.conclusions.words import PUT_RIGHT, objective_name
+from study.answers.results import Results, StoredCell, estimate_of
+
+HARDLY = 0.1
+"""Distance of an area under the curve from ½ within which norms hardly tell two laws apart."""
+
+
+def why(found: Phenomenon, results: Results) -> Part:
+    """Repairs of single properties first, then controls, then what is known of norms and of dimensions in use."""
+    if not found.gap.lower > 0:
+        nothing = "There is no such difference to explain here" if found.gap.upper < 0 else f"A difference {UNDECIDED}"
+        return Part("Why", (Statement(nothing, decided=found.gap.upper < 0),))
+    statements = [*_put_right(found), *_controls(found, results), *_norms(found), *_in_use(found)]
+    none = Statement("Nothing was measured that tells reasons apart", decided=False)
+    return Part("Why", tuple(statements) or (none,))
+
+
+def _put_right(found: Phenomenon) -> Iterator[Statement]:
+    for source, text in PUT_RIGHT.items():
+        reached = level(found.cell, source)
+        if reached is None:
+            continue
+        share = share_closed(found.prior, reached, found.aggregate)
+        if share.lower > 0.5:
+            effect = "closes most of the difference"
+        elif share.lower > 0:
+            effect = "closes a part of the difference"
+        elif share.upper < 0:
+            effect = "makes the difference larger"
+        else:
+            effect = "has no effect that is decided here"
+        numbers = f"{found.prior} becomes {reached}, aggregate {found.aggregate}; share {share}"
+        yield Statement(f"{text} {effect}", numbers, share.lower > 0 or share.upper < 0)
+
+
+def _controls(found: Phenomenon, results: Results) -> Iterator[Statement]:
+    for change, detail, other in _others(found.cell, results):
+        prior, aggregate = level(other, "prior"), level(other, "aggregate_train")
+        if not (prior and aggregate):
+            continue
+        on_prior, on_aggregate = _direction(found.prior, prior), _direction(found.aggregate, aggregate)
+        if on_prior == on_aggregate:
+            text = f"pictures of the prior and of the aggregate are both {on_prior}"
+        else:
+            text = f"pictures of the prior are {on_prior}, and pictures of the aggregate are {on_aggregate}"
+        if on_prior == on_aggregate == _OPEN:
+            text = "no change is decided here"
+        numbers = f"prior {prior} for {found.prior}, aggregate {aggregate} for {found.aggregate}"
+        yield Statement(f"With {change} {text}", f"{detail}; {numbers}", _OPEN not in (on_prior, on_aggregate))
+
+
+_OPEN = "not decidedly closer or further"
+
+
+def _direction(shown: Level, other: Level) -> str:
+    """Where ``other`` lies, seen from ``shown``."""
+    change = difference(other, shown)
+    if change.lower > 0:
+        return "further from real images"
+    return "closer to real images" if change.upper < 0 else _OPEN
+
+
+def _others(cell: StoredCell, results: Results) -> Iterator[tuple[str, str, StoredCell]]:
+    """What is changed, in words and in numbers, and the cell in which nothing else is."""
+    own = cell.settings
+
+    def family(*factors: str) -> list[StoredCell]:
+        members = next(family for family in results.partition(*factors) if cell in family.cells)
+        return [other for other in members if other is not cell]
+
+    for other in family("objective"):
+        name = other.settings["objective"]
+        yield f"{objective_name(name)} instead of {objective_name(own['objective'])}", name, other
+    lengths = sorted(family("train.epochs"), key=lambda other: other.settings["train.epochs"])
+    for other in lengths[-1:] if lengths else []:
+        epochs = other.settings["train.epochs"]
+        longer = "longer" if epochs > own["train.epochs"] else "shorter"
+        yield f"{longer} training", f"{epochs} epochs for {own['train.epochs']}", other
+    shapes = sorted(family("latent", "latent_dim"), key=lambda other: other.settings["latent_dim"])
+    equal = [other for other in shapes if other.settings["latent_dim"] == own["latent_dim"]]
+    for other in equal[:1]:
+        yield f"{_kind(other)} of as many dimensions", f"{own['latent_dim']} dimensions", other
+    for other in shapes[:1]:
+        dim = other.settings["latent_dim"]
+        if dim != own["latent_dim"]:
+            fewer = "fewer" if dim < own["latent_dim"] else "more"
+            yield f"{_kind(other)} of {fewer} dimensions", f"{dim} dimensions for {own['latent_dim']}", other
+
+
+def _kind(cell: StoredCell) -> str:
+    return "a feature map" if "x" in cell.settings["latent"] else "a vector"
+
+
+def _norms(found: Phenomenon) -> Iterator[Statement]:
+    table = estimate_of(found.cell, "aggregate/train/norm_auc")
+    if table is None:
+        return
+    area = over_seeds(table["value"].values, table["standard_error"].values)
+    if not math.isfinite(area.value):
+        return
+    numbers = f"area under the curve {area}; a half tells nothing"
+    what = "The distance from the centre"
+    if 0.5 - HARDLY < area.lower and area.upper < 0.5 + HARDLY:
+        yield Statement(f"{what} hardly tells codes from points of the prior", numbers)
+    elif area.lower > 0.5 + HARDLY or area.upper < 0.5 - HARDLY:
+        yield Statement(f"{what} tells codes from points of the prior", numbers)
+    else:
+        text = f"Whether the distance from the centre tells codes from points of the prior {UNDECIDED}"
+        yield Statement(text, numbers, decided=False)
+
+
+def _in_use(found: Phenomenon) -> Iterator[Statement]:
+    table = estimate_of(found.cell, "aggregate/train/active_units")
+    if table is None:
+        return
+    values = table["value"].values
+    used, dim = float(values.mean()), found.cell.settings["latent_dim"]
+    if math.isfinite(used):
+        most = "Most dimensions respond" if used > dim / 2 else "Most dimensions do not respond"
+        yield Statement(f"{most} to the image", f"{plus_minus(used, 0)} of {dim} dimensions")

@@ -1,0 +1,52 @@
+"""Words: what priors, densities, objectives and sources are called in plain sentences."""
+
+from __future__ import annotations
+
+from study.answers.remedies import EX_POST, Treatment
+
+REPAIRED = {
+    "moment_normal": "a normal distribution with the mean and the covariance of the codes",
+    "mean_normal": "the prior moved to the mean of the codes",
+    "gaussian_mixture": "a mixture of normal distributions fitted to the codes",
+    "flow": "a normalising flow fitted to the codes",
+    "second_stage": "a second, smaller autoencoder trained on the codes",
+    "aggregate_kernel": "the codes of training images, slightly widened",
+}
+"""Densities fitted after training."""
+
+PUT_RIGHT = {
+    "mean_normal": "Giving the prior the mean of the codes, and nothing else of them,",
+    "variance_normal": "Giving the prior the variance of the codes in every dimension, and nothing else of them,",
+    "centred_normal": "Giving the prior the variances and covariances of the codes, and not their mean,",
+    "moment_normal": "Giving the prior the mean, the variances and the covariances of the codes",
+    "shuffled_dimensions": "Making every single dimension right, and leaving out how dimensions go together,",
+    "shell_prior": "Moving the prior's points to the usual distance from the centre",
+}
+"""Sources that put one thing right about the prior's points and decode them as before, in the order of the text."""
+
+OBJECTIVES = {
+    "elbo": "the sum of both terms of the loss",
+    "both_means": "the mean of both terms of the loss",
+    "kl_mean": "a loss whose second term alone is averaged",
+}
+"""How the loss is put together."""
+
+DIGITS = {"digits", "mnist", "mnist_5k"}
+"""Data sets whose images are digits."""
+
+
+def repair_name(treatment: Treatment) -> str:
+    """What is drawn from in the place of the prior."""
+    if treatment.kind == EX_POST:
+        return REPAIRED.get(treatment.source, f"the density {treatment.remedy.replace('_', ' ')} fitted to the codes")
+    return f"a prior learned with the networks, {treatment.remedy.split(',')[0].replace('_', ' ')}"
+
+
+def objective_name(name: str) -> str:
+    """What the loss is."""
+    return OBJECTIVES.get(name, f"the objective {name.replace('_', ' ')}")
+
+
+def subject(dataset: str) -> str:
+    """What the images of a data set show."""
+    return "digits" if dataset in DIGITS else "real images"
