@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import shlex
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -85,7 +86,7 @@ def run(
         Path | None, typer.Option(metavar="DIR", help="Log training curves and samples there for TensorBoard.")
     ] = None,
 ) -> None:
-    """Compute the cells of a study, or what is missing of them, print its summary and write the answer page.
+    """Compute the cells of a study, or what is missing of them, print the answer and write the answer page.
 
     The same command resumes after an interruption and computes nothing twice.
 
@@ -118,7 +119,6 @@ def run(
 
     from rich.console import Console  # noqa: PLC0415
 
-    from study.answers.tables import summary_text  # noqa: PLC0415
     from study.run.building import check_all  # noqa: PLC0415
     from study.run.launch import Launch  # noqa: PLC0415
 
@@ -131,8 +131,8 @@ def run(
     outcomes = launch.compute(cells, Console(stderr=True))
     failed = sum(outcome.status == "failed" for outcome in outcomes)
     if failed < len(cells):
-        typer.echo(summary_text([store.root], Format.TABLE))
-    typer.echo(f"\nresults: {store.root}")
+        _print_answers([store.root], with_table=True)
+    typer.echo(f"\nresults: {store.root}; `latent-study summary {store.root}` has every number")
     if report and failed < len(cells):
         try:
             _write_report([store.root], store.root / PAGE)
@@ -234,6 +234,7 @@ def report_(
     page = results / PAGE if output is None else output
     if page.is_dir():
         raise ConfigurationError(f"--output is the page's file; got the folder {page}: add a name, such as {PAGE}")
+    _print_answers(folders)
     path = _write_report(folders, page, figures)
     if open_:
         typer.launch(path.absolute().as_uri())
@@ -284,17 +285,25 @@ def _print_cells(store: Store, cells: list[Cell], costs: Mapping[str, Cost]) -> 
     typer.echo(f"{len(cells)} cells: {tally(conditions.values())}{unchecked}")
 
 
+def _print_answers(folders: list[Path], *, with_table: bool = False) -> None:
+    """The plain answer of each data set, and the table of its cells where that is wanted."""
+    from study.answers.report import chapters  # noqa: PLC0415
+    from study.answers.terminal import WIDEST, answer_lines, cell_table  # noqa: PLC0415
+
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDEST
+    for chapter in chapters(folders):
+        typer.echo("\n".join([f"\n{chapter.dataset}", *answer_lines(chapter.conclusion, width)]))
+        if with_table:
+            typer.echo(f"\n{cell_table(chapter.results, chapter.labels, width)}")
+
+
 def _write_report(folders: list[Path], path: Path, figures: Path | None = None) -> Path:
-    """The page, and the files where a folder for them is named; prints the answer of each data set."""
-    from study.answers.report import answer, chapters, write_files, write_page  # noqa: PLC0415
+    """The page, and the files where a folder for them is named."""
+    from study.answers.report import chapters, write_files, write_page  # noqa: PLC0415
 
     found = chapters(folders)
     write_page(found, path)
-    for chapter in found:
-        typer.echo(f"\n{chapter.dataset}:")
-        for line in answer(chapter):
-            typer.echo(f"- {line}")
-    typer.echo(f"\npage: {path}")
+    typer.echo(f"page: {path}")
     if figures is not None:
         typer.echo(f"figures and tables: {write_files(found, figures)}")
     return path

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
 
 from analysis.interval import Interval
 from analysis.summaries import over_seeds
 from study.answers.conclusions import Conclusion, Part
-from study.answers.conclusions.levels import difference, level, plus_minus
+from study.answers.conclusions.levels import difference, level
 from study.answers.conclusions.repair import best, repairs
 from study.answers.results import Results, StoredCell, estimate_of
 
 WIDEST = 100
 """Columns that are used at most."""
-NARROWEST = 60
+NARROWEST = 80
 """Columns that are used at least, whatever the terminal says."""
 LINES = {"What happens": 2, "Why": 4, "What helps": 2, "How sure": 2}
 """Lines that each part of the answer may take."""
@@ -59,7 +60,7 @@ def cell_table(results: Results, labels: Mapping[str, str], width: int) -> str:
     rows = [[str(cell.settings["latent_dim"]), *_numbers(cell, results)] for cell in cells]
     widths = _widths(rows)
     if columns - sum(widths) - 2 * len(widths) < LEAST_LABEL:
-        rows = [[text.partition(" ± ")[0] for text in row] for row in rows]
+        rows = [[text.partition("±")[0] for text in row] for row in rows]
         widths = _widths(rows)
     room = min(max(len(label) for label in ["prior", *labels.values()]), columns - sum(widths) - 2 * len(widths))
     lines = [_line("prior", _HEADS, room, widths)]
@@ -88,12 +89,21 @@ def _numbers(cell: StoredCell, results: Results) -> list[str]:
     means: list[Interval | None] = [
         _mean(cell, "aggregate/train/rate"),
         _mean(cell, "aggregate/held_out/reconstruction_error"),
-        prior and prior.mean,
-        aggregate and aggregate.mean,
-        repair and repair.level.mean,
+        prior.mean if prior else None,
+        aggregate.mean if aggregate else None,
+        repair.level.mean if repair else None,
         difference(prior, aggregate) if prior and aggregate else None,
     ]
-    return [plus_minus(mean.value, mean.standard_error) if mean else "–" for mean in means]
+    return [_short(mean) if mean else "–" for mean in means]
+
+
+def _short(mean: Interval) -> str:
+    """``value±error`` to three significant digits of the value; the value alone where it has no error."""
+    if not math.isfinite(mean.value):
+        return "–"
+    digits = max(0, 2 - math.floor(math.log10(abs(mean.value)))) if mean.value else 0
+    error = f"±{mean.standard_error:.{digits}f}" if math.isfinite(mean.standard_error) else ""
+    return f"{mean.value:.{digits}f}{error}".replace("-", "−")
 
 
 def _mean(cell: StoredCell, estimate: str) -> Interval | None:

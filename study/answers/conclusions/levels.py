@@ -1,7 +1,8 @@
-r"""Levels: squared Fréchet distances to held-out images of the sources of one cell, and differences between two of them.
+"""Levels: squared Fréchet distances to held-out images of the sources of one cell, and differences between two.
 
-A level is shown as mean ± standard error over training seeds. Two levels are compared by their difference, seed by seed,
-since replicate r of all cells shares data order and noise: its 95 % Student-t interval decides, or leaves it open.
+A level is shown as mean ± standard error over training seeds. Two levels are compared by their difference, seed by
+seed, since replicate r of all cells shares data order and noise: its 95 % Student-t interval decides, or leaves it
+open.
 """
 
 from __future__ import annotations

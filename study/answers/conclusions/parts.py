@@ -60,7 +60,7 @@ def what_happens(found: Phenomenon) -> Part:
     elif gap.upper < 0:
         text = f"Pictures of points drawn from the prior are closer to real images than {AGGREGATE}"
     else:
-        text = f"Whether pictures of points drawn from the prior are further from real images than {AGGREGATE}, {UNDECIDED}"
+        text = f"Whether pictures of points drawn from the prior are worse than {AGGREGATE}, {UNDECIDED}"
     statements = [
         Statement(text, levels + interval, gap.lower > 0 or gap.upper < 0),
         Statement(CODES),
@@ -81,11 +81,11 @@ def _observations(found: Phenomenon) -> Iterable[Statement]:
     for name, (text, unit) in texts.items():
         table = Results((found.cell,)).values(COLUMNS[name])
         if len(table):
-            if name not in found.observed:
-                text = f"This does not hold in every training: {text[0].lower()}{text[1:]}"
+            fails = f"This does not hold in every training: {text[0].lower()}{text[1:]}"
             least, most = REGIONS[name]
             region = f"below {most:g}" if least < 0 else f"{least:g} to {most:g}" if most < 9 else f"above {least:g}"
-            yield Statement(text, f"{unit} {table['value'].mean():.2g}, counted {region}")
+            shown = text if name in found.observed else fails
+            yield Statement(shown, f"{unit} {table['value'].mean():.2g}, counted {region}")
 
 
 def what_helps(found: Phenomenon, repairs: Sequence[Repair]) -> Part:
@@ -130,7 +130,9 @@ def _own_aggregate(found: Phenomenon, aggregate: Level) -> Statement:
         return Statement("The codes of the networks trained with it decode worse", numbers)
     if change.upper < 0:
         return Statement("The codes of the networks trained with it decode better", numbers)
-    return Statement(f"Whether the codes of the networks trained with it decode worse {UNDECIDED}", numbers, decided=False)
+    return Statement(
+        f"Whether the codes of the networks trained with it decode worse {UNDECIDED}", numbers, decided=False
+    )
 
 
 def how_sure(found: Phenomenon | None, parts: Sequence[Part], cases: Sequence[Case]) -> Part:

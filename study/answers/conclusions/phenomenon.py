@@ -1,8 +1,8 @@
 """Phenomenon: the cell that shows best what the study is about, chosen by rule.
 
 Among the cells of the default prior and posterior, or among all where there are none, it is the one with the largest
-gap of levels, squared Fréchet distance of the prior's samples minus that of the aggregate's, of those that show all four
-observations of H10 in every seed; where no cell does, the one with the largest gap of all.
+gap of levels, squared Fréchet distance of the prior's samples minus that of the aggregate's, of those that show all
+four observations of H10 in every seed; where no cell does, the one with the largest gap of all.
 """
 
 from __future__ import annotations
@@ -61,9 +61,12 @@ def _observed(cell: StoredCell) -> frozenset[str]:
     numbers = Results((cell,))
     made = set()
     for name, (least, most) in REGIONS.items():
-        wanted = {"worst": COLUMNS["worst"], "best": COLUMNS["best"]} if name == "ratio" else {name: COLUMNS[name]}
-        table = numbers.frame(**wanted)
-        values = table["worst"] / table["best"] if name == "ratio" else table[name]
-        if len(values) == cell.settings["seeds"] and values.between(least, most).all():
+        if name == "ratio":
+            table = numbers.frame(worst=COLUMNS["worst"], best=COLUMNS["best"])
+            inside = table["worst"] >= least * table["best"].clip(lower=0.0)  # a distance near 0 may be found below it
+        else:
+            table = numbers.frame(value=COLUMNS[name])
+            inside = table["value"].between(least, most)
+        if len(table) == cell.settings["seeds"] and inside.all():
             made.add(name)
     return frozenset(made)

@@ -114,7 +114,7 @@ def _norms(found: Phenomenon) -> Iterator[Statement]:
         return
     numbers = f"area under the curve {area}; a half tells nothing"
     what = "The distance from the centre"
-    if 0.5 - HARDLY < area.lower and area.upper < 0.5 + HARDLY:
+    if area.lower > 0.5 - HARDLY and area.upper < 0.5 + HARDLY:
         yield Statement(f"{what} hardly tells codes from points of the prior", numbers)
     elif area.lower > 0.5 + HARDLY or area.upper < 0.5 - HARDLY:
         yield Statement(f"{what} tells codes from points of the prior", numbers)

@@ -17,6 +17,7 @@ REPAIRED = {
 PUT_RIGHT = {
     "mean_normal": "Giving the prior the mean of the codes, and nothing else of them,",
     "variance_normal": "Giving the prior the variance of the codes in every dimension, and nothing else of them,",
+    "mean_variance_normal": "Giving the prior the mean and the variances of the codes",
     "centred_normal": "Giving the prior the variances and covariances of the codes, and not their mean,",
     "moment_normal": "Giving the prior the mean, the variances and the covariances of the codes",
     "shuffled_dimensions": "Making every single dimension right, and leaving out how dimensions go together,",

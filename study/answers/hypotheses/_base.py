@@ -56,7 +56,7 @@ class Hypothesis[Evidence](ABC):
 
     id: ClassVar[str]
     """As in ``H7``."""
-    group: ClassVar[Group]
+    group: ClassVar[Group] = "cause"
     """What it bears on."""
     claim: ClassVar[str]
     """One sentence that can be true or false."""

@@ -57,6 +57,7 @@ class FirstMoment(Hypothesis[pd.DataFrame]):
     """Samples with and without the mean of the codes, and offsets of its size that are not it."""
 
     id = "H20"
+    group = "cause"
     claim = "What prior samples of a feature map lack is first of all the mean of the codes."
     caption = (
         "Squared Fréchet distance to held-out images (features of a classifier of the data set) of decoded draws, in "

@@ -50,6 +50,7 @@ class Gain(Hypothesis[pd.DataFrame]):
     """Quality lost by displaced codes against the decoder's gain and against nats."""
 
     id = "H21"
+    group = "cause"
     claim = (
         "The quality lost goes with how far the decoder moves along the mismatch, and not with the mismatch in nats."
     )

@@ -6,7 +6,7 @@ from analysis.interval import Interval
 from study.answers.remedies import NO_GAP, ONE_SEED, POOLED, remedies
 from study.answers.results import Results
 
-from .hypotheses.conftest import remembered
+from .hypotheses.conftest import remembered, study_of
 
 WORSE = {"standard_normal": 100.0, "vamp": 60.0, "hypersphere": 30.0}
 
@@ -20,7 +20,7 @@ def distances(cell, _replicate):
 
 
 def ranked(*commands):
-    cells = {cell.key: cell for command in commands for cell in remembered(command, distances)}
+    cells = {cell.key: cell for command in commands for cell in remembered(study_of(command), distances)}
     table = remedies(Results(tuple(cells.values())))
     return {(row.remedy, row.kind): round(row.share, 1) for row in table.itertuples()}
 
@@ -43,7 +43,7 @@ def test_a_remedy_changes_one_thing_or_a_prior_with_its_posterior():
 
 
 def shares(command, truth):
-    table = remedies(Results(tuple(remembered(command, truth))))
+    table = remedies(Results(tuple(remembered(study_of(command), truth))))
     return {row.latent_dim: row for row in table.itertuples() if row.remedy == "vamp"}
 
 

@@ -123,6 +123,22 @@ def test_on_a_phone_nothing_scrolls_sideways_in_either_scheme(shown, scheme):
         shown.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
+@pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)])
+def test_the_first_screen_has_the_whole_strip_and_the_sentence(shown, width, height):
+    screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+    shown.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    try:
+        boxes = shown.execute_script(
+            "return [...document.querySelectorAll('.strip figure, .seen')].map(e => e.getBoundingClientRect())"
+            ".map(b => [b.left, b.top, b.right, b.bottom])"
+        )
+        assert len(boxes) == 7
+        assert all(left >= 0 and top >= 0 and right <= width and bottom <= height for left, top, right, bottom in boxes)
+        assert shown.execute_script("return document.documentElement.scrollWidth") <= width
+    finally:
+        shown.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
 def lightness(colour):
     return sum(int(part) for part in colour.removeprefix("rgb(").removesuffix(")").split(","))
 

@@ -8,6 +8,7 @@ import pytest
 
 import study.answers.report
 import study.run.launch
+from study.answers.terminal import LINES
 from study.cli import main
 
 PAGE = Path("results/smoke/report.html")
@@ -29,7 +30,10 @@ def test_it_writes_the_page_and_prints_its_path_and_the_answer(run, capsys):
     assert run() == 0
     out = capsys.readouterr().out
     assert f"page: {PAGE}" in out
-    assert sum(line.startswith("- ") for line in out.splitlines()) == 3
+    lines = out.splitlines()
+    assert all(sum(line.startswith(f"{title}: ") for line in lines) == 1 for title in LINES)
+    assert max(map(len, lines)) <= 100
+    assert any(line.startswith("prior") and "F aggregate" in line for line in lines)
     assert PAGE.read_text("utf-8").startswith("<!doctype html>")
 
 
