@@ -7,7 +7,9 @@ The image is padded to a square whose side is 2^levels times the map's, halved `
     latent_dim=16       the same network with a dense layer from the ``stem`` map to D numbers, and back
 
 (8×8×1024 is the stem of the decoders of Tolstikhin et al. 2018 and Ghosh et al. 2020, arXiv:1903.12436, where a dense
-layer precedes it.) Normalisation layers are a factor of their own.
+layer precedes it.) Normalisation layers are a factor of their own. Convolutions do not know where in the map they are,
+but for the padding at its edges: a constant per place, learned, tells it to the decoder, or gives the encoder a mean
+that it need not make of the image.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ import math
 from collections.abc import Callable
 from typing import Literal, final, override
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from models.networks._base import Layout, Network
 from models.options import Count, Widths
@@ -32,6 +35,23 @@ _NORMS: dict[str, Callable[[int], nn.Module]] = {
 }
 
 
+class PlaceConstant(nn.Module):
+    """Adds a learned constant to the first ``channels`` of ``(B, K, h, w)``, another one at each place.
+
+    channels: that have it.
+    sides: h and w.
+    """
+
+    def __init__(self, channels: int, sides: tuple[int, int]) -> None:
+        super().__init__()
+        self.constant = nn.Parameter(torch.zeros(channels, *sides))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """``features`` ``(B, K, h, w)`` with the constant added."""
+        first, rest = features.tensor_split([len(self.constant)], dim=1)
+        return torch.cat([first + self.constant, rest], 1)
+
+
 @final
 class Spatial(Network):
     """Stride-2 convolutions, one per level; a vector latent is dense on a map of its own.
@@ -39,16 +59,24 @@ class Spatial(Network):
     channels: of the convolution of each level.
     stem: channels of the map below a vector latent; a latent that is a map has its own.
     norm: normalisation after each convolution.
+    place: a learned constant per place of a latent that is a map: before the decoder, on the mean that the encoder
+        gives (the first of its outputs), or none.
     """
 
     reference = "Ghosh et al. 2020, arXiv:1903.12436"
 
     def __init__(
-        self, *, channels: Widths = (32, 64), stem: Count = 64, norm: Literal["none", "group", "batch"] = "none"
+        self,
+        *,
+        channels: Widths = (32, 64),
+        stem: Count = 64,
+        norm: Literal["none", "group", "batch"] = "none",
+        place: Literal["none", "decoder", "encoder"] = "none",
     ) -> None:
         self.channels = channels
         self.stem = stem
         self.norm = norm
+        self.place = place
 
     def _stem(self, shapes: Shapes) -> tuple[int, int, int]:
         """Channels, height and width of the map: the latent's own, or the smallest that the image fits."""
@@ -56,6 +84,11 @@ class Spatial(Network):
         height, width = shapes.image_shape[1:]
         least = (math.ceil(height / factor), math.ceil(width / factor))
         if len(shapes.latent_shape) == 1:
+            if self.place != "none":
+                raise ValueError(
+                    f"network.place={self.place} needs a latent that is a map, C×h×w; got latent_dim="
+                    f"{shapes.latent_dim}: a dense layer has a bias for each place"
+                )
             return (self.stem, *least)
         if len(shapes.latent_shape) != 3 or any(a < b for a, b in zip(shapes.latent_shape[1:], least, strict=True)):
             raise ValueError(
@@ -80,6 +113,8 @@ class Spatial(Network):
             inputs = channels
         if is_map:
             layers.append(nn.Conv2d(inputs, outputs * stem, 3, padding=1))
+            if self.place == "encoder":
+                layers.append(PlaceConstant(stem, (height, width)))
         else:
             layers += self._block(nn.Conv2d(inputs, stem, 3, padding=1), stem)
             layers += [nn.Flatten(), nn.Linear(stem * height * width, outputs * shapes.latent_dim)]
@@ -92,6 +127,8 @@ class Spatial(Network):
         if len(shapes.latent_shape) == 1:
             dense = [nn.Linear(shapes.latent_dim, stem * height * width), nn.Unflatten(1, (stem, height, width))]
             layers += [*dense, nn.ReLU()]
+        elif self.place == "decoder":
+            layers.append(PlaceConstant(stem, (height, width)))
         layers += self._block(nn.Conv2d(stem, self.channels[-1], 3, padding=1), self.channels[-1])
         below = (*reversed(self.channels[:-1]), None)
         for inputs, channels in zip(reversed(self.channels), below, strict=True):

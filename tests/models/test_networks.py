@@ -101,3 +101,30 @@ class TestBody:
 
 def test_every_network_names_its_paper(name):
     assert NETWORKS.signature(name).reference
+
+
+@pytest.mark.parametrize(("place", "side"), [("decoder", "decoder"), ("encoder", "encoder"), ("none", None)])
+def test_a_constant_per_place_is_where_it_is_asked_for_and_starts_at_nothing(place, side):
+    shapes, network = Shapes((4, 2, 2), IMAGE), NETWORKS["spatial"]
+    for name, events in (("encoder", torch.rand(5, *IMAGE)), ("decoder", torch.randn(5, 4, 2, 2))):
+        plain, own = (network(channels=(4, 8), stem=4, place=option) for option in ("none", place))
+        torch.manual_seed(0)
+        before = getattr(plain, name)(shapes, OUTPUTS)
+        torch.manual_seed(0)
+        after = getattr(own, name)(shapes, OUTPUTS)
+        assert torch.equal(before(events), after(events))
+        extra = sum(p.numel() for p in after.parameters()) - sum(p.numel() for p in before.parameters())
+        assert extra == (16 if name == side else 0)
+        if name == side:
+            constant = torch.arange(16.0).view(4, 2, 2)
+            next(m for m in after if hasattr(m, "constant")).constant.data.copy_(constant)
+            if name == "encoder":
+                expected = before(events) + torch.stack([constant, torch.zeros_like(constant)])
+            else:
+                expected = before(events + constant)
+            assert torch.allclose(after(events), expected, atol=1e-5)
+
+
+def test_a_vector_has_no_places():
+    with pytest.raises(ValueError, match="needs a latent that is a map"):
+        NETWORKS["spatial"](channels=(4, 8), stem=4, place="decoder").encoder(Shapes((3,), IMAGE), OUTPUTS)
