@@ -36,8 +36,8 @@ WIDTH = 160
 
 app = typer.Typer(
     help="Why does a VAE reconstruct well and sample badly, and what fixes it? Studies across the latent dimension.",
-    epilog="Exit codes: 2 configuration, 3 data, 4 environment, 5 partial results, 130 and 143 stopped by a signal. "
-    "With `--debug`, an error shows its traceback.",
+    epilog="Exit codes: 2 configuration, 3 data, 4 environment, 5 partial results, 129, 130 and 143 stopped by a "
+    "signal. With `--debug`, an error shows its traceback.",
     add_completion=False,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,

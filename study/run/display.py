@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Protocol, Self, final
 
 from rich.console import Console
@@ -122,7 +123,8 @@ class _Live:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._bars.stop()
+        with suppress(OSError):  # the terminal is gone, and the study's own error tells more
+            self._bars.stop()
 
     def __call__(self, event: Event) -> None:
         title = self._tally.titles[event.key]

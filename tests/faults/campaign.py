@@ -197,7 +197,7 @@ def contents(results: Path) -> dict[str, Any]:
 def leftovers(results: Path) -> list[str]:
     """Files and folders that are neither a cell, nor its lock, nor set aside."""
     known = re.compile(r"[0-9a-f]+(\.lock|(\.[a-z]+)*\.corrupt-\d+)?")
-    return [path.name for path in sorted((results / "tiny" / "cells").iterdir()) if not known.fullmatch(path.name)]
+    return [path.name for path in sorted(results.glob("tiny/cells/*")) if not known.fullmatch(path.name)]
 
 
 def table(tallies: dict[str, Tally]) -> str:

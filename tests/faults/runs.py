@@ -83,10 +83,9 @@ def warm_up() -> None:
     import study.answers.results
     import study.answers.tables
     import study.cli
-    import study.run.display
-    import study.run.execution
-    import study.run.preflight
-    import study.run.tracking  # noqa: F401
+    import study.run.building
+    import study.run.division
+    import study.run.launch  # noqa: F401
     from study.run.fork_server import import_the_study
 
     import_the_study()
@@ -96,6 +95,8 @@ def _become(arguments: list[str], cold: bool) -> None:
     """Turns this process into the run."""
     if cold:
         os.execv(sys.executable, [sys.executable, "-m", "study", *arguments])
+    # Streams of the new outputs: those of this process may be at a position of a file.
+    sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
     code = 70
     try:
         from study.cli import main
