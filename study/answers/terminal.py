@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from analysis.interval import Interval
 from analysis.summaries import over_seeds
-from study.answers.conclusions import Conclusion, Part
+from study.answers.conclusions import Conclusion, Part, Statement
 from study.answers.conclusions.levels import difference, level
 from study.answers.conclusions.repair import best, repairs
 from study.answers.results import Results, StoredCell, estimate_of
@@ -17,7 +18,7 @@ WIDEST = 100
 """Columns that are used at most."""
 NARROWEST = 80
 """Columns that are used at least, whatever the terminal says."""
-LINES = {"What happens": 2, "Why": 4, "What helps": 2, "How sure": 2}
+LINES = {"What happens": 3, "Why": 2, "What helps": 3, "How sure": 2}
 """Lines that each part of the answer may take."""
 LEAST_LABEL = 14
 
@@ -41,11 +42,16 @@ def _lines(part: Part, columns: int) -> list[str]:
 
     taken: list[str] = []
     for statement in part.statements:
-        longer = " ".join([*taken, str(statement)])
+        longer = " ".join([*taken, _brief(statement)])
         if taken and " ".join(line.strip() for line in wrapped(longer)) != f"{part.title}: {longer}":
             continue
-        taken.append(str(statement))
+        taken.append(_brief(statement))
     return wrapped(" ".join(taken))
+
+
+def _brief(statement: Statement) -> str:
+    """The statement with the first of its groups of numbers; the page has all of them."""
+    return str(replace(statement, numbers=statement.numbers.partition("; ")[0]))
 
 
 def cell_table(results: Results, labels: Mapping[str, str], width: int) -> str:

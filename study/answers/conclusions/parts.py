@@ -28,7 +28,7 @@ def seen(found: Phenomenon, repair: Repair | None) -> Statement:
     if gap.lower > 0:
         far = "ratio" in found.observed
         worse = f"do not look like {what}" if far else "are less like real images than they could be"
-        clauses.append(f"samples of the prior {worse}")
+        clauses.append(f"but samples of the prior {worse}" if far else f"samples of the prior {worse}")
         if repair and (gain := difference(found.prior, repair.level)).lower > 0:
             clauses.append("samples of the repaired prior come closer")
         elif repair:

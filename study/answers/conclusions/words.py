@@ -20,7 +20,7 @@ PUT_RIGHT = {
     "mean_variance_normal": "Giving the prior the mean and the variances of the codes",
     "centred_normal": "Giving the prior the variances and covariances of the codes, and not their mean,",
     "moment_normal": "Giving the prior the mean, the variances and the covariances of the codes",
-    "shuffled_dimensions": "Making every single dimension right, and leaving out how dimensions go together,",
+    "shuffled_dimensions": "Putting every single dimension right, but not how dimensions go together,",
     "shell_prior": "Moving the prior's points to the usual distance from the centre",
 }
 """Sources that put one thing right about the prior's points and decode them as before, in the order of the text."""
