@@ -36,6 +36,10 @@ class Bug:
 DIVERGENCE, INFORMATION, AGGREGATE = (
     f"tests/analysis/{name}" for name in ("test_divergence.py", "test_information.py", "aggregate")
 )
+MOMENT_PARTS, GAIN = "tests/analysis/test_moment_parts.py", "tests/analysis/test_gain.py"
+MOMENT_SOURCES = "tests/study/measurement/test_moment_sources.py"
+DISPLACEMENTS = "tests/study/measurement/test_displacements.py"
+NETWORK_LAWS = "tests/models/test_networks.py -k place"
 GEOMETRY, MIXTURES, MOMENTS = (f"tests/analysis/test_{name}.py" for name in ("geometry", "mixtures", "moments"))
 PAIRWISE, ESTIMATE = "tests/analysis/test_pairwise.py", "tests/analysis/test_estimate.py"
 VAE, PRIORS, LINEAR = (f"tests/models/test_{name}.py" for name in ("vae", "priors", "linear"))
@@ -96,6 +100,22 @@ BUGS = [
         "if groups is None:", "if True:", ESTIMATE),
     Bug("entropy of G forgotten", "analysis/moments.py",
         "float(cross_entropy - gaussian.entropy())", "float(cross_entropy)", MOMENTS),
+    Bug("mean of G not halved", "analysis/moment_parts.py",
+        "/ prior_variance).sum() / 2\n    variances", "/ prior_variance).sum()\n    variances", MOMENT_PARTS),
+    Bug("correlations with the sign turned", "analysis/moment_parts.py",
+        "factorised.entropy() - gaussian.entropy()", "gaussian.entropy() - factorised.entropy()", MOMENT_PARTS),
+    Bug("certified by the prior in the place of the mean", "analysis/moment_parts.py",
+        "\"mean\": (own, prior_variance.sqrt())", "\"mean\": (prior_mean, prior_variance.sqrt())", MOMENT_PARTS),
+    Bug("gain not squared", "analysis/gain.py",
+        ".double().square().sum(1)", ".double().abs().sum(1)", GAIN),
+    Bug("whitening that colours", "study/measurement/sources/aggregate_whitened.py",
+        "start.mean, -0.5)", "start.mean, 0.5)", MOMENT_SOURCES),
+    Bug("mean of the codes negated", "study/measurement/sources/mean_normal.py",
+        "moved_prior(start, start.mean)", "moved_prior(start, -start.mean)", MOMENT_SOURCES),
+    Bug("nats by C and not its inverse", "study/measurement/displacements.py",
+        ".square() / values).sum()", ".square() * values).sum()", DISPLACEMENTS),
+    Bug("constant per place on every output", "models/networks/spatial.py",
+        "PlaceConstant(stem, (height, width)))\n        else", "PlaceConstant(outputs * stem, (height, width)))\n        else", NETWORK_LAWS),
     Bug("overlap that forgets to halve ‖μ‖", "analysis/geometry/overlap.py",
         "/ (2 * math.sqrt(2))", "/ math.sqrt(2)", GEOMETRY),
     Bug("Bhattacharyya width term doubled", "analysis/geometry/overlap.py",
