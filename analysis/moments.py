@@ -72,10 +72,10 @@ def moment_split(
     Raises:
         ValueError: if the prior is not a factorised normal, or posteriors have no moments in closed form.
 
-    >>> from analysis.aggregate import DiagonalAggregate, HeldCodes
+    >>> from analysis.aggregate import DiagonalAggregate, InMemoryCodes
     >>> from analysis.draws import evaluate_component_draws
     >>> generator = torch.Generator().manual_seed(0)
-    >>> aggregate = DiagonalAggregate(HeldCodes(torch.randn(50, 2, generator=generator), torch.full((50, 2), 0.5)))
+    >>> aggregate = DiagonalAggregate(InMemoryCodes(torch.randn(50, 2, generator=generator), torch.full((50, 2), 0.5)))
     >>> prior = Independent(Normal(torch.zeros(2), torch.ones(2)), 1)
     >>> z, component = aggregate.sample(1000, generator)
     >>> split = moment_split(aggregate, prior, z, evaluate_component_draws(aggregate, prior, z, component))

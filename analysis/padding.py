@@ -15,7 +15,7 @@ import torch
 from torch import Generator, Tensor
 from torch.distributions import Independent, Normal
 
-from analysis.aggregate import Aggregate, DiagonalAggregate, HeldCodes, StreamedCodes
+from analysis.aggregate import Aggregate, DiagonalAggregate, InMemoryCodes, StreamedCodes
 from analysis.divergence import total_variation
 from analysis.draws import evaluate_component_draws, evaluate_prior_draws
 from analysis.estimate import Estimate
@@ -47,7 +47,7 @@ def inert_padding(
     """The control at each of the padded dimensions, on the same draws of the D real ones, with prior N(0, I).
 
     Args:
-        aggregate: q_N of diagonal normals, few enough for their codes to be held.
+        aggregate: q_N of diagonal normals, few enough for their codes to be in memory.
         padded_dims: D + k, each at least D.
         num_draws: draws of q_N, one from each of as many images, and as many of the prior.
         generator: the whole of the randomness.
@@ -84,8 +84,8 @@ def inert_padding(
     return results
 
 
-def _padded(codes: HeldCodes, extra: int) -> DiagonalAggregate:
-    """The aggregate of ``codes`` with ``extra`` dimensions of mean 0 and scale 1, which are never all held."""
+def _padded(codes: InMemoryCodes, extra: int) -> DiagonalAggregate:
+    """The aggregate of ``codes`` with ``extra`` dimensions of mean 0 and scale 1, which are never all in memory."""
     loc, scale = codes.loc.flatten(1).double(), codes.scale.flatten(1).double()
 
     def encode(images: Tensor) -> tuple[Tensor, Tensor]:

@@ -46,7 +46,7 @@ def dimensionwise_split(
     """Split of KL(q_N ‖ p) into total correlation and marginals, by M·N·D kernel evaluations.
 
     Args:
-        aggregate: q_N of N diagonal normals; its codes are held for this call.
+        aggregate: q_N of N diagonal normals; its codes are in memory for this call.
         prior: p over the latent shape, factorised: ``Independent`` over a univariate distribution.
         z: draws of q_N, ``(M, *latent_shape)``.
         draws: their densities, in nats.

@@ -20,7 +20,7 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
-from analysis.aggregate.codes import HeldCodes
+from analysis.aggregate.codes import InMemoryCodes
 
 MAX_COVARIANCE_DIM = 8192
 """Largest D of a covariance ``(D, D)``: 512 MiB in float64."""
@@ -115,14 +115,14 @@ class Aggregate(ABC):
         return self._draw(component, generator), component
 
     def subset(self, indices: Tensor) -> Self:
-        """The aggregate of the components ``indices``, int64 ``(n,)``, in that order; codes of normals are held.
+        """The aggregate of the components ``indices``, int64 ``(n,)``, in that order; codes of normals are in memory.
 
         Raises:
             ValueError: if the components do not fit.
         """
         return self._subset(self._indices(indices, len(indices)))
 
-    def bubbles(self) -> HeldCodes:
+    def bubbles(self) -> InMemoryCodes:
         """The components as the normals N(μₙ, diag σ²ₙ) that they are; codes that are streamed are encoded now.
 
         Raises:
@@ -131,7 +131,7 @@ class Aggregate(ABC):
         raise ValueError(NOT_DIAGONAL)
 
     @abstractmethod
-    def component_moments(self) -> HeldCodes:
+    def component_moments(self) -> InMemoryCodes:
         """Mean and marginal standard deviations of every component, whatever its kind; streamed codes are encoded now.
 
         Where a posterior has neither in closed form they are those of a few draws.

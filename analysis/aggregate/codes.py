@@ -1,4 +1,4 @@
-r"""Codes of diagonal normal posteriors N(μₙ, diag σ²ₙ) of N images: held as tensors, or encoded anew at every pass.
+r"""Codes of diagonal normal posteriors N(μₙ, diag σ²ₙ) of N images: in memory, or encoded anew at every pass.
 
 At D = 65,536 the codes of 60,000 images are 31 GB, while the images are 0.2 GB: a pass over such codes encodes the
 images block by block and holds one block at a time.
@@ -52,21 +52,21 @@ class CodeSource(ABC):
             rows = slice(start, start + step)
             yield rows, *self._read(indices[rows])
 
-    def at(self, indices: Tensor) -> HeldCodes:
-        """Codes of the images ``indices``, int64 ``(n,)``, in that order and held."""
+    def at(self, indices: Tensor) -> InMemoryCodes:
+        """Codes of the images ``indices``, int64 ``(n,)``, in that order, in memory."""
         codes = torch.empty(2, len(indices), self.latent_dim, dtype=self.dtype, device=self.device)
         for rows, loc, scale in self.select(indices):
             codes[0, rows], codes[1, rows] = loc, scale
         loc, scale = codes.view(2, len(indices), *self.latent_shape)
-        return HeldCodes(loc, scale)
+        return InMemoryCodes(loc, scale)
 
-    def held(self) -> HeldCodes:
-        """Codes of all N images, held."""
+    def in_memory(self) -> InMemoryCodes:
+        """Codes of all N images, in memory."""
         return self.at(torch.arange(self.num, device=self.device))
 
 
-class HeldCodes(CodeSource):
-    """Codes held as tensors.
+class InMemoryCodes(CodeSource):
+    """Codes in memory, as tensors.
 
     Args:
         loc: means μ, ``(N, *latent_shape)``.
@@ -91,7 +91,7 @@ class HeldCodes(CodeSource):
         """All codes as one block."""
         yield self.loc.flatten(1), self.scale.flatten(1)
 
-    def held(self) -> HeldCodes:
+    def in_memory(self) -> InMemoryCodes:
         """These codes themselves."""
         return self
 
@@ -100,7 +100,7 @@ class HeldCodes(CodeSource):
 
 
 class StreamedCodes(CodeSource):
-    """Codes that are never all held.
+    """Codes that are never all in memory.
 
     Args:
         encode: gives μ and σ, ``(n, *latent_shape)`` each, of the images int64 ``(n,)``, in that order; always the

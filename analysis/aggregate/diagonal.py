@@ -1,4 +1,4 @@
-r"""Diagonal aggregate: q_N of posteriors q(z|xₙ) = N(μₙ, diag σ²ₙ), whose codes are held or streamed.
+r"""Diagonal aggregate: q_N of posteriors q(z|xₙ) = N(μₙ, diag σ²ₙ), whose codes are in memory or streamed.
 
     q_N(z) = (1/N) Σₙ N(z; μₙ, diag σ²ₙ),        mean μ̄,        covariance Cov(μ) + diag((1/N) Σ σ²ₙ)
 
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from analysis.aggregate.base import Aggregate
-from analysis.aggregate.codes import ROW_ELEMENTS, CodeSource, HeldCodes
+from analysis.aggregate.codes import ROW_ELEMENTS, CodeSource, InMemoryCodes
 from analysis.pairwise import mixture_log_density, normal_log_density
 
 
@@ -26,11 +26,11 @@ class DiagonalAggregate(Aggregate):
     One pass over the codes serves all points of a call.
 
     Args:
-        codes: μ and σ of the N images, :class:`HeldCodes` or :class:`StreamedCodes`.
+        codes: μ and σ of the N images, :class:`InMemoryCodes` or :class:`StreamedCodes`.
 
     >>> from analysis.randomness import stream
     >>> loc = torch.tensor([[0.0, 0.0], [3.0, 0.0], [0.0, 4.0]])
-    >>> aggregate = DiagonalAggregate(HeldCodes(loc, torch.full_like(loc, 0.1)))
+    >>> aggregate = DiagonalAggregate(InMemoryCodes(loc, torch.full_like(loc, 0.1)))
     >>> z, component = aggregate.sample_per_image(1, stream(0, "example"))
     >>> information = aggregate.component_log_prob(z, component) - aggregate.log_prob(z)
     >>> [round(nats, 4) for nats in information.tolist()]  # bubbles far apart: log N = log 3 each
@@ -46,12 +46,12 @@ class DiagonalAggregate(Aggregate):
         self.codes = codes
 
     @override
-    def bubbles(self) -> HeldCodes:
-        return self.codes.held()
+    def bubbles(self) -> InMemoryCodes:
+        return self.codes.in_memory()
 
     @override
-    def component_moments(self) -> HeldCodes:
-        return self.codes.held()
+    def component_moments(self) -> InMemoryCodes:
+        return self.codes.in_memory()
 
     @override
     def _subset(self, indices: Tensor) -> Self:

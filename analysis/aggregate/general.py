@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from analysis.aggregate.base import Aggregate
-from analysis.aggregate.codes import HeldCodes
+from analysis.aggregate.codes import InMemoryCodes
 from analysis.precision import to_float64
 from analysis.randomness import seeded, stream
 
@@ -50,11 +50,11 @@ class GeneralAggregate(Aggregate):
         super().__init__(num_components, draw.shape[1:], draw.dtype, device)
 
     @override
-    def component_moments(self) -> HeldCodes:
+    def component_moments(self) -> InMemoryCodes:
         every = torch.arange(self.num_components, device=self.device)
         with seeded(stream(0, "posterior moments"), self.device), torch.no_grad():
             moments = [_moments(self._at(rows)) for rows in every.split(COMPONENTS_PER_BLOCK)]
-        return HeldCodes(torch.cat([loc for loc, _ in moments]), torch.cat([scale for _, scale in moments]))
+        return InMemoryCodes(torch.cat([loc for loc, _ in moments]), torch.cat([scale for _, scale in moments]))
 
     @override
     def _subset(self, indices: Tensor) -> Self:

@@ -14,7 +14,7 @@ from typing import final, override
 import torch
 from torch import Tensor
 
-from analysis.aggregate import Aggregate, DiagonalAggregate, HeldCodes
+from analysis.aggregate import Aggregate, DiagonalAggregate, InMemoryCodes
 from analysis.density_fits._base import Codes, Density, DensityFit, flag_at_end
 from analysis.options import Factors
 
@@ -54,7 +54,7 @@ class AggregateKernel(DensityFit):
         """r_h with h of the highest mean log-density on ``choice``."""
 
         def widened(bandwidth: float) -> Aggregate:
-            return DiagonalAggregate(HeldCodes(codes.loc, bandwidth * codes.scale))
+            return DiagonalAggregate(InMemoryCodes(codes.loc, bandwidth * codes.scale))
 
         scores = {bandwidth: float(widened(bandwidth).log_prob(choice.z).mean()) for bandwidth in self.bandwidths}
         best = max(scores, key=scores.__getitem__)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, MultivariateNormal
 
-from analysis.aggregate import DiagonalAggregate, HeldCodes
+from analysis.aggregate import DiagonalAggregate, InMemoryCodes
 from analysis.density_fits._base import Codes, Density, DensityFit, DensityRefused
 from analysis.moments import FactorNormal, moment_matched
 
@@ -50,7 +50,7 @@ class MomentNormalFit(DensityFit):
     @override
     def fit_vectors(self, codes: Codes, choice: Codes, generator: torch.Generator) -> MomentNormal:
         """G of ``codes``; nothing is chosen."""
-        normal = moment_matched(DiagonalAggregate(HeldCodes(codes.loc, codes.scale)))
+        normal = moment_matched(DiagonalAggregate(InMemoryCodes(codes.loc, codes.scale)))
         if normal is None:
             dim, num = codes.z.shape[1], len(codes)
             raise DensityRefused(f"a covariance over D = {dim} from N = {num} codes does not fit in memory")

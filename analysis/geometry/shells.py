@@ -101,20 +101,20 @@ def norm_auc(z: Tensor, prior_z: Tensor, units: Tensor | None = None) -> Estimat
     return area_under_curve(flat(z).norm(dim=1), flat(prior_z).norm(dim=1), units)
 
 
-def typical_set_mass(log_density_own: Tensor, log_density: Tensor, units: Tensor | None = None) -> Estimate:
+def typical_set_mass(log_density_at_p: Tensor, log_density_at_q: Tensor, units: Tensor | None = None) -> Estimate:
     """Mass that a density q gives to the typical set of p, in [0, 1].
 
     The typical set is where log p(z) lies in its central 95 % under p. The error is that of the mass of the set, not
     of its edges.
 
     Args:
-        log_density_own: log p at draws of p, ``(K,)`` in nats.
-        log_density: log p at draws of q, ``(M,)`` in nats.
+        log_density_at_p: log p at draws of p, ``(K,)`` in nats.
+        log_density_at_q: log p at draws of q, ``(M,)`` in nats.
         units: integer label ``(M,)`` that draws of one image share; by default each draw is a unit.
     """
-    edges = torch.tensor([0.025, 0.975], dtype=log_density_own.dtype, device=log_density_own.device)
-    low, high = torch.quantile(log_density_own, edges)
-    return Estimate.mean((low <= log_density) & (log_density <= high), groups=units)
+    edges = torch.tensor([0.025, 0.975], dtype=log_density_at_p.dtype, device=log_density_at_p.device)
+    low, high = torch.quantile(log_density_at_p, edges)
+    return Estimate.mean((low <= log_density_at_q) & (log_density_at_q <= high), groups=units)
 
 
 def _distribution(sample: Tensor, at: Tensor, right: bool) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 from analysis.mixtures.covariances import MixtureRefused
 
 ELEMENTS_PER_BLOCK = 2**19  # features of a block stay in the caches
-HELD_ELEMENTS = 2**24  # of all codes together: 64 MiB of them in float32
+IN_MEMORY_ELEMENTS = 2**24  # of all codes together: 64 MiB of them in float32
 MIN_BLOCK = 64  # below it matrix products lose their speed
 
 
@@ -92,7 +92,7 @@ class CentredCodes:
     def blocks(self, width: int) -> Iterable[Tensor]:
         """Centred blocks ``(D, m)`` in the codes' own dtype, held where they are few: EM passes hundreds of times."""
         blocks = centred_blocks(self.values, self.centre, width, self.values.dtype)
-        if self.values.numel() > HELD_ELEMENTS:
+        if self.values.numel() > IN_MEMORY_ELEMENTS:
             return blocks
         if width not in self._held:
             self._held = {width: tuple(blocks)}

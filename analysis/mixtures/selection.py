@@ -51,14 +51,14 @@ class MixtureSelection:
     candidates: tuple[Candidate, ...]
 
     @property
-    def fitted(self) -> tuple[Candidate, ...]:
+    def accepted(self) -> tuple[Candidate, ...]:
         """The candidates that were not refused."""
         return tuple(candidate for candidate in self.candidates if candidate.mixture is not None)
 
     @property
     def best_by_held_out(self) -> Candidate | None:
         """The candidate of highest held-out score; none where all were refused."""
-        return max(self.fitted, key=lambda candidate: candidate.held_out.value, default=None)
+        return max(self.accepted, key=lambda candidate: candidate.held_out.value, default=None)
 
 
 def select_gaussian_mixture(

@@ -4,7 +4,7 @@ With P parameters, N training images of C·H·W pixels, S replicates, D latent d
 
     16 P S                   weights, gradient and Adam's two moments in single precision, for each replicate
     4 N C H W                images
-    12 min(N D, 2²⁶)         codes of one replicate: loc, scale and z, as many as are held at once
+    12 min(N D, 2²⁶)         codes of one replicate: loc, scale and z, as many as are in memory at once
     32 M D                   draws of aggregate and prior in single and double precision
     2³⁰                      Python and its libraries
 

@@ -9,7 +9,7 @@ from pyro.distributions import TorchDistribution
 from torch import Tensor
 from torch.distributions import Independent, Normal
 
-from analysis.aggregate import Aggregate, DiagonalAggregate, GeneralAggregate, HeldCodes, StreamedCodes
+from analysis.aggregate import Aggregate, DiagonalAggregate, GeneralAggregate, InMemoryCodes, StreamedCodes
 from analysis.precision import to_float64
 from models.pure import pure_pyro
 from models.vae import VAE
@@ -17,8 +17,8 @@ from models.vae import VAE
 CHUNK = 500
 """Images or latents that go through a network at a time."""
 
-HELD_ELEMENTS = 2**26
-"""Latent numbers of a split that are held at once, 256 MiB for each of loc, scale and z. Beyond it the aggregate
+IN_MEMORY_ELEMENTS = 2**26
+"""Latent numbers of a split that are in memory at once, 256 MiB for each of loc, scale and z. Beyond it the aggregate
 encodes its images anew at every pass, and codes are those of as many images as fit in a quarter of it."""
 
 
@@ -45,8 +45,8 @@ def aggregate_of(vae: VAE, images: Tensor) -> Aggregate:
     first = posterior(vae, images[:1])
     if not (isinstance(first, Independent) and isinstance(first.base_dist, Normal)):
         return GeneralAggregate(lambda rows: posterior(vae, images[rows]), len(images), images.device)
-    if len(images) * first.event_shape.numel() <= HELD_ELEMENTS:
-        return DiagonalAggregate(HeldCodes(*_normals(vae, images)))
+    if len(images) * first.event_shape.numel() <= IN_MEMORY_ELEMENTS:
+        return DiagonalAggregate(InMemoryCodes(*_normals(vae, images)))
     return DiagonalAggregate(
         StreamedCodes(lambda rows: _normals(vae, images[rows]), len(images), images.device, block=CHUNK)
     )

@@ -157,7 +157,7 @@ def _calibration(replicate: Replicate) -> Records | None:
 
 
 def _padding(replicate: Replicate, padded_dims: Sequence[int]) -> Records | None:
-    aggregate = replicate.train.held
+    aggregate = replicate.train.aggregate_of_rows
     if not padded_dims or not aggregate.is_diagonal:
         return None
     few = aggregate.subset(torch.arange(min(PADDING_IMAGES, aggregate.num_components)))

@@ -64,23 +64,23 @@ class Split:
 
     @cached_property
     def rows(self) -> Tensor:
-        """The images whose codes are held, int64: all N where they fit, else a random choice."""
+        """The images whose codes are in memory, int64: all N where they fit, else a random choice."""
         dim, device = self.aggregate.latent_dim, self.images.device
-        if len(self) * dim <= encoding.HELD_ELEMENTS:
+        if len(self) * dim <= encoding.IN_MEMORY_ELEMENTS:
             return torch.arange(len(self), device=device)
         generator = self.replicate.stream("codes held", self.name)
         order = torch.randperm(len(self), generator=generator, device=generator.device)
-        return order[: max(encoding.HELD_ELEMENTS // 4 // dim, 2)].to(device)
+        return order[: max(encoding.IN_MEMORY_ELEMENTS // 4 // dim, 2)].to(device)
 
     @cached_property
-    def held(self) -> Aggregate:
+    def aggregate_of_rows(self) -> Aggregate:
         """The aggregate of the images ``rows``."""
         return self.aggregate if len(self.rows) == len(self) else self.aggregate.subset(self.rows)
 
     @cached_property
     def codes(self) -> Codes:
         """Codes of the images ``rows``, with one draw of q(z|x) each."""
-        return Codes.draw(self.held, self.replicate.stream("codes", self.name))
+        return Codes.draw(self.aggregate_of_rows, self.replicate.stream("codes", self.name))
 
     @property
     def z(self) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from scipy import stats
 from torch.distributions import Independent, Normal
 
-from analysis.aggregate import DiagonalAggregate, HeldCodes
+from analysis.aggregate import DiagonalAggregate, InMemoryCodes
 from analysis.divergence import (
     bhattacharyya_coefficient,
     jensen_shannon,
@@ -64,7 +64,7 @@ def encoded(generator: torch.Generator, num: int, dim: int = 1) -> DiagonalAggre
     """Images of two classes: means near +1 or −1 in every dimension, shifted by 0.3, with posterior scale 0.6."""
     classes = normal(generator, num, 1).sign()
     loc = SHIFT * classes + SPREAD * normal(generator, num, dim) + OFFSET
-    return DiagonalAggregate(HeldCodes(loc, torch.full_like(loc, NOISE)))
+    return DiagonalAggregate(InMemoryCodes(loc, torch.full_like(loc, NOISE)))
 
 
 def images(

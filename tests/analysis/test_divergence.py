@@ -9,7 +9,7 @@ from scipy import integrate, stats
 from sklearn.metrics import roc_auc_score
 from torch.distributions import Independent, Normal
 
-from analysis.aggregate import DiagonalAggregate, HeldCodes
+from analysis.aggregate import DiagonalAggregate, InMemoryCodes
 from analysis.divergence import (
     area_under_curve,
     bhattacharyya_coefficient,
@@ -27,7 +27,7 @@ def both_sides(loc: float, scale: float, dim: int, num_draws: int) -> tuple[Draw
     """Independent draws of N(loc, scale² I) and of N(0, I); each draw is its own unit."""
     generator = torch.Generator().manual_seed(0)
     one = torch.ones(1, dim, dtype=torch.float64)
-    aggregate = DiagonalAggregate(HeldCodes(loc * one, scale * one))
+    aggregate = DiagonalAggregate(InMemoryCodes(loc * one, scale * one))
     prior = Independent(Normal(torch.zeros(dim, dtype=torch.float64), one[0]), 1)
     noise = torch.randn(2, num_draws, dim, generator=generator, dtype=torch.float64)
     # One component, so the draws are independent units of their own.
@@ -138,13 +138,13 @@ def test_duplicated_and_padded_aggregates_have_the_same_divergence():
         torch.randn(6, 2, generator=generator, dtype=torch.float64),
         torch.full((6, 2), 0.5, dtype=torch.float64),
     )
-    aggregate = DiagonalAggregate(HeldCodes(loc, scale))
+    aggregate = DiagonalAggregate(InMemoryCodes(loc, scale))
     z, component = aggregate.sample(100, generator)
 
     def evaluate(loc, scale, z):
         prior = Independent(Normal(torch.zeros(z.shape[1], dtype=torch.float64), 1.0), 1)
         return kl_aggregate_to_prior(
-            evaluate_component_draws(DiagonalAggregate(HeldCodes(loc, scale)), prior, z, component)
+            evaluate_component_draws(DiagonalAggregate(InMemoryCodes(loc, scale)), prior, z, component)
         ).value
 
     inert, noise = torch.zeros(6, 40, dtype=torch.float64), torch.randn(100, 40, generator=generator).double()

@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 from torch.distributions import Normal
 
-from analysis.aggregate import DiagonalAggregate, HeldCodes
+from analysis.aggregate import DiagonalAggregate, InMemoryCodes
 from analysis.estimate import Estimate
 from analysis.geometry import distances
 from analysis.geometry.active_units import active_units, active_units_by_kl
@@ -236,7 +236,7 @@ def test_spectra(num, dim):
     means = torch.from_numpy(np.cov(loc.numpy().T, bias=True))
     expected = torch.linalg.eigvalsh(means + within).flip(0)
     torch.testing.assert_close(
-        aggregate_spectrum(DiagonalAggregate(HeldCodes(loc, scale))), expected, rtol=0, atol=1e-10
+        aggregate_spectrum(DiagonalAggregate(InMemoryCodes(loc, scale))), expected, rtol=0, atol=1e-10
     )
     expected = torch.linalg.eigvalsh(means).flip(0)[: min(num, dim)]
     torch.testing.assert_close(mean_spectrum(loc), expected, rtol=0, atol=1e-10)
@@ -259,7 +259,7 @@ def test_spectra_refuse_what_does_not_fit(monkeypatch):
     monkeypatch.setattr("analysis.aggregate.base.MAX_COVARIANCE_DIM", 4)
     monkeypatch.setattr("analysis.geometry.spectrum.MAX_COVARIANCE_DIM", 4)
     with pytest.raises(ValueError, match="covariance"):
-        aggregate_spectrum(DiagonalAggregate(HeldCodes(normal(6, 5), torch.ones(6, 5, dtype=torch.float64))))
+        aggregate_spectrum(DiagonalAggregate(InMemoryCodes(normal(6, 5), torch.ones(6, 5, dtype=torch.float64))))
     with pytest.raises(ValueError, match="subsample"):
         mean_spectrum(normal(6, 5))
     assert len(mean_spectrum(normal(4, 50))) == 4

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.distributions import Independent, Normal
 
-from analysis.aggregate import DiagonalAggregate, HeldCodes
+from analysis.aggregate import DiagonalAggregate, InMemoryCodes
 from analysis.divergence import kl_aggregate_to_prior
 from analysis.draws import ComponentDraws, evaluate_component_draws, evaluate_held_out_draws
 from analysis.estimate import Estimate
@@ -29,7 +29,7 @@ def standard_normal(dim: int) -> Independent:
 def random_aggregate(num: int, dim: int, spread: float = 1.0, seed: int = 0) -> DiagonalAggregate:
     generator = torch.Generator().manual_seed(seed)
     loc = spread * torch.randn(num, dim, generator=generator, dtype=torch.float64)
-    return DiagonalAggregate(HeldCodes(loc, 0.3 + torch.rand(num, dim, generator=generator, dtype=torch.float64)))
+    return DiagonalAggregate(InMemoryCodes(loc, 0.3 + torch.rand(num, dim, generator=generator, dtype=torch.float64)))
 
 
 def evaluate(aggregate: DiagonalAggregate, num_draws: int, seed: int = 1) -> tuple[torch.Tensor, ComponentDraws]:
@@ -44,7 +44,7 @@ def within(estimate, truth: float, errors: float = 5.0) -> bool:
 @pytest.mark.parametrize(("distance", "truth"), [(2.0, 0.336831), (4.0, 0.632720)])
 def test_two_components(distance, truth):
     aggregate = DiagonalAggregate(
-        HeldCodes(torch.tensor([[0.0], [distance]], dtype=torch.float64), torch.ones(2, 1, dtype=torch.float64))
+        InMemoryCodes(torch.tensor([[0.0], [distance]], dtype=torch.float64), torch.ones(2, 1, dtype=torch.float64))
     )
     _, draws = evaluate(aggregate, 200_000)
     values = draws.integrands()["information"]
@@ -57,7 +57,7 @@ def test_two_components(distance, truth):
 def test_separated_mixture_bound():
     """0 ≤ ln N − I ≤ (1/N) Σ exp(−d²/8), up to five standard errors."""
     loc = 3.5 * torch.eye(5, dtype=torch.float64)
-    aggregate = DiagonalAggregate(HeldCodes(loc, torch.ones_like(loc)))
+    aggregate = DiagonalAggregate(InMemoryCodes(loc, torch.ones_like(loc)))
     _, draws = evaluate(aggregate, 50_000)
     values = math.log(5) - draws.integrands()["information"]
     gap, error = float(values.mean()), float(values.std()) / math.sqrt(len(values))
@@ -116,7 +116,9 @@ def test_linear_gaussian_population_is_bracketed():
     def encode(count: int) -> DiagonalAggregate:
         standard = torch.randn(count, 5, generator=generator, dtype=torch.float64)
         loc = (shift + standard @ torch.linalg.cholesky(data_covariance).T) @ encoder.T
-        return DiagonalAggregate(HeldCodes(loc, posterior_covariance.diagonal().sqrt().expand(count, dim).contiguous()))
+        return DiagonalAggregate(
+            InMemoryCodes(loc, posterior_covariance.diagonal().sqrt().expand(count, dim).contiguous())
+        )
 
     train, held_out = encode(num), encode(num)
     z, component = train.sample_per_image(1, generator)
@@ -156,7 +158,7 @@ def test_one_image_has_no_information():
 
 def test_duplicated_data_change_nothing_but_the_cap():
     aggregate = random_aggregate(10, 2, spread=50.0)
-    doubled = DiagonalAggregate(HeldCodes(aggregate.codes.loc.repeat(2, 1), aggregate.codes.scale.repeat(2, 1)))
+    doubled = DiagonalAggregate(InMemoryCodes(aggregate.codes.loc.repeat(2, 1), aggregate.codes.scale.repeat(2, 1)))
     z, draws = evaluate(aggregate, 300)
     twice = evaluate_component_draws(doubled, standard_normal(2), z, draws.unit)
     for name in ("rate", "information", "kl"):
@@ -172,7 +174,7 @@ def test_inert_dimensions_change_nothing():
     z, draws = evaluate(aggregate, 200)
     inert = torch.zeros(8, 500, dtype=torch.float64)
     loc, scale = aggregate.codes.loc, aggregate.codes.scale
-    padded = DiagonalAggregate(HeldCodes(torch.cat([loc, inert], 1), torch.cat([scale, inert + 1], 1)))
+    padded = DiagonalAggregate(InMemoryCodes(torch.cat([loc, inert], 1), torch.cat([scale, inert + 1], 1)))
     noise = torch.randn(200, 500, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     wide = evaluate_component_draws(padded, standard_normal(502), torch.cat([z, noise], 1), draws.unit)
     for name, values in draws.integrands().items():
@@ -184,7 +186,7 @@ def test_permutations_change_nothing():
     z, draws = evaluate(aggregate, 200)
     images, dims = torch.randperm(9), torch.randperm(4)
     loc, scale = aggregate.codes.loc, aggregate.codes.scale
-    shuffled = DiagonalAggregate(HeldCodes(loc[images][:, dims], scale[images][:, dims]))
+    shuffled = DiagonalAggregate(InMemoryCodes(loc[images][:, dims], scale[images][:, dims]))
     again = evaluate_component_draws(shuffled, standard_normal(4), z[:, dims], images.argsort()[draws.unit])
     for name, values in draws.integrands().items():
         torch.testing.assert_close(again.integrands()[name], values, **EXACT)
@@ -192,7 +194,7 @@ def test_permutations_change_nothing():
 
 def test_collapsed_posterior_has_neither_information_nor_divergence():
     loc = torch.zeros(6, 3, dtype=torch.float64)
-    aggregate = DiagonalAggregate(HeldCodes(loc, torch.ones_like(loc)))
+    aggregate = DiagonalAggregate(InMemoryCodes(loc, torch.ones_like(loc)))
     _, draws = evaluate(aggregate, 100)
     values = [estimate(draws).value for estimate in (rate, mutual_information, kl_aggregate_to_prior)]
     assert values == pytest.approx([0, 0, 0], abs=1e-12)
@@ -202,7 +204,7 @@ def test_collapsed_posterior_has_neither_information_nor_divergence():
 def test_saturated_ends_say_so():
     loc = torch.zeros(4, 1, dtype=torch.float64)
     loc[:, 0] = torch.arange(4) * 20.0
-    _, draws = evaluate(DiagonalAggregate(HeldCodes(loc, torch.ones_like(loc))), 400)
+    _, draws = evaluate(DiagonalAggregate(InMemoryCodes(loc, torch.ones_like(loc))), 400)
     assert "saturated" in mutual_information(draws).flags
     assert "saturated" in marginal_kl_bracket(draws).upper.flags
     assert "saturated" not in mutual_information_upper(draws).flags

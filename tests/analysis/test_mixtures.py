@@ -461,7 +461,7 @@ def test_selection_finds_the_planted_mixture_and_records_refusals() -> None:
     )
     table = {(c.num_components, c.covariance): c for c in chosen.candidates}
     assert len(table) == 6
-    best = min(chosen.fitted, key=lambda candidate: candidate.bic)
+    best = min(chosen.accepted, key=lambda candidate: candidate.bic)
     assert (best.num_components, best.covariance) == (3, "full")
     assert chosen.best_by_held_out.held_out.value >= table[3, "full"].held_out.value
     refused = table[40, "full"]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.distributions import Independent, MultivariateNormal, Normal, kl_divergence
 
-from analysis.aggregate import DiagonalAggregate, HeldCodes
+from analysis.aggregate import DiagonalAggregate, InMemoryCodes
 from analysis.draws import evaluate_component_draws, evaluate_held_out_draws
 from analysis.moment_parts import bracket_beyond_moments, certified_by_moments, moment_parts
 from analysis.moments import moment_matched
@@ -23,7 +23,7 @@ def aggregate_of(num, dim, seed=0):
     generator = torch.Generator().manual_seed(seed)
     loc = torch.randn(num, dim, generator=generator, dtype=F64) + 0.4
     loc[:, 0] += loc[:, -1]
-    return DiagonalAggregate(HeldCodes(loc, 0.3 + torch.rand(num, dim, generator=generator, dtype=F64)))
+    return DiagonalAggregate(InMemoryCodes(loc, 0.3 + torch.rand(num, dim, generator=generator, dtype=F64)))
 
 
 @pytest.mark.parametrize(("num", "dim"), [(40, 3), (5, 9)], ids=["D<N", "D>N"])
@@ -55,12 +55,12 @@ def test_inert_dimensions_add_nothing_and_an_offset_is_seen_by_the_mean_alone():
         torch.cat([own, torch.full((30, 2), fill, dtype=F64)], 1)
         for own, fill in ((aggregate.codes.loc, 0.0), (aggregate.codes.scale, 1.0))
     )
-    padded = DiagonalAggregate(HeldCodes(loc, scale))
+    padded = DiagonalAggregate(InMemoryCodes(loc, scale))
     few = moment_parts(aggregate, factorised(torch.zeros(3), torch.ones(3)), moment_matched(aggregate))
     many = moment_parts(padded, prior, moment_matched(padded))
     for name in ("mean", "variances", "correlations"):
         assert getattr(many, name).value == pytest.approx(getattr(few, name).value, abs=1e-10)
-    moved = DiagonalAggregate(HeldCodes(loc + 1.0, scale))
+    moved = DiagonalAggregate(InMemoryCodes(loc + 1.0, scale))
     after = moment_parts(moved, prior, moment_matched(moved))
     assert after.variances.value == pytest.approx(many.variances.value)
     assert after.correlations.value == pytest.approx(many.correlations.value)
@@ -87,7 +87,7 @@ def linear():
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         train, held_out = (
-            DiagonalAggregate(HeldCodes(posterior.mean, posterior.base_dist.scale.contiguous()))
+            DiagonalAggregate(InMemoryCodes(posterior.mean, posterior.base_dist.scale.contiguous()))
             for posterior in (vae.posterior(vae.simulate(num, generator) + shift) for num in (3_000, 3_000))
         )
         return vae, vae.exact(shift=shift), train, held_out

@@ -13,7 +13,7 @@ from torch.distributions import (
     kl_divergence,
 )
 
-from analysis.aggregate import DiagonalAggregate, HeldCodes
+from analysis.aggregate import DiagonalAggregate, InMemoryCodes
 from analysis.draws import evaluate_component_draws
 from analysis.moments import moment_matched, moment_split
 
@@ -26,7 +26,7 @@ def aggregate_of(num: int, dim: int) -> DiagonalAggregate:
     generator = torch.Generator().manual_seed(0)
     loc = torch.randn(num, dim, generator=generator, dtype=torch.float64)
     loc[:, 0] += loc[:, -1]
-    return DiagonalAggregate(HeldCodes(loc, 0.3 + torch.rand(num, dim, generator=generator, dtype=torch.float64)))
+    return DiagonalAggregate(InMemoryCodes(loc, 0.3 + torch.rand(num, dim, generator=generator, dtype=torch.float64)))
 
 
 def evaluate(aggregate: DiagonalAggregate, num_draws: int):

@@ -5,14 +5,14 @@ import math
 import pytest
 import torch
 
-from analysis.aggregate import DiagonalAggregate, HeldCodes
+from analysis.aggregate import DiagonalAggregate, InMemoryCodes
 from analysis.padding import inert_padding
 
 
 def padded(dims, seed=0):
     generator = torch.Generator().manual_seed(0)
     loc = 1.5 * torch.randn(300, 4, generator=generator)
-    aggregate = DiagonalAggregate(HeldCodes(loc, torch.full((300, 4), 0.4)))
+    aggregate = DiagonalAggregate(InMemoryCodes(loc, torch.full((300, 4), 0.4)))
     return inert_padding(aggregate, dims, num_draws=200, generator=torch.Generator().manual_seed(seed))
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.distributions import Independent, Normal
 
-from analysis.aggregate import DiagonalAggregate, HeldCodes
+from analysis.aggregate import DiagonalAggregate, InMemoryCodes
 from analysis.divergence import kl_aggregate_to_prior
 from analysis.draws import evaluate_component_draws
 from analysis.information import kl_standard_normal
@@ -18,7 +18,7 @@ def prior(dim: int) -> Independent:
 
 
 def curve_of(loc: torch.Tensor, sizes=(4, 16, 64), num_draws=50, num_repeats=8):
-    aggregate = DiagonalAggregate(HeldCodes(loc, torch.ones_like(loc)))
+    aggregate = DiagonalAggregate(InMemoryCodes(loc, torch.ones_like(loc)))
     generator = torch.Generator().manual_seed(0)
     return subsampling_curve(
         aggregate, prior(loc.shape[1]), sizes, num_repeats=num_repeats, num_draws=num_draws, generator=generator
@@ -50,7 +50,7 @@ def test_the_curve_is_that_of_subset_mixtures():
     """At size 1 it is the rate, at size N the KL of the whole mixture, whatever the component drawn from."""
     loc = 1.5 * torch.randn(32, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     curve = curve_of(loc, sizes=(1, 8, 32), num_draws=400, num_repeats=32)
-    aggregate = DiagonalAggregate(HeldCodes(loc, torch.ones_like(loc)))
+    aggregate = DiagonalAggregate(InMemoryCodes(loc, torch.ones_like(loc)))
     z, component = aggregate.sample_per_image(2_000, torch.Generator().manual_seed(2))
     direct = kl_aggregate_to_prior(evaluate_component_draws(aggregate, prior(2), z, component))
     first, _, last = curve.kl()

@@ -7,7 +7,7 @@ import torch
 from scipy import integrate, stats
 from torch.distributions import Independent, MultivariateNormal, Normal
 
-from analysis.aggregate import DiagonalAggregate, HeldCodes
+from analysis.aggregate import DiagonalAggregate, InMemoryCodes
 from analysis.draws import evaluate_component_draws
 from analysis.information import kl_standard_normal
 from analysis.total_correlation import dimensionwise_split, marginal_log_prob
@@ -34,7 +34,7 @@ def test_quadrature_itself_gives_the_published_values():
 def test_two_components_on_the_diagonal():
     """Both marginals hold I(2) nats of the label, the pair I(2√2): TC = 2 I(2) − I(2√2)."""
     loc = torch.tensor([[0.0, 0.0], [2.0, 2.0]], dtype=torch.float64)
-    aggregate = DiagonalAggregate(HeldCodes(loc, torch.ones_like(loc)))
+    aggregate = DiagonalAggregate(InMemoryCodes(loc, torch.ones_like(loc)))
     z, component = aggregate.sample(60_000, torch.Generator().manual_seed(0))
     draws = evaluate_component_draws(aggregate, standard_normal(2), z, component)
     values = draws.log_aggregate - marginal_log_prob(aggregate.codes.loc, aggregate.codes.scale, z).sum(1)
@@ -51,7 +51,9 @@ def test_two_components_on_the_diagonal():
 def test_split_is_exact_for_a_shaped_latent():
     generator = torch.Generator().manual_seed(0)
     loc = torch.randn(30, 2, 3, generator=generator, dtype=torch.float64)
-    aggregate = DiagonalAggregate(HeldCodes(loc, 0.5 + torch.rand(30, 2, 3, generator=generator, dtype=torch.float64)))
+    aggregate = DiagonalAggregate(
+        InMemoryCodes(loc, 0.5 + torch.rand(30, 2, 3, generator=generator, dtype=torch.float64))
+    )
     z, component = aggregate.sample(200, generator)
     draws = evaluate_component_draws(aggregate, standard_normal(2, 3), z, component)
     split = dimensionwise_split(aggregate, standard_normal(2, 3), z, draws)
@@ -67,7 +69,7 @@ def test_split_is_exact_for_a_shaped_latent():
 def test_one_component_has_no_total_correlation():
     generator = torch.Generator().manual_seed(0)
     loc, scale = torch.tensor([[0.5, -1.0]], dtype=torch.float64), torch.tensor([[0.7, 1.2]], dtype=torch.float64)
-    aggregate = DiagonalAggregate(HeldCodes(loc, scale))
+    aggregate = DiagonalAggregate(InMemoryCodes(loc, scale))
     z, component = aggregate.sample(4_000, generator)
     draws = evaluate_component_draws(aggregate, standard_normal(2), z, component)
     split = dimensionwise_split(aggregate, standard_normal(2), z, draws)
@@ -91,7 +93,7 @@ def test_blocks_do_not_show(monkeypatch):
 
 def test_a_prior_without_known_marginals_is_an_error():
     loc = torch.zeros(2, 2, dtype=torch.float64)
-    aggregate = DiagonalAggregate(HeldCodes(loc, torch.ones_like(loc)))
+    aggregate = DiagonalAggregate(InMemoryCodes(loc, torch.ones_like(loc)))
     z, component = aggregate.sample(5, torch.Generator().manual_seed(0))
     draws = evaluate_component_draws(aggregate, standard_normal(2), z, component)
     with pytest.raises(ValueError, match="factorised prior"):

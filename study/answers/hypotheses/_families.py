@@ -201,9 +201,9 @@ def _fixed(family: Results) -> dict[str, str]:
     """Settings that every cell of the family has alike, as text, the prior first."""
     common = set.intersection(*(set(cell.settings) for cell in family))
     material = sorted(name for name in common if name not in IMMATERIAL and not name.startswith("evaluate."))
-    held = {name: levels[0] for name in material if len(levels := family.levels(name)) == 1}
+    fixed = {name: levels[0] for name in material if len(levels := family.levels(name)) == 1}
     sides = {"×".join(cell.settings["latent"].split("x")[1:]) or "vector" for cell in family}
-    shape = f"D={held['latent']}" if "latent" in held else "/".join(sorted(sides))
-    others = {name: f"{name}={value}" for name, value in held.items() if name not in {"prior", "latent", "latent_dim"}}
-    prior = {"prior": str(held["prior"])} if "prior" in held else {}
+    shape = f"D={fixed['latent']}" if "latent" in fixed else "/".join(sorted(sides))
+    others = {name: f"{name}={value}" for name, value in fixed.items() if name not in {"prior", "latent", "latent_dim"}}
+    prior = {"prior": str(fixed["prior"])} if "prior" in fixed else {}
     return prior | {"latent": shape} | others

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 
-from analysis.aggregate import DiagonalAggregate, HeldCodes
+from analysis.aggregate import DiagonalAggregate, InMemoryCodes
 from analysis.divergence import total_variation
 from analysis.draws import evaluate_component_draws, evaluate_prior_draws
 from analysis.randomness import stream
@@ -52,7 +52,7 @@ def trial(seed: int, *, latent_dim: int, images: int) -> Trial:
     vae = LinearGaussianVAE.random(latent_dim, PIXELS, gain=GAIN, noise=NOISE, generator=stream(seed, "H4", "model"))
     generator = stream(seed, "H4", "draws")
     posterior = vae.posterior(vae.simulate(images, stream(seed, "H4", "images"))).base_dist
-    aggregate = DiagonalAggregate(HeldCodes(posterior.loc, posterior.scale))
+    aggregate = DiagonalAggregate(InMemoryCodes(posterior.loc, posterior.scale))
     z, component = aggregate.sample_per_image(2, generator)
     prior_z = torch.randn(SAMPLES, latent_dim, generator=generator, dtype=z.dtype)
     distance = total_variation(

@@ -13,14 +13,14 @@ REPEATS, DRAWS, SIZES = 24, 50, 5
 
 @once
 def curve(split: Split) -> SubsamplingCurve | None:
-    """KL(q_S ‖ p) of random subsets S of the images whose codes are held, or None where they are too few."""
+    """KL(q_S ‖ p) of random subsets S of the images whose codes are in memory, or None where they are too few."""
     num = len(split.rows)
     smallest = num // REPEATS
     if smallest < 2:
         return None
     ratio = (num / smallest) ** (1 / (SIZES - 1))
     return subsampling_curve(
-        split.held,
+        split.aggregate_of_rows,
         split.replicate.prior,
         (*(round(smallest * ratio**step) for step in range(SIZES - 1)), num),
         num_repeats=REPEATS,

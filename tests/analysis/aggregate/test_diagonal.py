@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical, Independent, MixtureSameFamily, MultivariateNormal, Normal
 
-from analysis.aggregate import DiagonalAggregate, HeldCodes, StreamedCodes
+from analysis.aggregate import DiagonalAggregate, InMemoryCodes, StreamedCodes
 from analysis.aggregate import diagonal as diagonal_module
 
 SHAPE = (2, 3, 2)
@@ -26,7 +26,7 @@ def codes(num: int = 40, shape: tuple[int, ...] = SHAPE, dtype: torch.dtype = to
 
 
 def tensors(loc: Tensor, scale: Tensor) -> DiagonalAggregate:
-    return DiagonalAggregate(HeldCodes(loc, scale))
+    return DiagonalAggregate(InMemoryCodes(loc, scale))
 
 
 def blocks_of_seven(loc: Tensor, scale: Tensor) -> DiagonalAggregate:
@@ -132,13 +132,13 @@ def test_order_of_images_and_dimensions_does_not_matter(build, dtype):
 @pytest.mark.parametrize(("dtype", "dims", "tolerance"), [(torch.float64, 500, 1e-9), (torch.float32, 65_524, 1e-2)])
 def test_inert_dimensions_do_not_change_the_ratio_to_the_prior(dtype, dims, tolerance):
     loc, scale = (code.flatten(1) for code in codes(dtype=dtype))
-    z, own = DiagonalAggregate(HeldCodes(loc, scale)).sample(10, seeded())
+    z, own = DiagonalAggregate(InMemoryCodes(loc, scale)).sample(10, seeded())
     inert = torch.zeros(40, dims, dtype=dtype)
     noise = torch.randn(10, dims, generator=seeded(), dtype=dtype)
-    padded = DiagonalAggregate(HeldCodes(torch.cat([loc, inert], 1), torch.cat([scale, inert + 1], 1)))
+    padded = DiagonalAggregate(InMemoryCodes(torch.cat([loc, inert], 1), torch.cat([scale, inert + 1], 1)))
     log_prior = Normal(0.0, 1.0).log_prob(noise.double()).sum(1)
     both = padded.log_prob_both(torch.cat([z, noise], 1), own)
-    expected = DiagonalAggregate(HeldCodes(loc, scale)).log_prob_both(z, own)
+    expected = DiagonalAggregate(InMemoryCodes(loc, scale)).log_prob_both(z, own)
     for one, other in zip(both, expected, strict=True):
         torch.testing.assert_close(one - log_prior, other, rtol=0, atol=tolerance)
 
@@ -156,14 +156,14 @@ def test_moments_are_exact(build, monkeypatch):
 
 
 def test_moments_of_float32_codes_are_float64():
-    aggregate = DiagonalAggregate(HeldCodes(*codes(dtype=torch.float32)))
+    aggregate = DiagonalAggregate(InMemoryCodes(*codes(dtype=torch.float32)))
     moments = aggregate.mean, aggregate.marginal_variance, aggregate.covariance()
     assert {moment.dtype for moment in moments} == {torch.float64}
 
 
 def test_draws_have_the_moments_of_the_mixture():
     """5 standard errors of 40,000 draws: finds a mean off by 0.03 and a variance off by 4 %."""
-    aggregate = DiagonalAggregate(HeldCodes(*codes()))
+    aggregate = DiagonalAggregate(InMemoryCodes(*codes()))
     num = 40_000
     for z, _ in (aggregate.sample(num, seeded()), aggregate.sample_per_image(num // 40, seeded())):
         deviation = z.flatten(1) - aggregate.mean
@@ -176,7 +176,7 @@ def test_draws_have_the_moments_of_the_mixture():
 def test_draws_come_from_the_component_they_name():
     """5 standard errors of 4,000 standardised residuals per dimension: finds any bias above 0.08."""
     loc, scale = codes()
-    aggregate = DiagonalAggregate(HeldCodes(loc, scale))
+    aggregate = DiagonalAggregate(InMemoryCodes(loc, scale))
     z, component = aggregate.sample(4_000, seeded())
     residual = ((z - loc[component]) / scale[component]).flatten(1)
     assert bool((residual.mean(0).abs() < 5 / 4_000**0.5).all())
@@ -188,7 +188,7 @@ def test_draws_come_from_the_component_they_name():
 
 def test_normalisation_under_the_moment_matched_gaussian():
     """E_G[q_N/G] = 1 within 5 standard errors of 20,000 draws (about 0.03): finds a normaliser off by ln 1.05."""
-    aggregate = DiagonalAggregate(HeldCodes(*codes(shape=(2,))))
+    aggregate = DiagonalAggregate(InMemoryCodes(*codes(shape=(2,))))
     gaussian = MultivariateNormal(aggregate.mean, 1.5 * aggregate.covariance())
     torch.manual_seed(0)
     z = gaussian.sample((20_000,))
@@ -254,7 +254,7 @@ def test_few_codes_are_selected_at_a_time(build, monkeypatch):
 
 def test_codes_that_require_grad_are_read_without_gradient():
     loc, scale = codes(dtype=torch.float32)
-    aggregate = DiagonalAggregate(HeldCodes(loc.requires_grad_(), scale.requires_grad_()))
+    aggregate = DiagonalAggregate(InMemoryCodes(loc.requires_grad_(), scale.requires_grad_()))
     z, own = aggregate.sample(5, seeded())
     for value in (z, *aggregate.log_prob_both(z, own), aggregate.component_log_prob(z, own), aggregate.mean):
         assert not value.requires_grad
@@ -262,7 +262,7 @@ def test_codes_that_require_grad_are_read_without_gradient():
 
 def test_refuses_a_covariance_that_cannot_be_held():
     loc = torch.zeros(2, 8, 8, 1024)
-    aggregate = DiagonalAggregate(HeldCodes(loc, loc + 1))
+    aggregate = DiagonalAggregate(InMemoryCodes(loc, loc + 1))
     with pytest.raises(ValueError, match=r"D ≤ 8192; got D = 65536, or 34 GB: use marginal_variance"):
         aggregate.covariance()
     torch.testing.assert_close(aggregate.marginal_variance, torch.ones(65_536, dtype=torch.float64), rtol=0, atol=0)
@@ -287,12 +287,12 @@ def test_refuses_streams_that_change():
 def test_refuses_codes_and_points_that_do_not_fit():
     loc, scale = codes()
     with pytest.raises(ValueError, match="share one shape"):
-        DiagonalAggregate(HeldCodes(loc, scale[:3]))
+        DiagonalAggregate(InMemoryCodes(loc, scale[:3]))
     with pytest.raises(ValueError, match="share one shape"):
-        DiagonalAggregate(HeldCodes(loc[:, 0, 0, 0], scale[:, 0, 0, 0]))
+        DiagonalAggregate(InMemoryCodes(loc[:, 0, 0, 0], scale[:, 0, 0, 0]))
     with pytest.raises(ValueError, match="at least one component"):
-        DiagonalAggregate(HeldCodes(loc[:0], scale[:0]))
-    aggregate = DiagonalAggregate(HeldCodes(loc, scale))
+        DiagonalAggregate(InMemoryCodes(loc[:0], scale[:0]))
+    aggregate = DiagonalAggregate(InMemoryCodes(loc, scale))
     for z in (loc[0], loc.flatten(1), loc.float()):
         with pytest.raises(ValueError, match=r"z must be \(M, 2, 3, 2\) in torch.float64 on cpu"):
             aggregate.log_prob(z)
@@ -307,7 +307,7 @@ def test_refuses_codes_and_points_that_do_not_fit():
 def test_refuses_scales_that_are_not_positive():
     loc, scale = codes()
     with pytest.raises(ValueError, match="scale must be positive"):
-        DiagonalAggregate(HeldCodes(loc, -scale)).log_prob(loc[:2])
+        DiagonalAggregate(InMemoryCodes(loc, -scale)).log_prob(loc[:2])
 
 
 @pytest.mark.gpu

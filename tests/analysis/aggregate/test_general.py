@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.distributions import Independent, MultivariateNormal, Normal
 
-from analysis.aggregate import DiagonalAggregate, GeneralAggregate, HeldCodes
+from analysis.aggregate import DiagonalAggregate, GeneralAggregate, InMemoryCodes
 
 NUM, SHAPE = 700, (2, 3)  # more than two blocks of components
 
@@ -25,7 +25,7 @@ def codes() -> tuple[torch.Tensor, torch.Tensor]:
 def pair(codes) -> tuple[DiagonalAggregate, GeneralAggregate]:
     loc, scale = codes
     general = GeneralAggregate(lambda rows: Independent(Normal(loc[rows], scale[rows]), 2), NUM, torch.device("cpu"))
-    return DiagonalAggregate(HeldCodes(loc, scale)), general
+    return DiagonalAggregate(InMemoryCodes(loc, scale)), general
 
 
 def test_agrees_with_the_diagonal_aggregate(pair):

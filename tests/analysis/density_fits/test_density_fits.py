@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.distributions import Categorical, Independent, MixtureSameFamily, MultivariateNormal, Normal
 
-from analysis.aggregate import DiagonalAggregate, HeldCodes
+from analysis.aggregate import DiagonalAggregate, InMemoryCodes
 from analysis.density_fits import Codes, DensityFit, DensityRefused, FittedDensity
 from analysis.density_fits.aggregate_kernel import AggregateKernel
 from analysis.density_fits.flow import FlowFit
@@ -61,7 +61,7 @@ def codes(num: int, seed: int) -> Codes:
     spread = (parts.scale[component].square() - 0.2).sqrt()
     noise = torch.randn(num, 2, generator=generator, dtype=torch.float64)
     loc = parts.loc[component] + spread * noise
-    return Codes.draw(DiagonalAggregate(HeldCodes(loc, torch.full_like(loc, math.sqrt(0.2)))), generator)
+    return Codes.draw(DiagonalAggregate(InMemoryCodes(loc, torch.full_like(loc, math.sqrt(0.2)))), generator)
 
 
 def non_gaussianity() -> float:
@@ -154,7 +154,7 @@ def test_seeds_reproduce_and_the_process_generator_is_left_alone(name):
 def test_latents_of_any_shape(name):
     def spatial(num: int, seed: int) -> Codes:
         loc = torch.randn(num, 3, 2, generator=seeded(seed), dtype=torch.float64)
-        return Codes.draw(DiagonalAggregate(HeldCodes(loc, torch.ones_like(loc))), seeded(seed + 1))
+        return Codes.draw(DiagonalAggregate(InMemoryCodes(loc, torch.ones_like(loc))), seeded(seed + 1))
 
     others = spatial(40, 6)
     fitted = fast(name, max_epochs=1).fit(spatial(200, 8), others, seeded(7))
@@ -165,7 +165,7 @@ def test_latents_of_any_shape(name):
 def test_kernel_of_bandwidth_one_is_the_aggregate(held_out):
     training = codes(500, 1)
     fitted = AggregateKernel(bandwidths=(1.0,)).fit(training, held_out, seeded(0))
-    aggregate = DiagonalAggregate(HeldCodes(training.loc, training.scale))
+    aggregate = DiagonalAggregate(InMemoryCodes(training.loc, training.scale))
     torch.testing.assert_close(fitted.log_prob(held_out.z), aggregate.log_prob(held_out.z), rtol=0, atol=1e-12)
     assert fitted.held_out_score.flags == ()
 
@@ -209,7 +209,7 @@ def test_certified_gap_stays_below_the_exact_divergence(name):
     def encoded(num: int, seed: int) -> Codes:
         noise = torch.randn(num, 6, generator=seeded(seed), dtype=torch.float64)
         posterior = vae.posterior(vae.bias.detach() + shift + noise @ root.T).base_dist
-        return Codes.draw(DiagonalAggregate(HeldCodes(posterior.loc, posterior.scale)), seeded(seed + 100))
+        return Codes.draw(DiagonalAggregate(InMemoryCodes(posterior.loc, posterior.scale)), seeded(seed + 100))
 
     held_out = encoded(4000, 2)
     fitted = fast(name).fit(encoded(2000, 1), held_out, seeded(3))
@@ -281,7 +281,7 @@ def test_importing_zuko_leaves_validation_on(order):
 def test_moment_normal_with_fewer_codes_than_dimensions_has_their_moments():
     """With N < D the covariance is kept as diagonal plus factor; draws and density are those of the full one."""
     loc = torch.randn(30, 40, generator=seeded(1), dtype=torch.float64)
-    few = Codes.draw(DiagonalAggregate(HeldCodes(loc, torch.full_like(loc, 0.5))), seeded(2))
+    few = Codes.draw(DiagonalAggregate(InMemoryCodes(loc, torch.full_like(loc, 0.5))), seeded(2))
     fitted = DENSITIES["moment_normal"]().fit(few, few, seeded(3))
     centred = loc - loc.mean(0)
     covariance = centred.T @ centred / 30 + 0.25 * torch.eye(40, dtype=torch.float64)

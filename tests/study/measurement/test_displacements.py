@@ -5,7 +5,7 @@ import torch
 from pyro import distributions as dist
 from torch import nn
 
-from analysis.aggregate import DiagonalAggregate, HeldCodes
+from analysis.aggregate import DiagonalAggregate, InMemoryCodes
 from analysis.density_fits import Codes
 from analysis.realism.frechet import FeatureMoments
 from models.vae import VAE
@@ -42,7 +42,7 @@ class Judged:
         loc = torch.randn(NUM, DIM, generator=generator)
         loc = (loc - loc.mean(0)) @ torch.linalg.inv(torch.linalg.cholesky(loc.T.cov(correction=0)).T)
         loc = MEAN + loc * (DEVIATION.square() - 0.04).sqrt()
-        aggregate = DiagonalAggregate(HeldCodes(loc, torch.full_like(loc, 0.2)))
+        aggregate = DiagonalAggregate(InMemoryCodes(loc, torch.full_like(loc, 0.2)))
         codes = Codes.draw(aggregate, generator)
         vae = VAE(parts.prior, parts.posterior, Linear())
         self.start = Start(vae, codes.z, codes, codes.z.reshape(-1, 1, 2, 2), 0, aggregate)

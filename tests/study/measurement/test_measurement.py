@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from analysis.aggregate import DiagonalAggregate, HeldCodes
+from analysis.aggregate import DiagonalAggregate, InMemoryCodes
 from models.vae import VAE
 from study.design.cell import Cell, Evaluate
 from study.images import ImageData
@@ -118,7 +118,7 @@ def test_codes_are_encoded_in_order_and_any_latent_shape():
     assert loc.shape == scale.shape == (10, 2, 4, 4)
     assert torch.allclose(loc[3:4], spatial.posterior(IMAGES[3:4]).base_dist.loc, atol=1e-6)
     result = measure(spatial, IMAGES, IMAGES, EVALUATE, seed=0)
-    assert DiagonalAggregate(HeldCodes(loc, scale)).latent_dim == 32
+    assert DiagonalAggregate(InMemoryCodes(loc, scale)).latent_dim == 32
     assert result.tables["aggregate"]["train"]["rate"].value > 0
 
 
@@ -150,7 +150,7 @@ def test_every_kind_of_posterior_is_analysed_exactly(posterior, prior):
 
 def test_codes_that_cannot_be_held_are_streamed_with_the_same_answers(vae, monkeypatch):
     held = measure(vae, IMAGES.repeat(8, 1, 1, 1), IMAGES, EVALUATE, seed=0)
-    monkeypatch.setattr(encoding, "HELD_ELEMENTS", 120)
+    monkeypatch.setattr(encoding, "IN_MEMORY_ELEMENTS", 120)
     streamed = measure(vae, IMAGES.repeat(8, 1, 1, 1), IMAGES, EVALUATE, seed=0)
     for name in ("rate", "information", "kl", "kl_reverse", "total_variation"):
         ours, theirs = streamed.tables["aggregate"]["train"][name], held.tables["aggregate"]["train"][name]

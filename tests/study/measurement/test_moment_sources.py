@@ -5,7 +5,7 @@ import torch
 from pyro import distributions as dist
 from torch import nn
 
-from analysis.aggregate import DiagonalAggregate, HeldCodes
+from analysis.aggregate import DiagonalAggregate, InMemoryCodes
 from analysis.density_fits import Codes
 from models.vae import VAE
 from study.design.cell import Cell
@@ -29,7 +29,7 @@ def start(prior="standard_normal", latent_dim=DIM):
         (1, 8, 8),
     )
     loc = MEAN + torch.randn(NUM, DIM, generator=generator) @ FACTOR.T
-    aggregate = DiagonalAggregate(HeldCodes(loc, torch.full_like(loc, 0.5)))
+    aggregate = DiagonalAggregate(InMemoryCodes(loc, torch.full_like(loc, 0.5)))
     codes = Codes.draw(aggregate, generator)
     vae = VAE(parts.prior, parts.posterior, Transparent())
     return Start(vae, codes.z, codes, codes.z.reshape(-1, 1, 2, 2), 0, aggregate)

@@ -7,7 +7,7 @@ import torch
 from pyro import distributions as dist
 from torch import nn
 
-from analysis.aggregate import DiagonalAggregate, HeldCodes
+from analysis.aggregate import DiagonalAggregate, InMemoryCodes
 from analysis.density_fits import Codes
 from models.vae import VAE
 from study.design.cell import Cell
@@ -43,7 +43,7 @@ def vae() -> VAE:
 def aggregate(start: float, scale: float = 0.0, num: int = NUM) -> DiagonalAggregate:
     """Means start, start + 1, … in every dimension."""
     loc = (start + torch.arange(num, dtype=torch.float32))[:, None].expand(num, DIM)
-    return DiagonalAggregate(HeldCodes(loc, torch.full((num, DIM), scale)))
+    return DiagonalAggregate(InMemoryCodes(loc, torch.full((num, DIM), scale)))
 
 
 def codes(start: float, scale: float = 0.0, num: int = NUM) -> Codes:
@@ -77,7 +77,7 @@ def test_every_source_gives_one_finite_image_for_each_start_and_repeats_with_its
     parts = VAE(prior, vae.posterior, vae.likelihood)
     held_out = codes(-5_000, 0.5)
     z = [part.reshape(NUM, *prior().event_shape) for part in (held_out.loc, held_out.scale, held_out.z)]
-    images, train = held_out.loc.reshape(-1, 1, 2, 2), DiagonalAggregate(HeldCodes(z[0], z[1]))
+    images, train = held_out.loc.reshape(-1, 1, 2, 2), DiagonalAggregate(InMemoryCodes(z[0], z[1]))
     start = [Start(parts, z[2], Codes(*z), images, 0, train) for _ in range(2)]
     torch.manual_seed(1)
     state = torch.get_rng_state()
@@ -139,7 +139,7 @@ def test_shuffles_keep_their_units_whole_and_every_marginal(vae):
         Cell.from_config({"latent_dim": "2x1x2", "network": {"name": "mlp", "hidden": [8]}}), (1, 8, 8)
     ).prior
     vae = VAE(prior, vae.posterior, vae.likelihood)
-    train = DiagonalAggregate(HeldCodes(held_out.loc, held_out.scale))
+    train = DiagonalAggregate(InMemoryCodes(held_out.loc, held_out.scale))
     sources = sample_sources(Start(vae, held_out.z, held_out, images, 0, train), {})
     units = {"shuffled_dimensions": [[0], [1], [2], [3]], "shuffled_locations": [[0, 2], [1, 3]]}
     units["shuffled_channels"] = [[0, 1], [2, 3]]
@@ -199,7 +199,7 @@ def test_latents_of_any_shape(vae):
         Cell.from_config({"latent_dim": "1x2x2", "network": {"name": "mlp", "hidden": [8]}}), (1, 8, 8)
     ).prior
     vae.prior = prior
-    train = DiagonalAggregate(HeldCodes(spatial.loc, spatial.scale))
+    train = DiagonalAggregate(InMemoryCodes(spatial.loc, spatial.scale))
     sources = sample_sources(Start(vae, spatial.z, spatial, spatial.loc, 0, train), {"mixture": Constant()})
     assert torch.equal(sources["mixture"].flatten(), torch.arange(NUM * DIM, dtype=torch.float32))
 
