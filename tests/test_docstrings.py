@@ -14,9 +14,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("models", "analysis", "study/design", "study/measurement", "study/run", "study/store")
+FOLDERS = ("models", "analysis", "study")
 FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
-FILES += sorted((ROOT / "study").glob("*.py"))
 
 _SIZE = r"(?:[A-Za-z]|\*\w+|num|num_\w+|[A-Z] [−+-] \d|[A-Z]/2)"
 _ENTRY = rf"(?:{_SIZE}|\w+(?: [−+-] \d)?|len\(\w+\)|\.\.\.|…)"

@@ -64,7 +64,8 @@ _FLAGS = {"": "", NO_RATIO: NO_GAP, ONE_VALUE: ONE_SEED}
 class Treatment:
     """A remedy of one cell: the cell ``treated`` and the ``source`` of it whose samples take the place of the prior's.
 
-    remedy: what is changed, as labels have it. kind: of KINDS, or EX_POST.
+    remedy: what is changed, as labels have it.
+    kind: of KINDS, or EX_POST.
     """
 
     treated: StoredCell

@@ -30,7 +30,12 @@ EXPLAINED = (
 
 
 def answer_lines(conclusion: Conclusion, width: int) -> list[str]:
-    """The answer, a part after the other: of each as many statements, from the first, as its lines hold."""
+    """The answer, a part after the other: of each as many statements, from the first, as its lines hold.
+
+    Args:
+        conclusion: the answer.
+        width: columns of the terminal.
+    """
     columns = _columns(width)
     return [line for part in conclusion.parts for line in _lines(part, columns)]
 

@@ -31,14 +31,22 @@ LEVELS = (4.0, 16.0, 64.0)
 
 @dataclass(frozen=True, slots=True)
 class Displaced:
-    """Numbers of each displacement by name, and the direction of each in words."""
+    """What was measured of each displacement.
+
+    columns: numbers by name: lost, gain, step, nats, and ‖δ‖² as ``squared_norm``.
+    directions: that of each, in words.
+    """
 
     columns: dict[str, list[float]]
     directions: list[str]
 
 
 def displaced(reference: Reference, count: int) -> Displaced | None:
-    """Every displacement of the sources' training draws, ``count`` directions of each kind that has several.
+    """Every displacement of the training draws that sources start from.
+
+    Args:
+        reference: the model, its draws, and the real images to compare with.
+        count: number of directions of each kind that has several.
 
     None where ``count`` is 0, or eigenvectors of the covariance are not to be had.
     """

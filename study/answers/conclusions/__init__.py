@@ -34,10 +34,10 @@ class Conclusion:
 
 
 def conclude(results: Results, cases: Sequence[Case]) -> Conclusion:
-    """The conclusion from the results of one data set and the hypotheses judged on them."""
-    found = phenomenon(results)
-    if found is None:
+    """The conclusion from the ``results`` of one data set and the ``cases`` of its hypotheses."""
+    chosen = phenomenon(results)
+    if chosen is None:
         return Conclusion(None, None, NOT_MEASURED, (how_sure(None, (), cases),))
-    every = repairs(results, found.cell)
-    parts = (what_happens(found), why(found, results), what_helps(found, every))
-    return Conclusion(found, best(every), seen(found, best(every)), (*parts, how_sure(found, parts, cases)))
+    every = repairs(results, chosen.cell)
+    parts = (what_happens(chosen), why(chosen, results), what_helps(chosen, every))
+    return Conclusion(chosen, best(every), seen(chosen, best(every)), (*parts, how_sure(chosen, parts, cases)))

@@ -20,7 +20,11 @@ from study.answers.results import StoredCell, estimate_of
 
 @dataclass(frozen=True)
 class Level:
-    """Squared Fréchet distance of one source: by seed, and its mean with the standard error over seeds."""
+    """Squared Fréchet distance of one source of samples to held-out images.
+
+    by_seed: the distance of each training seed that has one.
+    mean: over seeds, with its standard error.
+    """
 
     by_seed: Mapping[int, float]
     mean: Interval
@@ -30,7 +34,7 @@ class Level:
 
 
 def level(cell: StoredCell, source: str) -> Level | None:
-    """The level of a source of ``cell``; None where it was not measured, or every seed refused it."""
+    """The level of ``source`` in ``cell``; None where it was not measured, or every seed refused it."""
     table = estimate_of(cell, f"realism/{source}/squared_frechet")
     if table is None:
         return None
@@ -46,7 +50,8 @@ def difference(first: Level, second: Level) -> Interval:
 
 
 def share_closed(start: Level, reached: Level, end: Level) -> Interval:
-    """(start − reached) / (start − end), means over the seeds that all three have, with Fieller's interval."""
+    """Share of the way from ``start`` to ``end`` at which ``reached`` is: (start − reached) / (start − end), means over
+    the seeds that all three have, with Fieller's interval."""
     seeds = sorted(start.by_seed.keys() & reached.by_seed.keys() & end.by_seed.keys())
     if not seeds:
         return Interval.student_t([])

@@ -20,16 +20,21 @@ AGGREGATE = "those drawn from the aggregate, which is made of the codes of the t
 NOT_MEASURED = Statement("How real the samples are was not measured", decided=False)
 
 
-def seen(found: Phenomenon, repair: Repair | None) -> Statement:
-    """One sentence of what the strip shows, each clause by the rule that measures it."""
-    what = subject(found.cell.settings["dataset"])
-    clauses = [_reconstructions(found, what)]
-    gap = found.gap
+def seen(phenomenon: Phenomenon, repair: Repair | None) -> Statement:
+    """One sentence of what the strip of pictures shows, each clause by the rule that measures it.
+
+    Args:
+        phenomenon: the cell whose pictures they are.
+        repair: the best of its prior; None where there is none.
+    """
+    what = subject(phenomenon.cell.settings["dataset"])
+    clauses = [_reconstructions(phenomenon, what)]
+    gap = phenomenon.gap
     if gap.lower > 0:
-        far = "ratio" in found.observed
+        far = "ratio" in phenomenon.observed
         worse = f"do not look like {what}" if far else "are less like real images than they could be"
         clauses.append(f"but samples of the prior {worse}" if far else f"samples of the prior {worse}")
-        if repair and (gain := difference(found.prior, repair.level)).lower > 0:
+        if repair and (gain := difference(phenomenon.prior, repair.level)).lower > 0:
             clauses.append("samples of the repaired prior come closer")
         elif repair:
             clauses.append("no repair is better" if gain.upper < 0 else f"whether the repair is better {UNDECIDED}")
@@ -41,19 +46,19 @@ def seen(found: Phenomenon, repair: Repair | None) -> Statement:
     return Statement(text, decided=gap.lower > 0 or gap.upper < 0)
 
 
-def _reconstructions(found: Phenomenon, what: str) -> str:
-    if "error" in found.observed:
+def _reconstructions(phenomenon: Phenomenon, what: str) -> str:
+    if "error" in phenomenon.observed:
         return f"Reconstructions look like the {what} they are made from"
-    reconstruction = level(found.cell, "reconstruction")
-    if reconstruction and difference(found.prior, reconstruction).lower > 0:
+    reconstruction = level(phenomenon.cell, "reconstruction")
+    if reconstruction and difference(phenomenon.prior, reconstruction).lower > 0:
         return "Reconstructions are closer to real images than samples of the prior"
     return "Reconstructions are not faithful"
 
 
-def what_happens(found: Phenomenon) -> Part:
+def what_happens(phenomenon: Phenomenon) -> Part:
     """The levels of prior and aggregate, and the observations of the question."""
-    gap, real = found.gap, level(found.cell, "held_out")
-    levels = f"prior {found.prior}, aggregate {found.aggregate}" + (f", real images {real}" if real else "")
+    gap, real = phenomenon.gap, level(phenomenon.cell, "held_out")
+    levels = f"prior {phenomenon.prior}, aggregate {phenomenon.aggregate}" + (f", real images {real}" if real else "")
     interval = f"; difference {gap}" if gap.n > 1 else ""
     if gap.lower > 0:
         text = f"Pictures of points drawn from the prior are further from real images than {AGGREGATE}"
@@ -67,10 +72,10 @@ def what_happens(found: Phenomenon) -> Part:
     ]
     if gap.lower > 0:
         statements.append(Statement("The decoder is the same for both, so it is the points that differ"))
-    return Part("What happens", (*statements, *_observations(found)))
+    return Part("What happens", (*statements, *_observations(phenomenon)))
 
 
-def _observations(found: Phenomenon) -> Iterable[Statement]:
+def _observations(phenomenon: Phenomenon) -> Iterable[Statement]:
     """Each observation of the question that was measured: made in every training, or not."""
     texts = {
         "error": ("Reconstructions are faithful", "squared error per pixel"),
@@ -79,27 +84,32 @@ def _observations(found: Phenomenon) -> Iterable[Statement]:
         "agreement": ("A code with as much noise as the prior has still decodes to its own class", "share"),
     }
     for name, (text, unit) in texts.items():
-        table = Results((found.cell,)).values(COLUMNS[name])
+        table = Results((phenomenon.cell,)).values(COLUMNS[name])
         if len(table):
             fails = f"This does not hold in every training: {text[0].lower()}{text[1:]}"
             least, most = REGIONS[name]
             region = f"below {most:g}" if least < 0 else f"{least:g} to {most:g}" if most < 9 else f"above {least:g}"
-            shown = text if name in found.observed else fails
+            shown = text if name in phenomenon.observed else fails
             yield Statement(shown, f"{unit} {table['value'].mean():.2g}, counted {region}")
 
 
-def what_helps(found: Phenomenon, repairs: Sequence[Repair]) -> Part:
-    """The best repair by level, and those that do not count, or do not help."""
+def what_helps(phenomenon: Phenomenon, repairs: Sequence[Repair]) -> Part:
+    """The best of ``repairs`` by level, and those that do not count, or do not help.
+
+    Args:
+        phenomenon: the cell whose prior is repaired.
+        repairs: all that were measured, the best level first.
+    """
     repair = best(list(repairs))
     statements = []
     if repair is None:
         text = "No repair was compared" + (" that does more than repeat training images" if repairs else "")
         statements.append(Statement(text, decided=False))
     else:
-        name, gain = repair_name(repair.treatment), difference(found.prior, repair.level)
-        share = share_closed(found.prior, repair.level, found.aggregate)
-        closed = f"; share of the difference closed {share}" if found.gap.lower > 0 and not share.reason else ""
-        numbers = f"{repair.level} for {found.prior}, aggregate {found.aggregate}{closed}"
+        name, gain = repair_name(repair.treatment), difference(phenomenon.prior, repair.level)
+        share = share_closed(phenomenon.prior, repair.level, phenomenon.aggregate)
+        closed = f"; share of the difference closed {share}" if phenomenon.gap.lower > 0 and not share.reason else ""
+        numbers = f"{repair.level} for {phenomenon.prior}, aggregate {phenomenon.aggregate}{closed}"
         if gain.lower > 0:
             text = f"Drawing points from {name} gives pictures that are closer to real images"
         elif gain.upper < 0:
@@ -107,14 +117,14 @@ def what_helps(found: Phenomenon, repairs: Sequence[Repair]) -> Part:
         else:
             text = f"Whether the best of the repairs, {name}, gives better pictures {UNDECIDED}"
         statements.append(Statement(text, numbers, gain.lower > 0 or gain.upper < 0))
-        if repair.aggregate and repair.treatment.treated is not found.cell:
-            statements.append(_own_aggregate(found, repair.aggregate))
+        if repair.aggregate and repair.treatment.treated is not phenomenon.cell:
+            statements.append(_own_aggregate(phenomenon, repair.aggregate))
     copies = [each for each in repairs if each.treatment.repeats]
     if copies:
         names = " and ".join(dict.fromkeys(repair_name(each.treatment) for each in copies))
         numbers = ", ".join(str(each.level) for each in copies)
         statements.append(Statement(f"Not counted, since they repeat training images: {names}", numbers))
-    worse = [each for each in repairs if difference(each.level, found.prior).lower > 0]
+    worse = [each for each in repairs if difference(each.level, phenomenon.prior).lower > 0]
     if worse and repair not in worse:
         names = "; ".join(dict.fromkeys(repair_name(each.treatment) for each in worse))
         numbers = ", ".join(str(each.level) for each in worse)
@@ -122,10 +132,10 @@ def what_helps(found: Phenomenon, repairs: Sequence[Repair]) -> Part:
     return Part("What helps", tuple(statements))
 
 
-def _own_aggregate(found: Phenomenon, aggregate: Level) -> Statement:
+def _own_aggregate(phenomenon: Phenomenon, aggregate: Level) -> Statement:
     """Whether a prior learned with the networks costs quality of the codes themselves."""
-    change = difference(aggregate, found.aggregate)
-    numbers = f"aggregate {aggregate} for {found.aggregate}"
+    change = difference(aggregate, phenomenon.aggregate)
+    numbers = f"aggregate {aggregate} for {phenomenon.aggregate}"
     if change.lower > 0:
         return Statement("The codes of the networks trained with it decode worse", numbers)
     if change.upper < 0:
@@ -135,17 +145,23 @@ def _own_aggregate(found: Phenomenon, aggregate: Level) -> Statement:
     )
 
 
-def how_sure(found: Phenomenon | None, parts: Sequence[Part], cases: Sequence[Case]) -> Part:
-    """Trainings and images behind it, and what was not decided."""
+def how_sure(phenomenon: Phenomenon | None, parts: Sequence[Part], cases: Sequence[Case]) -> Part:
+    """Trainings and images behind the answer, and what was not decided.
+
+    Args:
+        phenomenon: the cell that the answer is about; None where the quality of samples was not measured.
+        parts: the other parts of the answer.
+        cases: hypotheses with their verdicts.
+    """
     statements = []
-    if found:
-        seeds = found.gap.n
+    if phenomenon:
+        seeds = phenomenon.gap.n
         text = (
             "Differences are taken training by training, and count where their interval leaves zero out"
             if seeds > 1
             else "One training has no spread to compare with, so no difference is decided here"
         )
-        table = estimate_of(found.cell, "realism/prior/squared_frechet")
+        table = estimate_of(phenomenon.cell, "realism/prior/squared_frechet")
         images = "" if table is None else f", {int(table['n'].values.max())} pictures of each kind"
         numbers = f"{seeds} training{'s' if seeds != 1 else ''}{images}; 95 % intervals; ± is one standard error"
         statements.append(Statement(text, numbers))

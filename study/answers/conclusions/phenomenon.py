@@ -22,7 +22,13 @@ LARGEST = "No cell has all four observations of the question in every training; 
 
 @dataclass(frozen=True, eq=False)
 class Phenomenon:
-    """The cell shown; ``observed`` names the observations of H10 that it makes in every seed, by column."""
+    """The cell that the answer is about.
+
+    cell: chosen by the rule above.
+    prior: level of samples of its prior.
+    aggregate: level of samples of its aggregate posterior.
+    observed: names of the observations of H10 that it has in every seed, by column.
+    """
 
     cell: StoredCell
     prior: Level
@@ -44,9 +50,14 @@ def phenomenon(results: Results) -> Phenomenon | None:
     """The cell that shows it; None where no cell has the levels of both prior and aggregate."""
     usual = Cell()
     standard = results.where(prior=usual.prior.name, posterior=usual.posterior.name)
-    shown = [found for cell in standard if (found := _of(cell))] or [found for cell in results if (found := _of(cell))]
-    complete = [found for found in shown if found.observed == REGIONS.keys()]
-    return max(complete or shown, key=lambda found: found.prior.mean.value - found.aggregate.mean.value, default=None)
+    candidates = _measured(standard) or _measured(results)
+    complete = [each for each in candidates if each.observed == REGIONS.keys()]
+    return max(complete or candidates, key=lambda each: each.prior.mean.value - each.aggregate.mean.value, default=None)
+
+
+def _measured(results: Results) -> list[Phenomenon]:
+    """Of the cells whose samples were measured, what each shows."""
+    return [each for cell in results if (each := _of(cell))]
 
 
 def _of(cell: StoredCell) -> Phenomenon | None:
@@ -59,7 +70,7 @@ def _observed(cell: StoredCell) -> frozenset[str]:
     if cell.settings["binarisation"] in BY_CHANCE:
         return frozenset()
     numbers = Results((cell,))
-    made = set()
+    observed = set()
     for name, (least, most) in REGIONS.items():
         if name == "ratio":
             table = numbers.frame(worst=COLUMNS["worst"], best=COLUMNS["best"])
@@ -68,5 +79,5 @@ def _observed(cell: StoredCell) -> frozenset[str]:
             table = numbers.frame(value=COLUMNS[name])
             inside = table["value"].between(least, most)
         if len(table) == cell.settings["seeds"] and inside.all():
-            made.add(name)
-    return frozenset(made)
+            observed.add(name)
+    return frozenset(observed)

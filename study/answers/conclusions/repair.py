@@ -18,7 +18,12 @@ KINDS = (EX_POST, "prior", "prior and posterior")
 
 @dataclass(frozen=True, eq=False)
 class Repair:
-    """A treatment with the level of its samples, and that of the aggregate of its own codes, where it has one."""
+    """A treatment with what its samples reach.
+
+    treatment: what is changed.
+    level: of its samples.
+    aggregate: level of the aggregate of its own codes; None where that was not measured.
+    """
 
     treatment: Treatment
     level: Level
@@ -26,15 +31,15 @@ class Repair:
 
 
 def repairs(results: Results, cell: StoredCell) -> list[Repair]:
-    """Every repair of ``cell`` whose samples were measured, the best level first."""
-    found = []
+    """Every repair of ``cell`` among ``results`` whose samples were measured, the best level first."""
+    measured = []
     for each in treatments(results, cell):
         reached = level(each.treated, each.source)
         if each.kind in KINDS and reached:
-            found.append(Repair(each, reached, level(each.treated, "aggregate_train")))
-    return sorted(found, key=lambda repair: repair.level.mean.value)
+            measured.append(Repair(each, reached, level(each.treated, "aggregate_train")))
+    return sorted(measured, key=lambda repair: repair.level.mean.value)
 
 
-def best(found: list[Repair]) -> Repair | None:
+def best(repairs: list[Repair]) -> Repair | None:
     """The first that does not repeat training images; None where every one does, or there is none."""
-    return next((repair for repair in found if not repair.treatment.repeats), None)
+    return next((repair for repair in repairs if not repair.treatment.repeats), None)

@@ -9,8 +9,9 @@ UNDECIDED = "is not decided here"
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A sentence without its full stop and without numbers.
+    """A plain sentence.
 
+    text: the sentence, without its full stop and without numbers.
     numbers: what it rests on, for the brackets; empty where it needs none.
     decided: whether the intervals decide what it is about.
     """
@@ -25,7 +26,11 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A titled part of the answer; the statements that tell most come first."""
+    """A part of the answer.
+
+    title: What happens, Why, What helps or How sure.
+    statements: those that tell most come first.
+    """
 
     title: str
     statements: tuple[Statement, ...]

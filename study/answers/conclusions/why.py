@@ -19,22 +19,29 @@ HARDLY = 0.1
 """Distance of an area under the curve from ½ within which norms hardly tell two laws apart."""
 
 
-def why(found: Phenomenon, results: Results) -> Part:
-    """Repairs of single properties first, then controls, then what is known of norms and of dimensions in use."""
-    if not found.gap.lower > 0:
-        nothing = "There is no such difference to explain here" if found.gap.upper < 0 else f"A difference {UNDECIDED}"
-        return Part("Why", (Statement(nothing, decided=found.gap.upper < 0),))
-    statements = [*_put_right(found), *_controls(found, results), *_norms(found), *_in_use(found)]
+def why(phenomenon: Phenomenon, results: Results) -> Part:
+    """Repairs of single properties first, then controls, then what is known of norms and of dimensions in use.
+
+    Args:
+        phenomenon: the cell in which one thing is changed.
+        results: of the same data set, for the controls.
+    """
+    if not phenomenon.gap.lower > 0:
+        nothing = (
+            "There is no such difference to explain here" if phenomenon.gap.upper < 0 else f"A difference {UNDECIDED}"
+        )
+        return Part("Why", (Statement(nothing, decided=phenomenon.gap.upper < 0),))
+    statements = [*_put_right(phenomenon), *_controls(phenomenon, results), *_norms(phenomenon), *_in_use(phenomenon)]
     none = Statement("Nothing was measured that tells reasons apart", decided=False)
     return Part("Why", tuple(statements) or (none,))
 
 
-def _put_right(found: Phenomenon) -> Iterator[Statement]:
+def _put_right(phenomenon: Phenomenon) -> Iterator[Statement]:
     for source, text in PUT_RIGHT.items():
-        reached = level(found.cell, source)
+        reached = level(phenomenon.cell, source)
         if reached is None:
             continue
-        share = share_closed(found.prior, reached, found.aggregate)
+        share = share_closed(phenomenon.prior, reached, phenomenon.aggregate)
         if share.lower > 0.5:
             effect = "closes most of the difference"
         elif share.lower > 0:
@@ -43,23 +50,23 @@ def _put_right(found: Phenomenon) -> Iterator[Statement]:
             effect = "makes the difference larger"
         else:
             effect = "has no effect that is decided here"
-        numbers = f"{found.prior} becomes {reached}, aggregate {found.aggregate}; share {share}"
+        numbers = f"{phenomenon.prior} becomes {reached}, aggregate {phenomenon.aggregate}; share {share}"
         yield Statement(f"{text} {effect}", numbers, share.lower > 0 or share.upper < 0)
 
 
-def _controls(found: Phenomenon, results: Results) -> Iterator[Statement]:
-    for change, detail, other in _others(found.cell, results):
+def _controls(phenomenon: Phenomenon, results: Results) -> Iterator[Statement]:
+    for change, detail, other in _others(phenomenon.cell, results):
         prior, aggregate = level(other, "prior"), level(other, "aggregate_train")
         if not (prior and aggregate):
             continue
-        on_prior, on_aggregate = _direction(found.prior, prior), _direction(found.aggregate, aggregate)
+        on_prior, on_aggregate = _direction(phenomenon.prior, prior), _direction(phenomenon.aggregate, aggregate)
         if on_prior == on_aggregate:
             text = f"pictures of the prior and of the aggregate are both {on_prior}"
         else:
             text = f"pictures of the prior are {on_prior}, and pictures of the aggregate are {on_aggregate}"
         if on_prior == on_aggregate == _OPEN:
             text = "no change is decided here"
-        numbers = f"prior {prior} for {found.prior}, aggregate {aggregate} for {found.aggregate}"
+        numbers = f"prior {prior} for {phenomenon.prior}, aggregate {aggregate} for {phenomenon.aggregate}"
         yield Statement(f"With {change} {text}", f"{detail}; {numbers}", _OPEN not in (on_prior, on_aggregate))
 
 
@@ -105,8 +112,8 @@ def _kind(cell: StoredCell) -> str:
     return "a feature map" if "x" in cell.settings["latent"] else "a vector"
 
 
-def _norms(found: Phenomenon) -> Iterator[Statement]:
-    table = estimate_of(found.cell, "aggregate/train/norm_auc")
+def _norms(phenomenon: Phenomenon) -> Iterator[Statement]:
+    table = estimate_of(phenomenon.cell, "aggregate/train/norm_auc")
     if table is None:
         return
     area = over_seeds(table["value"].values, table["standard_error"].values)
@@ -123,12 +130,12 @@ def _norms(found: Phenomenon) -> Iterator[Statement]:
         yield Statement(text, numbers, decided=False)
 
 
-def _in_use(found: Phenomenon) -> Iterator[Statement]:
-    table = estimate_of(found.cell, "aggregate/train/active_units")
+def _in_use(phenomenon: Phenomenon) -> Iterator[Statement]:
+    table = estimate_of(phenomenon.cell, "aggregate/train/active_units")
     if table is None:
         return
     values = table["value"].values
-    used, dim = float(values.mean()), found.cell.settings["latent_dim"]
+    used, dim = float(values.mean()), phenomenon.cell.settings["latent_dim"]
     if math.isfinite(used):
         most = "Most dimensions respond" if used > dim / 2 else "Most dimensions do not respond"
         yield Statement(f"{most} to the image", f"{plus_minus(used, 0)} of {dim} dimensions")

@@ -26,7 +26,11 @@ FEW = 8
 
 @dataclass(frozen=True, eq=False)
 class Chapter:
-    """Results of one data set; what is derived is computed once."""
+    """Results of one data set; what is derived is computed once.
+
+    dataset: its name.
+    results: finished cells, all of that data set.
+    """
 
     dataset: str
     results: Results
@@ -117,7 +121,8 @@ def dimension(cell: StoredCell) -> int:
 
 
 def measured(cell: StoredCell, estimate: str) -> Interval | None:
-    """The ``estimate`` of this address over seeds; None where the cell has none, or every seed refused it."""
+    """The ``estimate`` of this address in ``cell``, over seeds; None where the cell has none, or every seed refused
+    it."""
     table = estimate_of(cell, estimate)
     if table is None:
         return None
@@ -126,7 +131,7 @@ def measured(cell: StoredCell, estimate: str) -> Interval | None:
 
 
 def flags(cell: StoredCell, estimate: str) -> str:
-    """Flags of the ``estimate`` of this address, of all seeds, joined."""
+    """Flags of the ``estimate`` of this address in ``cell``, of all seeds, joined."""
     table = estimate_of(cell, estimate)
     return "" if table is None else "; ".join(dict.fromkeys(str(flag) for flag in table["flags"].values if flag))
 

@@ -14,7 +14,7 @@ from analysis.summaries import as_text
 from study.answers.report.chapter import Chapter, dimension, flags, measured
 from study.answers.report.overview import CaptionedFigure, caption
 from study.answers.report.picture import Picture
-from study.answers.report.samples import Source, sources
+from study.answers.report.samples import SampleGrid, sample_grids
 from study.answers.results import StoredCell
 
 FACTS = {
@@ -31,13 +31,21 @@ FACTS = {
 
 
 class Panel(NamedTuple):
-    """What the page shows of one cell."""
+    """What the page shows of one cell.
+
+    key: of the cell.
+    label: what tells its model from others'.
+    dimension: latent dimension D.
+    facts: numbers as text, with their standard errors, by name.
+    grids: samples of every source.
+    pictures: figures of its draws and, where there is one, of its calibration.
+    """
 
     key: str
     label: str
     dimension: int
     facts: dict[str, str]
-    sources: list[Source]
+    grids: list[SampleGrid]
     pictures: list[Picture]
 
 
@@ -54,7 +62,7 @@ def _panel(cell: StoredCell, label: str) -> Panel:
     distances = {row: text for row in rows if (text := _text(cell, f"realism/{row}/squared_frechet"))}
     pictures = [each._replace(title=f"{each.title}, {title}").picture() for each in figures(cell)]
     facts = {name: text for name, estimate in FACTS.items() if (text := _text(cell, estimate))}
-    return Panel(cell.key, label, dimension(cell), facts, sources(cell, title, distances), pictures)
+    return Panel(cell.key, label, dimension(cell), facts, sample_grids(cell, title, distances), pictures)
 
 
 def figures(cell: StoredCell) -> Iterator[CaptionedFigure]:
@@ -70,8 +78,8 @@ def figures(cell: StoredCell) -> Iterator[CaptionedFigure]:
     calibration = cell.group("calibration")
     if calibration is not None:
         first = calibration.isel(chain=0)
-        made = ranks(*(first[name].values for name in ("share", "lower", "upper")))
-        yield CaptionedFigure("ranks", "Calibration", made, caption(ranks))
+        figure = ranks(*(first[name].values for name in ("share", "lower", "upper")))
+        yield CaptionedFigure("ranks", "Calibration", figure, caption(ranks))
 
 
 def _densities(group: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:

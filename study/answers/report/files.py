@@ -23,7 +23,11 @@ _SAVED: dict[Any, Any] = {"svg.fonttype": "path", "svg.hashsalt": "latent-study"
 
 
 def write_files(chapters: Sequence[Chapter], folder: Path) -> Path:
-    """Writes them under ``folder``/<data set>, with captions in ``captions.txt``; raises EnvironmentFault."""
+    """Writes the figures and tables of ``chapters`` under ``folder``/<data set>, with captions in ``captions.txt``.
+
+    Raises:
+        EnvironmentFault: if one cannot be written.
+    """
     try:
         for chapter in chapters:
             _write(chapter, folder / chapter.dataset)

@@ -21,7 +21,13 @@ Measure = Callable[[StoredCell], Interval | None]
 
 
 class CaptionedFigure(NamedTuple):
-    """A figure under its name, with its title and its caption."""
+    """A figure with what is written about it.
+
+    name: of its files.
+    title: a few words above it.
+    figure: drawn.
+    caption: what its axes are, with their units, and what it shows.
+    """
 
     name: str
     title: str

@@ -46,7 +46,11 @@ GROUPS: dict[Group, tuple[str, str]] = {
 
 
 def write_page(chapters: Sequence[Chapter], path: Path) -> Path:
-    """Writes the page of these chapters; raises EnvironmentFault where it cannot be written."""
+    """Writes the page of ``chapters`` to ``path``, which it gives.
+
+    Raises:
+        EnvironmentFault: if it cannot be written.
+    """
     text = render(chapters)
     aside = path.with_name(f".{path.name}.writing")
     try:
@@ -91,8 +95,8 @@ def _digest(text: str) -> str:
 
 def _chapter(chapter: Chapter) -> dict[str, Any]:
     """What the template shows of a chapter."""
-    found = chapter.conclusion.phenomenon
-    shown = found.cell if found else chapter.baseline[-1]
+    phenomenon = chapter.conclusion.phenomenon
+    chosen = phenomenon.cell if phenomenon else chapter.baseline[-1]
     return {
         "dataset": chapter.dataset,
         "conclusion": chapter.conclusion,
@@ -109,8 +113,8 @@ def _chapter(chapter: Chapter) -> dict[str, Any]:
         "outcomes": OUTCOMES,
         "panels": panels(chapter),
         "labels": list(chapter.trees),
-        "chosen": chapter.labels[shown.key],
-        "place": chapter.results.levels("latent_dim").index(dimension(shown)),
+        "chosen": chapter.labels[chosen.key],
+        "place": chapter.results.levels("latent_dim").index(dimension(chosen)),
         "dimensions": chapter.results.levels("latent_dim"),
         "numbers": {str(label): _lines(table) for label, table in chapter.numbers.groupby("prior", sort=False)},
         "reproduction": reproduction(chapter),
@@ -122,7 +126,7 @@ def _grouped(cases: Iterable[Case]) -> list[tuple[str, str, list[Case]]]:
     members: dict[Group, list[Case]] = {name: [] for name in GROUPS}
     for case in cases:
         members[case.hypothesis.group].append(case)
-    return [(*GROUPS[name], own) for name, own in members.items() if own]
+    return [(*GROUPS[name], of_group) for name, of_group in members.items() if of_group]
 
 
 def _pictures(figures: Iterable[CaptionedFigure]) -> list[Picture]:

@@ -34,7 +34,13 @@ text{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-seri
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An image of ``width`` × ``height`` CSS pixels; ``alt`` says in words what it shows."""
+    """An image on the page.
+
+    uri: the image itself, as a ``data:`` URI.
+    width, height: in CSS pixels.
+    alt: what it shows, in words.
+    title, caption: what the page writes above and below it.
+    """
 
     uri: str
     width: int
@@ -45,13 +51,17 @@ class Picture:
 
     @classmethod
     def of_figure(cls, figure: Figure, alt: str, title: str = "", caption: str = "") -> Self:
-        """A figure as SVG whose text and frame follow the reader's choice of a light or a dark page."""
+        """``figure`` as SVG whose text and frame follow the reader's choice of a light or a dark page.
+
+        ``alt``, ``title`` and ``caption`` are as in the class.
+        """
         width, height = (round(float(size) * PIXELS_PER_INCH) for size in figure.get_size_inches())
         return cls(_uri("image/svg+xml", themed(svg(figure)).encode()), width, height, alt, title, caption)
 
     @classmethod
     def of_pixels(cls, pixels: np.ndarray, alt: str, scale: int = 1) -> Self:
-        """Bytes ``(height, width, 4)``, red to blue and opacity, as PNG, shown ``scale`` times as large."""
+        """Bytes ``pixels`` ``(height, width, 4)``, red to blue and opacity, as PNG, shown ``scale`` times as large;
+        ``alt`` says in words what they show."""
         buffer = io.BytesIO()
         Image.fromarray(pixels).save(buffer, "PNG", optimize=True)
         height, width = pixels.shape[:2]

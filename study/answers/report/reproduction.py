@@ -1,4 +1,4 @@
-"""Reproduction: with what, on what, from which commands and in what time the cells were made."""
+"""Reproduction: with what, on what, from which commands and in what time the cells were computed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,17 @@ from study.store.store import Store
 
 
 class CellLine(NamedTuple):
-    """A cell's provenance in one line."""
+    """A cell's provenance in one line.
+
+    key: of the cell.
+    label: what tells its model from others'.
+    dimension: latent dimension D.
+    seeds: number of replicates.
+    epochs: that were trained.
+    engine: how training ran, traced and compiled or eager; empty where the cell does not tell.
+    device: on which it was computed.
+    seconds: wall time of the run that finished it.
+    """
 
     key: str
     label: str
@@ -24,8 +34,15 @@ class CellLine(NamedTuple):
 
 
 class Reproduction(NamedTuple):
-    """What a reader needs to make the same cells again.
+    """What a reader needs to compute the same cells again.
 
+    commands: what a user typed, each once.
+    versions: names and versions of the packages, each set once.
+    devices: on which cells were computed.
+    seconds: wall time of all cells together.
+    first, last: when the first and the last cell were stored, in ISO 8601.
+    images: checksums of the images.
+    cells: a line each, by label and dimension.
     absent: number of cells of the same studies by condition other than done.
     """
 

@@ -13,27 +13,40 @@ WIDTH = 160
 """Least width of a sprite on the page, in pixels."""
 
 
-class Source(NamedTuple):
-    """A source of samples: what it is called, where z comes from, its images, and how far they are from real ones."""
+class SampleGrid(NamedTuple):
+    """Images from one source of samples.
 
-    name: str
+    source: its name in the result.
+    title, formula: what it is called, and where z comes from.
+    picture: the images in rows.
+    distance: squared Fréchet distance to real images, as text; empty where it was not measured.
+    """
+
+    source: str
     title: str
     formula: str
     picture: Picture
     distance: str
 
 
-def sources(cell: StoredCell, title: str, distances: Mapping[str, str]) -> list[Source]:
-    """Every source of the cell's first replicate, with its distance; none where images were not kept."""
+def sample_grids(cell: StoredCell, title: str, distances: Mapping[str, str]) -> list[SampleGrid]:
+    """Images from every source, of the first replicate of ``cell``; none where images were not stored.
+
+    Args:
+        cell: the finished cell.
+        title: what it is called in the text that stands for a picture.
+        distances: to real images, as text, by source.
+    """
     group = cell.group("samples")
     if group is None:
         return []
-    found = []
+    grids = []
     for name in map(str, group["source"].values):
-        own = group.sel(source=name)
-        heading, formula = str(own["title"].item()), str(own["formula"].item())
-        pixels = sprite(own["pixels"].isel(chain=0).values)
+        of_source = group.sel(source=name)
+        heading, formula = str(of_source["title"].item()), str(of_source["formula"].item())
+        pixels = sprite(of_source["pixels"].isel(chain=0).values)
         alt = f"Images from {heading} ({formula}) of {title}"
         scale = max(1, round(WIDTH / pixels.shape[1]))
-        found.append(Source(name, heading, formula, Picture.of_pixels(pixels, alt, scale), distances.get(name, "")))
-    return found
+        picture = Picture.of_pixels(pixels, alt, scale)
+        grids.append(SampleGrid(name, heading, formula, picture, distances.get(name, "")))
+    return grids

@@ -21,7 +21,13 @@ TILES = {
 
 
 class Tile(NamedTuple):
-    """Pictures of one source: what it is called, where its points come from, and its level (mean ± error)."""
+    """Pictures of one source.
+
+    source: its name in the result.
+    title, note: what it is called, and where its points come from.
+    picture: the images in rows.
+    level: squared Fréchet distance to real images, mean ± standard error, as text; empty where it was not measured.
+    """
 
     source: str
     title: str
@@ -32,10 +38,10 @@ class Tile(NamedTuple):
 
 def strip(conclusion: Conclusion) -> list[Tile]:
     """The tiles of the shown cell that have pictures; empty where quality was not measured or no picture was kept."""
-    found, repair = conclusion.phenomenon, conclusion.repair
-    if found is None:
+    phenomenon, repair = conclusion.phenomenon, conclusion.repair
+    if phenomenon is None:
         return []
-    wanted = [(found.cell, source, *words) for source, words in TILES.items()]
+    wanted = [(phenomenon.cell, source, *words) for source, words in TILES.items()]
     if repair:
         treatment = repair.treatment
         wanted.append((treatment.treated, treatment.source, "Repaired prior", repair_name(treatment)))

@@ -27,7 +27,13 @@ def moved_prior(start: Start, offset: Tensor | None, deviation: Tensor | None = 
 
 
 def coloured(start: Start, vectors: Tensor, power: float) -> Tensor | None:
-    """Rows C^power x of ``vectors`` x ``(n, D)``, C the covariance of the training codes; None where D is too large."""
+    """Vectors C^p x, float64 ``(n, D)``, C the covariance of the training codes; None where D is too large for it.
+
+    Args:
+        start: whose training codes they are.
+        vectors: x, ``(n, D)``.
+        power: p.
+    """
     if start.eigenvectors is None:
         return None
     values, directions = start.eigenvectors
@@ -35,7 +41,7 @@ def coloured(start: Start, vectors: Tensor, power: float) -> Tensor | None:
 
 
 def permuted(start: Start, offset: Tensor | None) -> Tensor | None:
-    """The numbers of ``offset`` ``(D,)`` in random order."""
+    """The numbers of ``offset`` ``(D,)`` in random order, which a stream of ``start`` gives."""
     if offset is None:
         return None
     generator = start.stream("permuted offset")
@@ -44,7 +50,7 @@ def permuted(start: Start, offset: Tensor | None) -> Tensor | None:
 
 
 def of_equal_norm(start: Start, offset: Tensor | None) -> Tensor | None:
-    """A vector ``(D,)`` in a random direction, as long as ``offset``."""
+    """A vector ``(D,)`` as long as ``offset``, in a random direction, which a stream of ``start`` gives."""
     if offset is None:
         return None
     generator = start.stream("random offset")
