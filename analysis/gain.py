@@ -41,7 +41,13 @@ def squared_gain(decoder: Decoder, z: Tensor, displacement: Tensor) -> Tensor:
 
 
 def squared_step(decoder: Decoder, z: Tensor, displacement: Tensor) -> Tensor:
-    """‖g(z + δ) − g(z)‖² of each draw, as :func:`squared_gain`."""
+    """‖g(z + δ) − g(z)‖² of each draw, in squared pixel values, ``(M,)`` float64.
+
+    Args:
+        decoder: g.
+        z: draws ``(M, *latent_shape)``.
+        displacement: δ of each draw, or one for all, ``(M, *latent_shape)`` or ``(*latent_shape)``.
+    """
     along = displacement.expand_as(z)
     moved = [
         decoder(points + steps) - decoder(points)

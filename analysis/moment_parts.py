@@ -31,7 +31,12 @@ from analysis.precision import log_prob_float64
 
 @dataclass(frozen=True, slots=True)
 class MomentParts:
-    """KL(G ‖ p) in nats, exactly, as the sum of its parts; correlations are refused where C is too large."""
+    """KL(G ‖ p) in nats, exactly, as the sum of its parts.
+
+    mean: what the mean of G costs.
+    variances: what its variances cost.
+    correlations: what its correlations cost; refused where the covariance is too large.
+    """
 
     mean: Estimate
     variances: Estimate
