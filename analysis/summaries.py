@@ -57,6 +57,8 @@ def _rows(label: str, tree: xr.DataTree) -> Iterator[dict[str, object]]:
             continue
         table, dims = tree[group].to_dataset(), ("latent_dim", dim, "quantity")
         names = ("value", "standard_error", "n", "num_draws", "bound", "flags")
+        if "num_draws" not in table:  # an estimate of images alone
+            table = table.assign(num_draws=xr.zeros_like(table["n"]))
         columns = [table[name].transpose(*dims, "chain").values for name in names]
         for place in np.ndindex(columns[0].shape[:-1]):
             combined = _combined(*(column[place] for column in columns))

@@ -22,7 +22,7 @@ from study.design.cost import Cost, check_cost
 from study.design.labels import titles
 from study.design.limits import CELLS_BUILT, CELLS_UNASKED
 from study.design.study import Study
-from study.errors import ConfigurationError, PartialResults, reported
+from study.errors import ConfigurationError, PartialResults, reported, say, say_line
 from study.paths import RESULTS, studies
 from study.store import Store
 from study.store.status import status_lines, tally
@@ -132,13 +132,13 @@ def run(
     failed = sum(outcome.status == "failed" for outcome in outcomes)
     if failed < len(cells):
         _print_answers([store.root], with_table=True)
-    typer.echo(f"\nresults: {store.root}; `latent-study summary {store.root}` has every number")
+    say(f"\nresults: {store.root}; `latent-study summary {store.root}` has every number")
     if report and failed < len(cells):
         try:
             _write_report([store.root], store.root / PAGE)
         except Exception as error:  # whatever it is, the results are stored and the run has done its work
             reason = " ".join(f"{type(error).__name__}: {error}".split())
-            typer.echo(f"no page: {reason}; `latent-study report {store.root}` tries again", err=True)
+            say_line(f"no page: {reason}; `latent-study report {store.root}` tries again", err=True)
     if failed:
         raise PartialResults(f"{failed} of {len(cells)} cells failed; `latent-study status {results}` tells why")
 
@@ -148,7 +148,7 @@ def status(results: ResultsFolder = RESULTS) -> None:
     """Say where each cell stands: done, corrupt, failed (and why), unfinished."""
     for folder in studies(results):
         for line in status_lines(folder):
-            typer.echo(line)
+            say_line(line)
 
 
 @app.command()
@@ -171,7 +171,7 @@ def summary(
     """
     from study.answers.tables import summary_text  # noqa: PLC0415
 
-    typer.echo(summary_text(studies(results), format, var or [], by))
+    say(summary_text(studies(results), format, var or [], by))
 
 
 @app.command()
@@ -187,7 +187,7 @@ def compare(
     from study.answers.tables import comparison_text  # noqa: PLC0415
 
     folders = [folder for place in results or [RESULTS] for folder in studies(place)]
-    typer.echo(comparison_text(folders, format, by))
+    say(comparison_text(folders, format, by))
 
 
 @app.command("effects")
@@ -202,9 +202,9 @@ def effects_(
     from study.answers.tables import text_of  # noqa: PLC0415
 
     folders = studies(results)
-    for dataset, own in Results.load(folders).by("dataset").items():
+    for dataset, own in Results.some(folders).by("dataset").items():
         table = effects(own, outcome)
-        typer.echo(text_of(table, format))
+        say(text_of(table, format))
         store_effects(table, folders[0], dataset, outcome)
 
 
@@ -217,7 +217,7 @@ def verdict(
     from study.answers.verdicts import verdict_text  # noqa: PLC0415
 
     folders = [folder for place in results or [RESULTS] for folder in studies(place)]
-    typer.echo(verdict_text(folders, format, None if sys.stdout.isatty() else WIDTH))
+    say(verdict_text(folders, format, None if sys.stdout.isatty() else WIDTH))
 
 
 @app.command("report")
@@ -280,9 +280,9 @@ def _print_cells(store: Store, cells: list[Cell], costs: Mapping[str, Cost]) -> 
     names = titles({cell.key: cell.config() for cell in cells})
     conditions = {cell.key: store.condition(cell.key) for cell in cells}
     for key, condition in conditions.items():
-        typer.echo(f"{key}  {condition:<10}  {names[key]}  ({costs[key]})")
+        say_line(f"{key}  {condition:<10}  {names[key]}  ({costs[key]})")
     unchecked = "" if len(cells) <= CELLS_BUILT else "; whether their parts fit together is checked when they run"
-    typer.echo(f"{len(cells)} cells: {tally(conditions.values())}{unchecked}")
+    say(f"{len(cells)} cells: {tally(conditions.values())}{unchecked}")
 
 
 def _print_answers(folders: list[Path], *, with_table: bool = False) -> None:
@@ -292,9 +292,9 @@ def _print_answers(folders: list[Path], *, with_table: bool = False) -> None:
 
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDEST
     for chapter in chapters(folders):
-        typer.echo("\n".join([f"\n{chapter.dataset}", *answer_lines(chapter.conclusion, width)]))
+        say("\n".join([f"\n{chapter.dataset}", *answer_lines(chapter.conclusion, width)]))
         if with_table:
-            typer.echo(f"\n{cell_table(chapter.results, chapter.labels, width)}")
+            say(f"\n{cell_table(chapter.results, chapter.labels, width)}")
 
 
 def _write_report(folders: list[Path], path: Path, figures: Path | None = None) -> Path:
@@ -303,9 +303,9 @@ def _write_report(folders: list[Path], path: Path, figures: Path | None = None) 
 
     found = chapters(folders)
     write_page(found, path)
-    typer.echo(f"page: {path}")
+    say(f"page: {path}")
     if figures is not None:
-        typer.echo(f"figures and tables: {write_files(found, figures)}")
+        say(f"figures and tables: {write_files(found, figures)}")
     return path
 
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import signal
 import sys
@@ -16,6 +17,8 @@ from contextlib import suppress
 from typing import ClassVar, final
 
 import typer
+
+from study.files import printable
 
 
 class StudyError(Exception):
@@ -131,6 +134,31 @@ CLOSED_PIPE = 141
 """128 + SIGPIPE, as a shell reports of ``latent-study … | head``."""
 
 
+def say(text: str, *, err: bool = False) -> None:
+    """Prints lines, without what a terminal would take for commands; every word of a verb passes here."""
+    typer.echo("\n".join(map(printable, text.split("\n"))), err=err)
+
+
+def say_line(line: str, *, err: bool = False) -> None:
+    """Prints one line, whose own line breaks, which may come from a file, are shown as ``\\n``."""
+    typer.echo(printable(line), err=err)
+
+
+@final
+class _Notes(logging.Handler):
+    """Warnings of the package, each once, on stderr."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._shown: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        if message not in self._shown:
+            self._shown.add(message)
+            say_line(message, err=True)
+
+
 def reported(command: Callable[[], int | None], *, debug: bool = False) -> int:
     """The exit code of ``command``; an error that a user can act on is one sentence on stderr.
 
@@ -143,6 +171,8 @@ def reported(command: Callable[[], int | None], *, debug: bool = False) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    notes = _Notes()
+    logging.getLogger("study").addHandler(notes)
     try:
         code = command() or 0
         sys.stdout.flush()
@@ -155,13 +185,15 @@ def reported(command: Callable[[], int | None], *, debug: bool = False) -> int:
         return CLOSED_PIPE
     except (StudyError, typer.TyperException, typer.Abort, OSError, MemoryError) as error:
         if debug:
-            traceback.print_exception(error)
+            say("".join(traceback.format_exception(error)), err=True)
         message, code = _sentence(error)
         with suppress(OSError):  # stderr may be full or closed too
-            typer.echo(f"error: {' '.join(message.split())}", err=True)
+            say_line(f"error: {' '.join(message.split())}", err=True)
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EIO):
             _silence()
         return code
+    finally:
+        logging.getLogger("study").removeHandler(notes)
 
 
 def _sentence(error: BaseException) -> tuple[str, int]:

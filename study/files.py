@@ -11,6 +11,7 @@ import itertools
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,11 +49,14 @@ def _usual_mode(folder: Path) -> int:
     return mode
 
 
-def sweep(folder: Path, name: str = "") -> None:
-    """Removes what crashes left in ``folder`` of files and folders whose names begin with ``name``; nobody may be
-    writing them meanwhile.
+def sweep(folder: Path, name: str = "", *, older_than: float = 0.0) -> None:
+    """Removes what crashes left in ``folder`` of files and folders whose names begin with ``name``.
+
+    older_than: seconds since it was made; where others may be writing meanwhile, longer than that takes.
     """
     for left in folder.glob(f"{name}*.writing*"):
+        if time.time() - left.lstat().st_mtime < older_than:
+            continue
         if left.is_dir() and not left.is_symlink():
             shutil.rmtree(left, ignore_errors=True)
         else:
@@ -82,3 +86,16 @@ def flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def printable(name: Path | str) -> str:
+    r"""What came from a file system, on one line: control characters and undecodable bytes as ``\x1b``."""
+    return "".join(map(_printable, str(name)))
+
+
+def _printable(character: str) -> str:
+    if character.isprintable():
+        return character
+    # Python reads an undecodable byte b as the surrogate U+DC00 + b (PEP 383).
+    byte = ord(character) - 0xDC00
+    return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else character.encode("unicode_escape").decode()

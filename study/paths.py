@@ -11,9 +11,14 @@ from pathlib import Path
 import platformdirs
 
 from study.errors import ConfigurationError, EnvironmentFault
+from study.files import printable
 
 RESULTS = Path("results")
 """The results folder where none is named."""
+
+
+MAX_NAME = 200
+"""Bytes of a name, so that an ending still fits into the 255 that file systems allow."""
 
 
 def cache_directory() -> Path:
@@ -66,23 +71,29 @@ def studies(results: Path) -> list[Path]:
         folders = [results] if (results / "cells").is_dir() else sorted(path.parent for path in results.glob("*/cells"))
     except (OSError, ValueError) as error:  # a name that no file can have
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise ConfigurationError(f"cannot read {results}: {reason}") from error
+        raise ConfigurationError(f"cannot read {shortened(results)}: {reason}") from error
     if not folders:
-        raise ConfigurationError(f"no results in {results}; name the folder that `latent-study run` wrote")
+        raise ConfigurationError(f"no results in {shortened(results)}; name the folder that `latent-study run` wrote")
     return folders
 
 
-def printable(name: Path | str) -> str:
-    r"""What came from a file system, on one line: control characters and undecodable bytes as ``\x1b``."""
-    return "".join(map(_printable, str(name)))
+def shortened(path: Path) -> str:
+    """A path for a message: its end stands for it where it is very long."""
+    text = str(path)
+    return text if len(text) <= MAX_NAME else f"…{text[-80:]}"
 
 
-def _printable(character: str) -> str:
-    if character.isprintable():
-        return character
-    # Python reads an undecodable byte b as the surrogate U+DC00 + b (PEP 383).
-    byte = ord(character) - 0xDC00
-    return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else character.encode("unicode_escape").decode()
+def safe_name(name: str) -> str:
+    """``name``, where it can name a file or folder in whatever folder it is put; else raises ValueError.
+
+    A name that came from a file or a user must not lead elsewhere: it is one step of a path, not hidden, and has no
+    character that a terminal or a file system may take for another thing.
+    """
+    if not name or name[0] in ".-" or not set("/\\").isdisjoint(name) or len(os.fsencode(name)) > MAX_NAME:
+        raise ValueError(f"{printable(name)[:80]!r} cannot be the name of a file")
+    if not name.isprintable():
+        raise ValueError(f"{printable(name)[:80]!r} has characters that cannot be shown")
+    return name
 
 
 def ensure_writable(folder: Path) -> None:

@@ -72,7 +72,8 @@ def _beside(cell: StoredCell) -> dict[str, float]:
     for name, estimate in BESIDE.items():
         mean = Interval.student_t(Results((cell,)).values(estimate)["value"])
         columns |= {name: mean.value, f"{name}_se": mean.standard_error}
-    return columns | {"training_seconds": cell.manifest.details.get("training_seconds", math.nan)}
+    seconds = cell.manifest.details.get("training_seconds")
+    return columns | {"training_seconds": float(seconds) if isinstance(seconds, int | float) else math.nan}
 
 
 def _elpd(cell: StoredCell, draws: int) -> ELPDData:

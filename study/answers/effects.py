@@ -6,7 +6,9 @@ The Bayesian regression of :mod:`analysis.effects` over trained replicates of ce
 
 from __future__ import annotations
 
+import logging
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +20,12 @@ from analysis.randomness import stream
 from study.answers.results import Results
 from study.design.registry import UnknownName
 from study.errors import ConfigurationError, EnvironmentFault
+from study.files import replacing
+from study.paths import safe_name
+from study.store import reading
+from study.store.reading import Corrupt
+
+log = logging.getLogger(__name__)
 
 OUTCOMES = {
     "kl": "KL(q_N ‖ p), nats",
@@ -25,6 +33,12 @@ OUTCOMES = {
     "log_px": "held-out log p(x), nats",
 }
 """What may be regressed, and its unit."""
+
+COLUMNS: dict[str, type] = {
+    "outcome": str, "coefficient": str, "mean": float, "lower": float, "upper": float, "positive": float,
+    "replicates": int,
+}  # fmt: skip
+"""What the page shows of the table, with their types."""
 
 FACTORS = ("latent_dim", "beta", "prior")
 LEAST_REPLICATES = 8
@@ -67,10 +81,11 @@ def store_effects(table: pd.DataFrame, folder: Path, dataset: str, outcome: str)
     Raises:
         EnvironmentFault: if the file cannot be written.
     """
-    path = folder / "effects" / f"{dataset}-{outcome}.csv"
+    path = folder / "effects" / f"{safe_name(dataset)}-{outcome}.csv"
     try:
         path.parent.mkdir(exist_ok=True)
-        table.to_csv(path, index=False)
+        with replacing(path) as aside:
+            table.to_csv(aside, index=False)
     except OSError as error:
         raise EnvironmentFault(f"cannot write {path}: {error.strerror or error}") from error
     return path
@@ -78,11 +93,24 @@ def store_effects(table: pd.DataFrame, folder: Path, dataset: str, outcome: str)
 
 def stored_effects(results: Results, dataset: str) -> pd.DataFrame:
     """The tables of ``dataset`` that :func:`store_effects` left beside the studies of ``results``, one after another;
-    empty where none is there."""
+    empty where none is there. One that is not as it was stored is named in the log.
+    """
     folders = dict.fromkeys(cell.store.root for cell in results)
-    paths = [folder / "effects" / f"{dataset}-{outcome}.csv" for folder in folders for outcome in OUTCOMES]
-    tables = [pd.read_csv(path) for path in paths if path.is_file()]
+    paths = [folder / "effects" / f"{safe_name(dataset)}-{outcome}.csv" for folder in folders for outcome in OUTCOMES]
+    tables = []
+    for path in paths:
+        if os.path.lexists(path):
+            try:
+                tables.append(_checked(reading.table(path, COLUMNS), path))
+            except Corrupt as error:
+                log.warning("left out: %s: %s", path, error)
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def _checked(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    if not set(table["outcome"]) <= OUTCOMES.keys():
+        raise Corrupt(f"{path.name} has an outcome that is not known")
+    return table
 
 
 def _table(results: Results, outcome: str) -> pd.DataFrame:

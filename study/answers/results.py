@@ -9,10 +9,11 @@ An estimate is named by its address (:mod:`analysis.address`): ``aggregate/train
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,13 @@ from analysis.address import Address
 from analysis.tree import ROWS
 from study.design.cell import Cell, Train
 from study.design.families import FAMILIES
+from study.errors import ConfigurationError
 from study.store.manifest import Manifest
+from study.store.reading import Corrupt
+from study.store.schema import check_result
 from study.store.store import Store
+
+log = logging.getLogger(__name__)
 
 IMMATERIAL = {"seeds", *(f"train.{name}" for name in Train.execution)}
 """Settings in which cells of one family may differ: they change what is computed of a result, and not the result."""
@@ -47,6 +53,8 @@ class StoredCell:
     study: str
     store: Store
     manifest: Manifest
+    tree: xr.DataTree
+    """The result, see :mod:`analysis.tree`."""
 
     @property
     def key(self) -> str:
@@ -57,11 +65,6 @@ class StoredCell:
     def cell(self) -> Cell:
         """The configuration, validated."""
         return Cell.from_config(self.manifest.config)
-
-    @cached_property
-    def tree(self) -> xr.DataTree:
-        """The result, see :mod:`analysis.tree`."""
-        return self.store.read(self.key)
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -109,6 +112,8 @@ def estimate_of(cell: StoredCell, estimate: str) -> xr.Dataset | None:
 class Results:
     """Finished cells, in the order of their keys.
 
+    left_out: the reason of each stored cell that could not be read, by its folder.
+
     A store with two cells of one seed, whose only estimate is an invented KL(q_N ‖ p):
 
     >>> from tempfile import TemporaryDirectory
@@ -138,16 +143,33 @@ class Results:
     """
 
     cells: tuple[StoredCell, ...]
+    left_out: Mapping[Path, str] = field(default_factory=dict)
 
     @classmethod
     def load(cls, folders: Iterable[Path]) -> Results:
         """Every whole cell under the study folders ``<results>/<study>``; a cell found twice counts once."""
         cells: dict[str, StoredCell] = {}
+        left_out: dict[Path, str] = {}
         for folder in folders:
             store = Store(folder)
-            for key, manifest in store.manifests().items():
-                cells.setdefault(key, StoredCell(folder.name, store, manifest))
-        return cls(tuple(cells[key] for key in sorted(cells)))
+            whole, corrupt = store.survey()
+            for key, manifest in whole.items():
+                try:
+                    tree = store.read(key)
+                    check_result(tree)
+                except Corrupt as error:
+                    corrupt[key] = str(error)
+                else:
+                    cells.setdefault(key, StoredCell(folder.name, store, manifest, tree))
+            left_out |= {store.folder(key): reason for key, reason in sorted(corrupt.items())}
+        return cls(tuple(cells[key] for key in sorted(cells)), left_out)
+
+    @classmethod
+    def some(cls, folders: Sequence[Path]) -> Results:
+        """:meth:`load`, where there must be a cell; see :func:`check_some`."""
+        results = cls.load(folders)
+        check_some([results], folders)
+        return results
 
     def __len__(self) -> int:
         return len(self.cells)
@@ -261,6 +283,21 @@ class Results:
     def by(self, setting: str) -> dict[Any, Results]:
         """These results apart by the values of a setting."""
         return {level: self.where(**{setting.replace(".", "__"): level}) for level in self.levels(setting)}
+
+
+def check_some(loaded: Iterable[Results], folders: Sequence[Path]) -> None:
+    """Raises ConfigurationError where none of ``loaded``, from ``folders``, has a cell; else names in the log the cells
+    that they leave out, with the reasons.
+    """
+    results = list(loaded)
+    left_out = {place: reason for each in results for place, reason in each.left_out.items()}
+    if not any(map(len, results)):
+        why = f" ({len(left_out)} not whole: {next(iter(left_out.values()))})" if left_out else ""
+        raise ConfigurationError(
+            f"no finished cell in {folders[0]}{why}; `latent-study status` tells where each stands"
+        )
+    for place, reason in left_out.items():
+        log.warning("left out: %s: %s", place, reason)
 
 
 def settings(config: Mapping[str, Any]) -> dict[str, Any]:

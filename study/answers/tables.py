@@ -11,9 +11,9 @@ from analysis.summaries import latex, overview, select, spread, summary
 from study.answers.comparison import held_out
 from study.answers.formats import Comparison, Format
 from study.answers.remedies import POOLED, remedies
-from study.answers.results import Results
+from study.answers.results import Results, check_some
 from study.errors import ConfigurationError
-from study.store import Store
+from study.store.merge import merge
 
 
 def summary_text(folders: Sequence[Path], format: Format, patterns: Sequence[str] = (), by: str | None = None) -> str:
@@ -28,15 +28,15 @@ def summary_text(folders: Sequence[Path], format: Format, patterns: Sequence[str
         ConfigurationError: if no cell is finished, a pattern matches nothing, or ``by`` is no column.
     """
     at_a_glance = format is Format.TABLE and not (patterns or by)
+    studies = {folder: Results.load([folder]) for folder in folders}
+    check_some(studies.values(), folders)
     tables = []
-    for folder in folders:
-        trees = Store(folder).load()
-        if trees:
+    for folder, cells in studies.items():
+        if len(cells):
+            trees = merge({cell.key: (cell.manifest.config, cell.tree) for cell in cells})
             table = overview(trees) if at_a_glance else summary(trees)
             table.insert(0, "study", folder.name)
             tables.append(table)
-    if not tables:
-        raise ConfigurationError(f"no finished cell in {folders[0]}; `latent-study status` tells where each stands")
     joined = pd.concat(tables, ignore_index=True)
     try:
         chosen = select(joined, patterns) if patterns else joined
@@ -55,9 +55,7 @@ def comparison_text(folders: Sequence[Path], format: Format, by: Comparison | No
     Raises:
         ConfigurationError: if no cell is finished.
     """
-    groups = Results.load(folders).by("dataset")
-    if not groups:
-        raise ConfigurationError(f"no finished cell in {folders[0]}; `latent-study status` tells where each stands")
+    groups = Results.some(folders).by("dataset")
     makers = {
         Comparison.QUALITY: ("share of the quality gap closed", remedies),
         Comparison.LOG_PX: ("held-out log p(x)", held_out),

@@ -17,7 +17,6 @@ from study.answers.formats import Format
 from study.answers.hypotheses import Case, hypotheses
 from study.answers.results import Results
 from study.answers.tables import text_of
-from study.errors import ConfigurationError
 
 COLUMNS = (
     "dataset",
@@ -66,13 +65,10 @@ def verdict_text(folders: Sequence[Path], format: Format, width: int | None) -> 
     Raises:
         ConfigurationError: if no cell is finished.
     """
-    results = Results.load(folders)
-    if not len(results):
-        raise ConfigurationError(f"no finished cell in {folders[0]}; `latent-study status` tells where each stands")
-    table = verdicts(results)
+    table = verdicts(Results.some(folders))
     if format is not Format.TABLE:
         return text_of(table, format)
-    console = Console(width=width, file=io.StringIO())
+    console = Console(width=width, file=io.StringIO(), color_system=None)
     with console.capture() as text:
         for _, of_dataset in table.groupby("dataset", sort=False):
             console.print(terminal_table(of_dataset))

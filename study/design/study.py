@@ -27,6 +27,7 @@ from study.design.parts import Part, resolve
 from study.design.registry import UnknownName
 from study.design.settings import Settings, validated
 from study.errors import ConfigurationError
+from study.paths import safe_name
 
 __all__ = ["Cell", "Study", "presets"]
 
@@ -78,6 +79,10 @@ class Study(Settings):
             text, name = read_text(source), Path(source).stem
         else:
             raise ConfigurationError(f"{UnknownName('preset', source, presets())}; a file's name ends in .yaml")
+        try:
+            safe_name(name)
+        except ValueError as error:
+            raise ConfigurationError(f"{source}: its results would lie in a folder of its name, and {error}") from error
         return cls.from_document(name, parse_document(text, source), source)
 
     @classmethod

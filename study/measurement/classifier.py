@@ -30,6 +30,7 @@ from analysis.estimate import Estimate
 from analysis.randomness import seeded, stream
 from study.design.settings import Settings
 from study.errors import EnvironmentFault
+from study.files import replacing
 from study.images import ImageData
 from study.paths import usable_cache
 
@@ -182,9 +183,8 @@ def _store(network: Network, data: ImageData, path: Path) -> _Record:
         num_held_out=len(answers),
     )
     for target, file_bytes in ((path, content), (path.with_suffix(".json"), record.model_dump_json().encode())):
-        aside = target.with_name(f"{target.name}.writing")
-        aside.write_bytes(file_bytes)
-        aside.replace(target)
+        with replacing(target) as aside:
+            aside.write_bytes(file_bytes)
     return record
 
 

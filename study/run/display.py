@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from study.files import printable
 from study.run.job import Event, Outcome
 from study.run.progress import Progress
 
@@ -62,12 +63,12 @@ class _Tally:
     """Counts cells as they end."""
 
     def __init__(self, titles: Mapping[str, str]) -> None:
-        self.titles = titles
+        self.titles = {key: printable(title) for key, title in titles.items()}
         self._ended: Counter[str] = Counter()
 
     def line(self, outcome: Outcome) -> str:
         self._ended[outcome.status] += outcome.status not in ("busy", "died")
-        return f"[{self._ended.total()}/{len(self.titles)}] {self.titles[outcome.key]}: {_ending(outcome)}"
+        return printable(f"[{self._ended.total()}/{len(self.titles)}] {self.titles[outcome.key]}: {_ending(outcome)}")
 
 
 @final

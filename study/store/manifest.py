@@ -1,18 +1,38 @@
-"""Manifest: what a stored cell is and where it came from; its hashes decide whether the cell is whole."""
+"""Manifest: what a stored cell is and where it came from; its hashes, one of itself among them, decide whether the cell
+is whole.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import json
 import platform
 import subprocess
+from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, final
+from typing import Annotated, Any, final
+
+from pydantic import AfterValidator, Field
 
 from study.design.settings import Settings
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
+
+READ_VERSIONS = (3, SCHEMA_VERSION)
+"""Versions that are read; the manifests of version 3 have no hash of themselves."""
+
+Scalar = str | int | float | bool | None
+
+
+def _date(text: str) -> str:
+    datetime.fromisoformat(text)
+    return text
+
+
+Date = Annotated[str, AfterValidator(_date)]
+Seconds = Annotated[float, Field(ge=0, le=1e10)]
 
 
 @final
@@ -23,6 +43,7 @@ class Manifest(Settings):
     images: checksum of the data set's content, as :class:`~study.run.data.ImageData` has it.
     seconds: wall time of the run that finished the cell.
     details: what the cell's own run reports, timings for one.
+    digest: SHA-256 of all the rest, see :meth:`sealed`; empty in version 3.
     """
 
     schema_version: int
@@ -31,11 +52,25 @@ class Manifest(Settings):
     images: str
     files: dict[str, str]
     device: str
-    seconds: float
+    seconds: Seconds
     command: str
-    details: dict[str, Any]
+    details: dict[str, Scalar]
     versions: dict[str, str]
-    created: str
+    created: Date
+    digest: str = ""
+
+    def sealed(self) -> Manifest:
+        """This manifest with the digest of its content."""
+        return self.model_copy(update={"digest": self._content()})
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether its content is what was sealed; one of version 3 has nothing to tell it by."""
+        return self.digest == (self._content() if self.schema_version == SCHEMA_VERSION else "")
+
+    def _content(self) -> str:
+        plain = json.loads(self.model_dump_json(exclude={"digest"}))
+        return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def sha256(path: Path) -> str:

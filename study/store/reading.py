@@ -1,16 +1,44 @@
 """Reading: what lies in a results folder, which anybody may have made, as values or as one exception.
 
 Whatever is wrong with a file (absent, unreadable, no regular file, too large, not parseable, not of the schema) is
-:class:`Corrupt` with the reason. Nothing in a file is trusted before it is checked.
+:class:`Corrupt` with the reason. Nothing in a file is trusted before it is checked, and nothing is opened or taken into
+memory before its kind and size are.
 """
 
 from __future__ import annotations
 
 import os
 import stat
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ValidationError
+
+from study.design.cell import Cell
+from study.errors import StudyError
+
+if TYPE_CHECKING:
+    import netCDF4
+    import pandas as pd
+    import xarray as xr
+
+MAX_RECORD = 2**22
+"""Bytes of a JSON or CSV file that are read: 4 MiB."""
+
+MAX_RESULT = 2**31
+"""Bytes of a result, as stored and in memory: 2 GiB; a cell of D = 65,536 has less than a tenth of it."""
+
+MAX_WEIGHTS = 2**35
+"""Bytes of a file of tensors: 32 GiB."""
+
+MAX_NUMBER = 2**53
+"""Integers are at most this large, so that they are exact as floating-point numbers too."""
+
+MAX_VARIABLES = 10_000
+"""Variables and groups of a result, of which a cell has some fifty."""
 
 
 class Corrupt(Exception):
@@ -28,9 +56,13 @@ def reading(name: str) -> Iterator[None]:
         raise Corrupt(f"{name} is absent") from error
     except OSError as error:
         raise Corrupt(f"{name} is not readable: {error.strerror or error}") from error
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise Corrupt(f"{name} is not readable: {where and f'{where}: '}{first['msg']}"[:300]) from error
     except Exception as error:
         what = " ".join(f"{type(error).__name__}: {error}".split())
-        raise Corrupt(f"{name} is not readable: {what[:200]}") from error
+        raise Corrupt(f"{name} is not readable: {what}"[:300]) from error
 
 
 def regular(path: Path, limit: int) -> Path:
@@ -45,3 +77,87 @@ def regular(path: Path, limit: int) -> Path:
         if status.st_size > limit:
             raise Corrupt(f"{path.name} has {status.st_size:,} bytes, more than the {limit:,} that are read")
     return path
+
+
+def content(path: Path, limit: int = MAX_RECORD) -> bytes:
+    """The bytes of a regular file of at most ``limit`` of them."""
+    with reading(path.name), regular(path, limit).open("rb") as file:
+        return file.read(limit)
+
+
+def record[Model: BaseModel](path: Path, schema: type[Model]) -> Model:
+    """The JSON file at ``path`` as ``schema``."""
+    with reading(path.name):
+        return schema.model_validate_json(content(path))
+
+
+_ALWAYS = {"dataset", "latent_dim", "prior", "posterior", "network", "likelihood", "objective", "train", "evaluate"}
+
+
+def cell_of(config: dict[str, Any]) -> Cell:
+    """The cell of a stored configuration; raises :class:`Corrupt` where it is none that this installation knows."""
+    with reading("its configuration"):
+        _check_numbers(config)
+        try:
+            cell = Cell.from_config(config)
+        except StudyError as error:
+            raise Corrupt(f"its configuration is not valid: {error}") from error
+        for name, value in cell.config().items():
+            # Settings added since have defaults; what labels and answers ask for was always stored, and in full.
+            absent = name in _ALWAYS and name not in config
+            if absent or isinstance(config.get(name, value), dict) != isinstance(value, dict):
+                raise Corrupt(f"its configuration does not say its {name}")
+        return cell
+
+
+def _check_numbers(value: object) -> None:
+    """Raises Corrupt where an integer within ``value`` is too large to be a floating-point number exactly."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            _check_numbers(item)
+    elif isinstance(value, int) and abs(value) > MAX_NUMBER:
+        raise Corrupt(f"its configuration has an integer beyond {MAX_NUMBER:,}")
+
+
+def table(path: Path, columns: dict[str, type]) -> pd.DataFrame:
+    """These ``columns`` of a CSV file, of these types."""
+    import io  # noqa: PLC0415
+
+    import pandas as pd  # noqa: PLC0415  (half a second, and only the page needs it)
+
+    with reading(path.name):
+        return pd.read_csv(io.BytesIO(content(path)), usecols=list(columns), dtype=columns)
+
+
+def tree(path: Path) -> xr.DataTree:
+    """A netCDF file in memory; refused where what it declares would not fit, whatever its compressed size."""
+    import netCDF4  # noqa: PLC0415
+    import xarray as xr  # noqa: PLC0415  (2 s, and only reading needs it)
+
+    with reading(path.name), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        regular(path, MAX_RESULT)
+        with netCDF4.Dataset(path) as dataset:
+            _check_declared(dataset, path.name)
+        with xr.open_datatree(path, engine="netcdf4", decode_times=False) as opened:
+            return opened.load()
+
+
+def _check_declared(dataset: netCDF4.Dataset, name: str) -> None:
+    groups, variables, size = [dataset], 0, 0
+    while groups:
+        group = groups.pop()
+        groups += group.groups.values()
+        variables += 1 + len(group.variables)
+        for variable in group.variables.values():
+            elements = 1
+            for length in variable.shape:
+                elements *= length
+            # Strings of variable length are pointers, of which each text has one.
+            size += elements * getattr(variable.dtype, "itemsize", 64)
+        if size > MAX_RESULT:
+            raise Corrupt(f"{name} declares arrays of more than {MAX_RESULT:,} bytes")
+        if variables + len(groups) > MAX_VARIABLES:
+            raise Corrupt(f"{name} declares more than {MAX_VARIABLES:,} variables")

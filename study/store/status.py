@@ -12,20 +12,18 @@ from study.store.store import Condition, Store
 
 
 def status_lines(folder: Path) -> Iterator[str]:
-    """The study's tally, and for each cell its key, condition and title, with the reason of a failure.
+    """The study's tally, and for each cell its key, condition and title, with the reason where it failed or is corrupt.
 
     folder: the study's, ``<results>/<study>``.
     """
     store = Store(folder)
-    conditions = {key: store.condition(key) for key in store.known_keys()}
-    names = titles({key: config for key in conditions if (config := store.config(key))})
-    yield f"{folder}: {tally(conditions.values())}"
-    for key in [*names, *(conditions.keys() - names.keys())]:
-        yield f"  {key}  {conditions[key]:<10}  {names.get(key, '')}"
-        if conditions[key] == "failed":
-            record = store.failure(key)
-            yield f"{'':16}{record.get('message', 'for an unknown reason')}"
-            yield f"{'':16}the same command tries again: {record.get('command', 'latent-study run')}"
+    standings = {key: store.standing(key) for key in store.known_keys()}
+    names = titles({key: standing.config for key, standing in standings.items() if standing.config})
+    yield f"{folder}: {tally(standing.condition for standing in standings.values())}"
+    for key in [*names, *(standings.keys() - names.keys())]:
+        condition, _, reasons = standings[key]
+        yield f"  {key}  {condition:<10}  {names.get(key, '')}"
+        yield from (f"{'':16}{reason}" for reason in reasons)
 
 
 def tally(conditions: Iterable[Condition]) -> str:

@@ -11,25 +11,25 @@ A cell is written beside its place, flushed to disk, and renamed, so that it is 
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
+import stat
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import filelock
-from pydantic import ValidationError
 
 from study.design.cell import Cell, key_of
 from study.errors import EnvironmentFault, StudyError, TrainingFailed
-from study.files import set_aside, sweep
-from study.store.manifest import SCHEMA_VERSION, Manifest, sha256, versions
-from study.store.reading import Corrupt
+from study.files import replacing, set_aside, sweep
+from study.store.manifest import READ_VERSIONS, SCHEMA_VERSION, Manifest, sha256, versions
+from study.store.reading import MAX_RESULT, MAX_WEIGHTS, Corrupt, cell_of, reading, record, regular, tree
+from study.store.records import CellRecord, FailureRecord
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -37,6 +37,19 @@ if TYPE_CHECKING:
     from study.store.result import CellResult
 
 Condition = Literal["done", "corrupt", "failed", "unfinished", "missing"]
+
+
+class Standing(NamedTuple):
+    """Where a cell stands.
+
+    config: its configuration; empty where no file has one that is valid.
+    reasons: lines that say why it is corrupt or failed.
+    """
+
+    condition: Condition
+    config: dict[str, Any]
+    reasons: tuple[str, ...] = ()
+
 
 RESULT, WEIGHTS, MANIFEST, CELL = "result.nc", "weights.safetensors", "manifest.json", "cell.json"
 
@@ -81,45 +94,58 @@ class Store:
     def verify(self, key: str) -> Manifest:
         """The manifest of a stored cell, all of whose files are as they were written; raises :class:`Corrupt`."""
         folder = self.folder(key)
-        try:
-            manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
-        except FileNotFoundError as error:
-            raise Corrupt(f"{MANIFEST} is absent") from error
-        except (OSError, ValidationError) as error:
-            raise Corrupt(f"{MANIFEST} is not readable") from error
-        if manifest.schema_version != SCHEMA_VERSION:
+        manifest = record(folder / MANIFEST, Manifest)
+        if manifest.schema_version not in READ_VERSIONS:
             raise Corrupt(f"schema version {manifest.schema_version}, where {SCHEMA_VERSION} is read")
+        cell_of(manifest.config)
         if not manifest.key == key == key_of(manifest.config):
             raise Corrupt("its configuration is another cell's")
         if set(manifest.files) != {RESULT, WEIGHTS}:
             raise Corrupt(f"{MANIFEST} does not list {RESULT} and {WEIGHTS}")
-        for name, digest in manifest.files.items():
-            if not (folder / name).is_file():
-                raise Corrupt(f"{name} is absent")
-            if sha256(folder / name) != digest:
-                raise Corrupt(f"{name} has other bytes than were written")
+        if not manifest.is_intact:
+            raise Corrupt(f"{MANIFEST} has other content than was written")
+        for name, limit in ((RESULT, MAX_RESULT), (WEIGHTS, MAX_WEIGHTS)):
+            with reading(name):
+                if sha256(regular(folder / name, limit)) != manifest.files[name]:
+                    raise Corrupt(f"{name} has other bytes than were written")
         return manifest
+
+    def standing(self, key: str) -> Standing:
+        """Where the cell stands, and why where it is corrupt or failed."""
+        try:
+            if os.path.lexists(self.folder(key)):
+                return Standing("done", self.verify(key).config)
+            if os.path.lexists(self._failure(key)):
+                failure = record(self._failure(key), FailureRecord)
+                again = f"the same command tries again: {failure.command}"
+                return Standing("failed", self.config(key), (failure.message, again))
+            if os.path.lexists(self.workspace(key) / CELL):
+                record(self.workspace(key) / CELL, CellRecord)
+        except Corrupt as error:
+            return Standing("corrupt", self.config(key), (str(error),))
+        return Standing("unfinished" if os.path.lexists(self.workspace(key)) else "missing", self.config(key))
 
     def condition(self, key: str) -> Condition:
         """Where the cell stands."""
-        if self.folder(key).exists():
-            try:
-                self.verify(key)
-            except Corrupt:
-                return "corrupt"
-            return "done"
-        if self._failure(key).exists():
-            return "failed"
-        return "unfinished" if self.workspace(key).exists() else "missing"
+        return self.standing(key).condition
 
     def failure(self, key: str) -> dict[str, Any]:
-        """The record that :meth:`fail` left of a failed cell."""
-        return _read(self._failure(key))
+        """The record that :meth:`fail` left of a failed cell, see :class:`FailureRecord`; raises Corrupt."""
+        return record(self._failure(key), FailureRecord).model_dump()
 
     def config(self, key: str) -> dict[str, Any]:
-        """The configuration of a cell in any condition; empty where nothing readable tells it."""
-        places = (self.folder(key) / MANIFEST, self._failure(key), self.workspace(key) / CELL)
-        return next((record["config"] for record in map(_read, places) if "config" in record), {})
+        """The configuration of a cell in any condition; empty where no file has one that is valid."""
+        places: tuple[tuple[Path, type[Manifest | FailureRecord | CellRecord]], ...] = (
+            (self.folder(key) / MANIFEST, Manifest),
+            (self._failure(key), FailureRecord),
+            (self.workspace(key) / CELL, CellRecord),
+        )
+        for path, schema in places:
+            with suppress(Corrupt):
+                config = record(path, schema).config
+                cell_of(config)
+                return config
+        return {}
 
     @contextmanager
     def lock(self, key: str, *, wait: bool) -> Iterator[bool]:
@@ -130,12 +156,15 @@ class Store:
         """
         with _writing(self.cells):
             self.cells.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(self.cells / f"{key}.lock", timeout=-1 if wait else 0)
+        path = self.cells / f"{key}.lock"
+        lock = filelock.FileLock(path, timeout=-1 if wait else 0)
         try:
             lock.acquire()
         except filelock.Timeout:
             yield False
             return
+        except OSError as error:
+            raise EnvironmentFault(f"cannot lock {path}: {error.strerror or error}; move it away") from error
         try:
             yield True
         finally:
@@ -154,16 +183,18 @@ class Store:
         """
         key = cell.key
         workspace = self.workspace(key)
-        record = {"config": cell.config(), "images": images}
         with _writing(workspace):
             sweep(self.cells, key)
             if os.path.lexists(self.folder(key)):
                 set_aside(self.folder(key))
             if os.path.lexists(workspace) and not _is_of(workspace, key, images):
                 set_aside(workspace)
+            with suppress(FileNotFoundError):
+                if not stat.S_ISREG(os.lstat(self._failure(key)).st_mode):
+                    set_aside(self._failure(key))
             workspace.mkdir(parents=True, exist_ok=True)
             sweep(workspace)
-            _write(workspace / CELL, record)
+            _write(workspace / CELL, CellRecord(config=cell.config(), images=images))
         return workspace
 
     def publish(
@@ -185,30 +216,28 @@ class Store:
         from safetensors.numpy import save_file  # noqa: PLC0415
 
         key = cell.key
-        aside = self.cells / f"{key}.writing"
-        with _writing(aside):
-            shutil.rmtree(aside, ignore_errors=True)
-            aside.mkdir()
-            result.tree.to_netcdf(aside / RESULT, engine="netcdf4")
-            save_file({name: np.ascontiguousarray(array) for name, array in result.weights.items()}, aside / WEIGHTS)
-            manifest = Manifest(
-                schema_version=SCHEMA_VERSION,
-                key=key,
-                config=cell.config(),
-                images=images,
-                files={name: sha256(aside / name) for name in (RESULT, WEIGHTS)},
-                device=device,
-                seconds=seconds,
-                command=command,
-                details=result.details,
-                versions=versions(),
-                created=datetime.now(UTC).isoformat(timespec="seconds"),
-            )
-            (aside / MANIFEST).write_text(manifest.model_dump_json(indent=2), "utf-8")
-            for path in (*aside.iterdir(), aside):
-                _flush(path)
-            aside.rename(self.folder(key))
-            _flush(self.cells)
+        place = self.folder(key)
+        with _writing(place):
+            self.cells.mkdir(parents=True, exist_ok=True)  # it may have been moved away meanwhile
+            with replacing(place) as aside:
+                aside.mkdir()
+                result.tree.to_netcdf(aside / RESULT, engine="netcdf4")
+                weights = {name: np.ascontiguousarray(array) for name, array in result.weights.items()}
+                save_file(weights, aside / WEIGHTS)
+                manifest = Manifest(
+                    schema_version=SCHEMA_VERSION,
+                    key=key,
+                    config=cell.config(),
+                    images=images,
+                    files={name: sha256(aside / name) for name in (RESULT, WEIGHTS)},
+                    device=device,
+                    seconds=seconds,
+                    command=command,
+                    details=result.details,
+                    versions=versions(),
+                    created=datetime.now(UTC).isoformat(timespec="seconds"),
+                ).sealed()
+                (aside / MANIFEST).write_text(manifest.model_dump_json(indent=2), "utf-8")
             self._failure(key).unlink(missing_ok=True)
             shutil.rmtree(self.workspace(key), ignore_errors=True)
 
@@ -219,32 +248,37 @@ class Store:
         error: what was raised.
         command: what a user typed.
         """
-        record = {
-            "key": cell.key,
-            "config": cell.config(),
-            "step": error.step if isinstance(error, TrainingFailed) else None,
-            "term": error.term if isinstance(error, TrainingFailed) else None,
-            "message": str(error) if isinstance(error, StudyError) else f"{type(error).__name__}: {error}",
-            "traceback": traceback.format_exception(error),
-            "command": command,
-        }
+        failure = FailureRecord(
+            key=cell.key,
+            config=cell.config(),
+            step=error.step if isinstance(error, TrainingFailed) else None,
+            term=error.term if isinstance(error, TrainingFailed) else None,
+            message=str(error) if isinstance(error, StudyError) else f"{type(error).__name__}: {error}",
+            traceback=traceback.format_exception(error),
+            command=command,
+        )
         with _writing(self._failure(cell.key)):
-            _write(self._failure(cell.key), record)
+            _write(self._failure(cell.key), failure)
 
     def read(self, key: str) -> xr.DataTree:
-        """The result of one stored cell, in memory."""
-        import xarray as xr  # noqa: PLC0415  (2 s, and only reading needs it)
+        """The result of one stored cell, in memory; raises :class:`Corrupt`."""
+        return tree(self.folder(key) / RESULT)
 
-        with xr.open_datatree(self.folder(key) / RESULT, engine="netcdf4") as tree:
-            return tree.load()
+    def survey(self) -> tuple[dict[str, Manifest], dict[str, str]]:
+        """Manifests of the cells that are whole, and reasons of those that are stored and not whole, by key."""
+        whole: dict[str, Manifest] = {}
+        corrupt: dict[str, str] = {}
+        for key in self.known_keys():
+            if os.path.lexists(self.folder(key)):
+                try:
+                    whole[key] = self.verify(key)
+                except Corrupt as error:
+                    corrupt[key] = str(error)
+        return whole, corrupt
 
     def manifests(self) -> dict[str, Manifest]:
         """Manifests of the cells that are whole, by key."""
-        whole: dict[str, Manifest] = {}
-        for key in self.known_keys():
-            with suppress(Corrupt):
-                whole[key] = self.verify(key)
-        return whole
+        return self.survey()[0]
 
     def load(self) -> dict[str, xr.DataTree]:
         """Every whole cell, merged along ``latent_dim``: one tree per prior, and per other setting that varies."""
@@ -256,38 +290,18 @@ class Store:
         return self.cells / f"{key}.failed.json"
 
 
-def _write(path: Path, record: dict[str, Any]) -> None:
+def _write(path: Path, content: CellRecord | FailureRecord) -> None:
     """A JSON file that is whole or absent."""
-    aside = path.with_suffix(".writing")
-    aside.write_text(json.dumps(record, indent=2), "utf-8")
-    _flush(aside)
-    aside.rename(path)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """What :func:`_write` wrote; empty where there is no such record."""
-    try:
-        record = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return record if isinstance(record, dict) else {}
-
-
-def _flush(path: Path) -> None:
-    """Forces a file's or folder's contents to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with replacing(path) as aside:
+        aside.write_text(content.model_dump_json(indent=2), "utf-8")
 
 
 def _is_of(workspace: Path, key: str, images: str) -> bool:
     """Whether an unfinished cell's folder was made for the cell ``key`` on ``images``."""
-    record = _read(workspace / CELL)
     try:
-        return bool(key_of(record["config"]) == key and record["images"] == images)
-    except (KeyError, TypeError, AttributeError):
+        found = record(workspace / CELL, CellRecord)
+        return key_of(found.config) == key and found.images == images and not workspace.is_symlink()
+    except (Corrupt, KeyError, TypeError, AttributeError):
         return False
 
 

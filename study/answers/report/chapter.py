@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -17,7 +17,6 @@ from study.answers.hypotheses import Case, hypotheses
 from study.answers.remedies import remedies
 from study.answers.results import Results, StoredCell, estimate_of
 from study.design.labels import labels
-from study.errors import ConfigurationError
 from study.store.merge import merge
 
 FEW = 8
@@ -30,10 +29,12 @@ class Chapter:
 
     dataset: its name.
     results: finished cells, all of that data set.
+    left_out: the reason of each stored cell of the same studies that could not be read, by its folder.
     """
 
     dataset: str
     results: Results
+    left_out: Mapping[Path, str] = field(default_factory=dict)
 
     @cached_property
     def labels(self) -> dict[str, str]:
@@ -108,10 +109,8 @@ def chapters(folders: Iterable[Path]) -> list[Chapter]:
         ConfigurationError: if no cell is finished.
     """
     places = list(folders)
-    results = Results.load(places)
-    if not len(results):
-        raise ConfigurationError(f"no finished cell in {places[0]}; `latent-study status` tells where each stands")
-    of_datasets = [Chapter(str(name), cells) for name, cells in results.by("dataset").items()]
+    results = Results.some(places)
+    of_datasets = [Chapter(str(name), cells, results.left_out) for name, cells in results.by("dataset").items()]
     return sorted(of_datasets, key=lambda chapter: -len(chapter.results))
 
 

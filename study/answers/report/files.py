@@ -17,6 +17,7 @@ from study.answers.report.claims import claims
 from study.answers.report.overview import CaptionedFigure, estimates, headline, information, remedies
 from study.answers.verdicts import case_table
 from study.errors import EnvironmentFault
+from study.paths import safe_name
 
 PNG_DPI = 200
 _SAVED: dict[Any, Any] = {"svg.fonttype": "path", "svg.hashsalt": "latent-study", "pdf.fonttype": 42}
@@ -30,7 +31,7 @@ def write_files(chapters: Sequence[Chapter], folder: Path) -> Path:
     """
     try:
         for chapter in chapters:
-            _write(chapter, folder / chapter.dataset)
+            _write(chapter, folder / safe_name(chapter.dataset))
     except OSError as error:
         raise EnvironmentFault(f"cannot write in {folder}: {error.strerror or error}; choose another folder") from error
     return folder

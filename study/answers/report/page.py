@@ -10,7 +10,6 @@ import base64
 import hashlib
 import importlib.metadata
 import math
-import os
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -31,7 +30,8 @@ from study.answers.report.overview import CaptionedFigure, estimates, headline, 
 from study.answers.report.picture import Picture
 from study.answers.report.reproduction import reproduction
 from study.answers.report.strip import strip
-from study.errors import EnvironmentFault
+from study.errors import ConfigurationError, EnvironmentFault
+from study.files import replacing, sweep
 
 FOLDER = files("study.answers.report")
 
@@ -52,11 +52,13 @@ def write_page(chapters: Sequence[Chapter], path: Path) -> Path:
         EnvironmentFault: if it cannot be written.
     """
     text = render(chapters)
-    aside = path.with_name(f".{path.name}.writing")
+    if not path.name or path.is_dir():
+        raise ConfigurationError(f"--output is a file; got {path}, a folder: name a file in it, such as report.html")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_text(text, "utf-8")
-        os.replace(aside, path)
+        sweep(path.parent, path.name, older_than=3600.0)
+        with replacing(path) as aside:
+            aside.write_text(text, "utf-8")
     except OSError as error:
         raise EnvironmentFault(f"cannot write {path}: {error.strerror or error}; choose another --output") from error
     return path

@@ -27,7 +27,7 @@ class CellLine(NamedTuple):
     label: str
     dimension: int
     seeds: int
-    epochs: int
+    epochs: str
     engine: str
     device: str
     seconds: float
@@ -43,7 +43,8 @@ class Reproduction(NamedTuple):
     first, last: when the first and the last cell were stored, in ISO 8601.
     images: checksums of the images.
     cells: a line each, by label and dimension.
-    absent: number of cells of the same studies by condition other than done.
+    absent: number of cells of the same studies without a stored result, by condition.
+    left_out: why stored cells are not on the page, by study and key.
     """
 
     commands: list[str]
@@ -55,6 +56,7 @@ class Reproduction(NamedTuple):
     images: list[str]
     cells: list[CellLine]
     absent: dict[str, int]
+    left_out: dict[str, str]
 
 
 def reproduction(chapter: Chapter) -> Reproduction:
@@ -73,6 +75,7 @@ def reproduction(chapter: Chapter) -> Reproduction:
         list(dict.fromkeys(each.images for each in manifests)),
         sorted(lines, key=lambda line: (line.label, line.dimension)),
         _absent({cell.store for cell in chapter.results}),
+        {f"{place.parents[1].name}/{place.name}": reason for place, reason in chapter.left_out.items()},
     )
 
 
@@ -83,8 +86,8 @@ def _line(cell: StoredCell, label: str) -> CellLine:
         label,
         dimension(cell),
         cell.settings["seeds"],
-        details.get("epochs", cell.settings["train.epochs"]),
-        details.get("engine", ""),
+        str(details.get("epochs", cell.settings["train.epochs"])),
+        str(details.get("engine", "")),
         cell.manifest.device,
         cell.manifest.seconds,
     )

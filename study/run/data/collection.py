@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from study.errors import DataError
-from study.paths import printable
+from study.files import printable
 from study.run.data.decoding import SUFFIXES
 
 TRAINING = ("train", "training")

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from study.errors import DataError
-from study.paths import printable
+from study.files import printable
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -11,7 +11,7 @@ import struct
 from pathlib import Path
 
 from study.errors import DataError
-from study.paths import printable
+from study.files import printable
 
 SIDE = 28
 FILES = {

@@ -24,8 +24,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from study.files import replacing, set_aside
-from study.paths import printable
+from study.files import printable, replacing, set_aside
 from study.store.reading import Corrupt, reading, regular
 
 log = logging.getLogger(__name__)

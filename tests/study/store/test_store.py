@@ -142,9 +142,7 @@ def test_cells_set_aside_do_not_overwrite_each_other(store, cell):
     assert len(list(store.cells.glob("*.corrupt-*"))) == 3
 
 
-@pytest.mark.parametrize(
-    "step", ["safetensors.numpy.save_file", "study.store.store.sha256", "study.store.store._flush"]
-)
+@pytest.mark.parametrize("step", ["safetensors.numpy.save_file", "study.store.store.sha256", "study.files.flush"])
 def test_a_crash_while_storing_leaves_no_cell_and_keeps_the_workspace(store, cell, monkeypatch, step):
     workspace = store.begin(cell, images="abc")
     (workspace / "checkpoint").write_text("precious")

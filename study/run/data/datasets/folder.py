@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from study.errors import DataError
+from study.files import printable
 from study.images import ImageData, checksum, digest, held_out_split, require_memory, resized
-from study.paths import printable
 from study.run.data.collection import Collection, collect
 from study.run.data.datasets._base import Dataset
 from study.run.data.decoded import Decoded, decoded

@@ -1,7 +1,6 @@
 """A study of made-up numbers, with every group that the page can show: no training, so that the page can be tested."""
 
 import json
-import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,7 +8,8 @@ import pytest
 import torch
 import xarray as xr
 
-from study.design.cell import Cell, key_of
+from study.design.cell import Cell
+from study.store.manifest import Manifest
 from study.store.store import MANIFEST, Store
 
 EVIL = "<script>alert('x')</script>"
@@ -97,12 +97,11 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def hostile(tmp_path_factory):
-    """A study whose configuration, flags and command hold markup, and whose files still verify."""
+    """A study whose flags, engine, command and device hold markup, and whose files still verify."""
     store = made_up(tmp_path_factory.mktemp("results") / "hostile", dims=(2,), priors=("vamp",), flags=EVIL)
     (key,) = store.manifests()
     record = json.loads((store.folder(key) / MANIFEST).read_text("utf-8"))
-    record["config"]["prior"] = {"name": f"{EVIL}", "option": '"><img src=x onerror=alert(1)>'}
-    record |= {"key": key_of(record["config"]), "command": EVIL, "device": EVIL}
-    shutil.move(store.folder(key), store.folder(record["key"]))
-    (store.folder(record["key"]) / MANIFEST).write_text(json.dumps(record), "utf-8")
+    record |= {"command": EVIL, "device": EVIL, "details": {"engine": '"><img src=x onerror=alert(1)>'}}
+    record |= {"versions": {EVIL: EVIL}, "images": EVIL}
+    (store.folder(key) / MANIFEST).write_text(Manifest(**record).sealed().model_dump_json(), "utf-8")
     return store.root
