@@ -15,9 +15,9 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple, final
+from typing import Annotated, Any, NamedTuple, final
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from study.design.cell import Cell, Evaluate, Train
 from study.design.families import FAMILIES
@@ -61,7 +61,7 @@ class Study(Settings):
     [('vamp', 2), ('vamp', 8)]
     """
 
-    name: str
+    name: Annotated[str, AfterValidator(safe_name)]
     description: str = ""
     settings: dict[str, Any] = Field(default_factory=dict)
     factors: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
@@ -79,10 +79,6 @@ class Study(Settings):
             text, name = read_text(source), Path(source).stem
         else:
             raise ConfigurationError(f"{UnknownName('preset', source, presets())}; a file's name ends in .yaml")
-        try:
-            safe_name(name)
-        except ValueError as error:
-            raise ConfigurationError(f"{source}: its results would lie in a folder of its name, and {error}") from error
         return cls.from_document(name, parse_document(text, source), source)
 
     @classmethod
