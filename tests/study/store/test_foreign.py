@@ -401,7 +401,7 @@ def test_a_page_needs_a_name(copy, capsys, output, monkeypatch):
     monkeypatch.chdir(copy.root)
     code, _, err = said(capsys, ["report", copy.root, "--output", output])
     assert code == 2
-    assert "--output is a file" in err
+    assert "--output is the page's file" in err
 
 
 @pytest.mark.parametrize("damage", ["[", "outcome\nkl\n", "a,b\n1,2\n", "\x00" * 50, "x" * (2**22 + 1)])
