@@ -135,12 +135,20 @@ CLOSED_PIPE = 141
 
 
 def say(text: str, *, err: bool = False) -> None:
-    """Prints lines, without what a terminal would take for commands; every word of a verb passes here."""
+    """Prints lines, without what a terminal would take for commands; every word of a verb passes here.
+
+    text: the lines.
+    err: print on stderr in place of stdout.
+    """
     typer.echo("\n".join(map(printable, text.split("\n"))), err=err)
 
 
 def say_line(line: str, *, err: bool = False) -> None:
-    """Prints one line, whose own line breaks, which may come from a file, are shown as ``\\n``."""
+    """Prints one line, whose own line breaks, which may come from a file, are shown as ``\\n``.
+
+    line: the text.
+    err: print on stderr in place of stdout.
+    """
     typer.echo(printable(line), err=err)
 
 

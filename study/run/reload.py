@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from safetensors.torch import load_file
-
 from models.vae import VAE
 from study.design.cell import Cell
+from study.errors import ConfigurationError
 from study.run.experiment import load_images, new_replicate
 from study.store import Store
+from study.store.reading import reading, tensors
 from study.store.store import WEIGHTS
 
 
@@ -21,11 +21,15 @@ def trained_vae(store: Store, key: str, replicate: int, data_root: Path | None =
     replicate: index of the training seed.
     data_root: where data sets are kept; the cell's own must be at hand, as parts may start from its images.
 
-    Raises Corrupt where the cell is not whole, and DataError where its images are absent.
+    Raises Corrupt where the cell is not whole or its weights are not this model's, ConfigurationError where it has no
+    such replicate, and DataError where its images are absent.
     """
     cell = Cell.from_config(store.verify(key).config)
+    if not 0 <= replicate < cell.seeds:
+        raise ConfigurationError(
+            f"expected a replicate from 0 to {cell.seeds - 1}; got {replicate}: choose one of them"
+        )
     vae = new_replicate(cell, load_images(cell, data_root), replicate)
-    prefix = f"{replicate}/"
-    stored = load_file(store.folder(key) / WEIGHTS)
-    vae.load_state_dict({n.removeprefix(prefix): t for n, t in stored.items() if n.startswith(prefix)})
+    with reading(WEIGHTS):
+        vae.load_state_dict(tensors(store.folder(key) / WEIGHTS, f"{replicate}/"))
     return vae.eval()

@@ -3,6 +3,9 @@
 Whatever is wrong with a file (absent, unreadable, no regular file, too large, not parseable, not of the schema) is
 :class:`Corrupt` with the reason. Nothing in a file is trusted before it is checked, and nothing is opened or taken into
 memory before its kind and size are.
+
+Links to regular files are read: people keep large results on another disk and link to them, and what is read through a
+link is held to the same kind, size, schema and hash. Nothing is ever written through a link, see :mod:`study.files`.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     import netCDF4
     import pandas as pd
     import xarray as xr
+    from torch import Tensor
 
 MAX_RECORD = 2**22
 """Bytes of a JSON or CSV file that are read: 4 MiB."""
@@ -80,7 +84,7 @@ def regular(path: Path, limit: int) -> Path:
 
 
 def content(path: Path, limit: int = MAX_RECORD) -> bytes:
-    """The bytes of a regular file of at most ``limit`` of them."""
+    """The bytes of the regular file at ``path``, at most ``limit`` of them; raises :class:`Corrupt`."""
     with reading(path.name), regular(path, limit).open("rb") as file:
         return file.read(limit)
 
@@ -122,13 +126,28 @@ def _check_numbers(value: object) -> None:
 
 
 def table(path: Path, columns: dict[str, type]) -> pd.DataFrame:
-    """These ``columns`` of a CSV file, of these types."""
+    """These ``columns``, of these types, of the CSV file at ``path``; raises :class:`Corrupt`."""
     import io  # noqa: PLC0415
 
     import pandas as pd  # noqa: PLC0415  (half a second, and only the page needs it)
 
     with reading(path.name):
         return pd.read_csv(io.BytesIO(content(path)), usecols=list(columns), dtype=columns)
+
+
+def tensors(path: Path, prefix: str = "") -> dict[str, Tensor]:
+    """The tensors of a safetensors file on the CPU, without the prefix of their names.
+
+    path: of the file.
+    prefix: only tensors whose names begin with it are read.
+
+    Raises :class:`Corrupt`.
+    """
+    from safetensors import safe_open  # noqa: PLC0415  (imports torch, and only models read tensors)
+
+    with reading(path.name), safe_open(regular(path, MAX_WEIGHTS), framework="pt") as file:
+        names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118  (it is no mapping)
+        return {name.removeprefix(prefix): file.get_tensor(name) for name in names}
 
 
 def tree(path: Path) -> xr.DataTree:

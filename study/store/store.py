@@ -42,6 +42,7 @@ Condition = Literal["done", "corrupt", "failed", "unfinished", "missing"]
 class Standing(NamedTuple):
     """Where a cell stands.
 
+    condition: one of the five words.
     config: its configuration; empty where no file has one that is valid.
     reasons: lines that say why it is corrupt or failed.
     """
@@ -258,6 +259,7 @@ class Store:
             command=command,
         )
         with _writing(self._failure(cell.key)):
+            self.cells.mkdir(parents=True, exist_ok=True)  # it may have been moved away meanwhile
             _write(self._failure(cell.key), failure)
 
     def read(self, key: str) -> xr.DataTree:

@@ -17,6 +17,7 @@ from study.answers.report.claims import claims
 from study.answers.report.overview import CaptionedFigure, estimates, headline, information, remedies
 from study.answers.verdicts import case_table
 from study.errors import EnvironmentFault
+from study.files import replacing
 from study.paths import safe_name
 
 PNG_DPI = 200
@@ -44,12 +45,14 @@ def _write(chapter: Chapter, folder: Path) -> None:
         with matplotlib.rc_context(_SAVED):
             for kind in ("svg", "pdf", "png"):
                 undated = {} if kind == "png" else {"Date" if kind == "svg" else "CreationDate": None}
-                path = folder / f"{each.name}.{kind}"
-                each.figure.savefig(path, dpi=PNG_DPI, facecolor=PAPER, metadata=undated)
+                with replacing(folder / f"{each.name}.{kind}") as aside:
+                    each.figure.savefig(aside, dpi=PNG_DPI, facecolor=PAPER, metadata=undated)
         captions.append(f"{each.name}\n{each.title}. {each.caption}\n")
-    (folder / "captions.txt").write_text("\n".join(captions), "utf-8")
+    with replacing(folder / "captions.txt") as aside:
+        aside.write_text("\n".join(captions), "utf-8")
     for name, table in _tables(chapter).items():
-        table.to_csv(folder / f"{name}.csv", index=False)
+        with replacing(folder / f"{name}.csv") as aside:
+            table.to_csv(aside, index=False)
 
 
 def _figures(chapter: Chapter) -> Iterator[CaptionedFigure]:

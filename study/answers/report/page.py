@@ -30,7 +30,8 @@ from study.answers.report.overview import CaptionedFigure, estimates, headline, 
 from study.answers.report.picture import Picture
 from study.answers.report.reproduction import reproduction
 from study.answers.report.strip import strip
-from study.errors import ConfigurationError, EnvironmentFault
+from study.errors import EnvironmentFault
+from study.files import replacing, sweep
 from study.files import replacing, sweep
 
 FOLDER = files("study.answers.report")
@@ -52,8 +53,6 @@ def write_page(chapters: Sequence[Chapter], path: Path) -> Path:
         EnvironmentFault: if it cannot be written.
     """
     text = render(chapters)
-    if not path.name or path.is_dir():
-        raise ConfigurationError(f"--output is a file; got {path}, a folder: name a file in it, such as report.html")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         sweep(path.parent, path.name, older_than=3600.0)

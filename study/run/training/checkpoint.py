@@ -62,6 +62,7 @@ class Checkpoints:
         target = self.folder / FILE_NAME
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
         header = json.dumps({"identity": self.identity, **checkpoint.header})
+        self.folder.mkdir(parents=True, exist_ok=True)  # it may have been moved away since training began
         with replacing(target) as path:
             save_file(tensors, path, metadata={"header": header, "digest": _digest(header, tensors)})
             if target.exists():

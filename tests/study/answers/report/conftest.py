@@ -10,9 +10,12 @@ import xarray as xr
 
 from study.design.cell import Cell
 from study.store.manifest import Manifest
-from study.store.store import MANIFEST, Store
+from study.store.store import MANIFEST, WEIGHTS, Store
 
 EVIL = "<script>alert('x')</script>"
+EVIL_NAME = "<img src=x onerror=alert(2)>"
+"""Markup that can name a folder, as it has no slash."""
+
 SOURCES = ["held_out", "reconstruction", "local", "aggregate_train", "prior", "gaussian_mixture"]
 CHAINS, DRAWS = 3, 40
 
@@ -97,9 +100,19 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def hostile(tmp_path_factory):
-    """A study whose flags, engine, command and device hold markup, and whose files still verify."""
-    store = made_up(tmp_path_factory.mktemp("results") / "hostile", dims=(2,), priors=("vamp",), flags=EVIL)
-    (key,) = store.manifests()
+    """A study whose name, titles, flags, engine, command and device hold markup, and whose files still verify.
+
+    A second cell is left out, so that the page names the study.
+    """
+    store = Store(tmp_path_factory.mktemp("results") / EVIL_NAME)
+    cells = [Cell.from_config({"latent_dim": dim, "prior": {"name": "vamp"}, "seeds": CHAINS}) for dim in (2, 32)]
+    for cell in cells:
+        content = tree(cell, flags=EVIL)
+        texts = {name: ("source", [EVIL] * len(SOURCES)) for name in ("title", "formula")}
+        content["samples"] = content["samples"].to_dataset().assign_coords(texts)
+        publish(store, cell, content)
+    key = cells[0].key
+    (store.folder(cells[1].key) / WEIGHTS).unlink()
     record = json.loads((store.folder(key) / MANIFEST).read_text("utf-8"))
     record |= {"command": EVIL, "device": EVIL, "details": {"engine": '"><img src=x onerror=alert(1)>'}}
     record |= {"versions": {EVIL: EVIL}, "images": EVIL}

@@ -104,7 +104,8 @@ def test_markup_in_results_stays_text(hostile):
     tags = Tags(text)
     assert len(tags.of("script")) == 1
     assert not [image for image in tags.of("img") if "onerror" in image]
-    assert tags.text.count(EVIL) >= 3  # label, flag, command
+    assert tags.text.count(EVIL) >= 3 + 2 * len(SOURCES)  # flag, command, device; title and formula of each source
+    assert "<img src=x onerror=alert(2)>/" in tags.text
 
 
 def test_the_answer_follows_from_the_numbers(folder, page):
