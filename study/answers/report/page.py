@@ -32,7 +32,6 @@ from study.answers.report.reproduction import reproduction
 from study.answers.report.strip import strip
 from study.errors import EnvironmentFault
 from study.files import replacing, sweep
-from study.files import replacing, sweep
 
 FOLDER = files("study.answers.report")
 
