@@ -29,7 +29,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.interval import NO_RATIO, ONE_VALUE, Interval
-from study.answers.results import Results, StoredCell, settings
+from study.answers.results import Results, StoredCell
+from study.answers.settings import settings
 from study.design.cell import Cell
 from study.design.families import DENSITIES, PRIORS
 from study.design.labels import labels

@@ -10,11 +10,10 @@ An estimate is named by its address (:mod:`analysis.address`): ``aggregate/train
 from __future__ import annotations
 
 import logging
-import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +23,8 @@ import xarray as xr
 
 from analysis.address import Address
 from analysis.tree import ROWS
+from study.answers.settings import settings
 from study.design.cell import Cell, Train
-from study.design.families import FAMILIES
 from study.errors import ConfigurationError
 from study.store.manifest import Manifest
 from study.store.reading import Corrupt
@@ -300,16 +299,6 @@ def check_some(loaded: Iterable[Results], folders: Sequence[Path]) -> None:
         log.warning("left out: %s: %s", place, reason)
 
 
-def settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Every setting under its dotted name; ``latent_dim`` is the number D and ``latent`` the shape as written.
-
-    Settings that the cell was stored without have their defaults; options of parts are those it was stored with.
-    """
-    flat = _defaults() | dict(_flat(config))
-    shape = str(flat["latent_dim"])
-    return flat | {"latent": shape, "latent_dim": math.prod(map(int, shape.split("x")))}
-
-
 def _is_choice(value: Any) -> bool:
     return isinstance(value, (set, frozenset, list, range))
 
@@ -326,25 +315,3 @@ def _held_fixed(settings: Mapping[str, Any], factors: tuple[str, ...]) -> tuple[
         sides = "×".join(settings["latent"].split("x")[1:])
         fixed["latent"] = sides if "latent_dim" in factors else settings["latent"]
     return tuple(sorted((name, str(value)) for name, value in fixed.items()))
-
-
-def _flat(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Dotted settings; a part's name stands under its family, and lists are tuples."""
-    for name, value in config.items():
-        if isinstance(value, Mapping):
-            for option, item in value.items():
-                yield (name if option == "name" else f"{name}.{option}"), _hashable(item)
-        else:
-            yield name, _hashable(value)
-
-
-def _hashable(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return tuple((name, _hashable(item)) for name, item in sorted(value.items()))
-    return tuple(map(_hashable, value)) if isinstance(value, list) else value
-
-
-@cache
-def _defaults() -> dict[str, Any]:
-    """Defaults of the settings that are no part's."""
-    return {name: value for name, value in _flat(Cell().config()) if name.partition(".")[0] not in FAMILIES}

@@ -1,0 +1,45 @@
+"""Settings: a stored configuration as a flat table from dotted names, such as ``train.epochs``, to values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from study.design.cell import Cell
+from study.design.families import FAMILIES
+
+
+def settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Every setting under its dotted name; ``latent_dim`` is the number D and ``latent`` the shape as written.
+
+    Settings that the cell was stored without have their defaults; options of parts are those it was stored with.
+
+    config: of a stored cell.
+    """
+    flat = _defaults() | dict(_flat(config))
+    shape = str(flat["latent_dim"])
+    return flat | {"latent": shape, "latent_dim": math.prod(map(int, shape.split("x")))}
+
+
+def _flat(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Dotted settings; a part's name stands under its family, and lists are tuples."""
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            for option, item in value.items():
+                yield (name if option == "name" else f"{name}.{option}"), _hashable(item)
+        else:
+            yield name, _hashable(value)
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return tuple((name, _hashable(item)) for name, item in sorted(value.items()))
+    return tuple(map(_hashable, value)) if isinstance(value, list) else value
+
+
+@cache
+def _defaults() -> dict[str, Any]:
+    """Defaults of the settings that are no part's."""
+    return {name: value for name, value in _flat(Cell().config()) if name.partition(".")[0] not in FAMILIES}
