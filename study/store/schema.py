@@ -39,7 +39,7 @@ _RECORDS = {
 
 _NUMBERS, _TEXTS = ("value", "standard_error", "n", "num_draws"), ("bound", "flags")
 
-_TEXT_DIMS = {"split", "source", "density", "quantity"}
+_TEXT_DIMS = {"split", "source", "density", "quantity", "covariance"}
 """Dimensions that are labelled by texts."""
 
 
