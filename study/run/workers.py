@@ -132,6 +132,8 @@ class _Worker:
         """What ``task`` (function, arguments, keywords) returns, or raises, in the process."""
         try:
             with self._sending:
+                if self._line is not None and self._line.poll():
+                    self.close()  # an idle process says nothing: this is its end, of which no task should suffer
                 if self._line is None:
                     self._server = self._live_server()
                     self._line, self._status = self._server.fork()

@@ -1,7 +1,8 @@
 """Campaign: faults at random places of real runs, and what is left when the same command has been run again.
 
 A place is a kind of fault and a moment of the run. Counted are, after the disturbed run: processes that are there a
-second after their parent (orphans), runs that hang, tracebacks; after the second run: cells that are not there (lost),
+second after their parent (orphans), runs that hang, tracebacks, and runs that did not go on to their end where only a
+worker or the fork server was shot at (stopped); after the second run: cells that are not there (lost),
 cells whose weights, arrays or records (times aside) are not those of an undisturbed run (differing), and files that
 belong to nothing (leftovers).
 """
@@ -43,7 +44,7 @@ NUM_CELLS = 3
 
 ORPHAN_SECONDS = 1.0
 
-COUNTS = ("lost", "differing", "orphans", "leftovers", "tracebacks", "hangs")
+COUNTS = ("stopped", "lost", "differing", "orphans", "leftovers", "tracebacks", "hangs")
 
 TIMES = ("seconds", "per_second")
 """How the names of those details of a manifest end that no two runs share."""
@@ -106,6 +107,7 @@ def _disturb(
         damage = FAULTS[kind](run, results, rng) if really else None
         wrong = dict.fromkeys(COUNTS, 0)
         wrong["hangs"] += not run.wait()
+        wrong["stopped"] += kind.startswith(("worker", "fork server")) and run.exit_code != 0
         wrong["orphans"] = _end(run)
         output = run.output()
         if damage:

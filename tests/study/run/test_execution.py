@@ -23,6 +23,7 @@ from study.run.division import share
 from study.run.execution import Stop, execute, resolve_device, resolve_workers, run_on
 from study.run.job import Job, Outcome
 from study.run.progress import Progress
+from study.run.workers import WorkerDied, Workers
 from study.store.store import Store
 
 # A stand-in for run_cell in a module of its own, so that spawned workers can import it. It counts its calls in a file,
@@ -339,6 +340,19 @@ def test_workers_whose_server_is_killed_are_replaced(store, jobs, runners):
     assert killed[0] != os.getpid()
     assert [outcome.status for outcome in outcomes] == ["stored"] * 3
     assert 1 <= sum(isinstance(event.what, Outcome) and event.what.status == "died" for event in events) <= 2
+
+
+@pytest.mark.slow
+def test_no_task_suffers_from_the_death_of_an_idle_worker():
+    with Workers(1, 1) as workers:
+        first = workers.submit(os.getpid).result()
+        os.kill(first, signal.SIGKILL)
+        time.sleep(0.5)
+        assert workers.submit(os.getpid).result() != first
+        with pytest.raises(WorkerDied, match="exit code 7") as caught:
+            workers.submit(os._exit, 7).result()
+        assert caught.value.exit_code == 7
+        assert workers.submit(os.getpid).result() > 0
 
 
 @pytest.mark.slow
