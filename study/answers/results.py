@@ -47,13 +47,13 @@ class StoredCell:
     study: name of the study that computed it.
     store: the store that holds it.
     manifest: its record there.
+    tree: its result, see :mod:`analysis.tree`.
     """
 
     study: str
     store: Store
     manifest: Manifest
     tree: xr.DataTree
-    """The result, see :mod:`analysis.tree`."""
 
     @property
     def key(self) -> str:
@@ -111,6 +111,7 @@ def estimate_of(cell: StoredCell, estimate: str) -> xr.Dataset | None:
 class Results:
     """Finished cells, in the order of their keys.
 
+    cells: the finished cells.
     left_out: the reason of each stored cell that could not be read, by its folder.
 
     A store with two cells of one seed, whose only estimate is an invented KL(q_N ‖ p):

@@ -98,8 +98,8 @@ CASES = [
     ("run prior=vamp prior.components=many", CONFIGURATION, ["prior.components", "integer", "'many'"]),
     ("run prior=gaussian_mixture prior.spread=-1", CONFIGURATION, ["prior.spread", "positive", "-1"]),
     ("run posterior.min_scale=0", CONFIGURATION, ["posterior.min_scale", "positive"]),
-    ("run network.hidden=128", CONFIGURATION, ["network.hidden", "list in brackets", "128"]),
-    ("run network.hidden=[0]", CONFIGURATION, ["network.hidden", "at least 1", "0"]),
+    ("run digits network.hidden=128", CONFIGURATION, ["network.hidden", "list in brackets", "128"]),
+    ("run digits network.hidden=[0]", CONFIGURATION, ["network.hidden", "at least 1", "0"]),
     ("run network=conv network.channels=[8]", CONFIGURATION, ["network.channels"]),
     ("run network=conv image_size=30", CONFIGURATION, ["multiples of 4", "30×30", "image_size"]),
     # values
@@ -122,7 +122,7 @@ CASES = [
     ("run evaluate.components=5", CONFIGURATION, ["evaluate.components", "list in brackets"]),
     ("run evaluate.components=[]", CONFIGURATION, ["evaluate.components", "at least one"]),
     ("run evaluate.covariances=[diag]", CONFIGURATION, ["evaluate.covariances", "'diagonal'", "'diag'"]),
-    ("run limit=1000000", CONFIGURATION, ["limit", "1,000,000", "digits"]),
+    ("run limit=1000000", CONFIGURATION, ["limit", "1,000,000", "mnist_5k"]),
     # how to run
     ("run --workers 0", CONFIGURATION, ["--workers", "'0'"]),
     ("run --workers many", CONFIGURATION, ["--workers", "'many'"]),

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import MappingProxyType
 
 import numba
 import pytest
@@ -153,6 +154,11 @@ def test_effects_are_printed_before_they_are_stored(tmp_path, monkeypatch, capsy
     import pandas as pd
 
     class Stored:
+        left_out = MappingProxyType({})
+
+        def __len__(self):
+            return 1
+
         def by(self, name):
             return {"digits": self}
 

@@ -98,4 +98,4 @@ def remembered(study: Study, truth: Truth) -> Results:
     cells = {cell.key: cell for cell in study.cells()}
     memory = Memory({key: tree(cell, truth) for key, cell in cells.items()})
     manifests = [Manifest.model_construct(key=key, config=cell.config()) for key, cell in sorted(cells.items())]
-    return Results(tuple(StoredCell("made", memory, manifest) for manifest in manifests))
+    return Results(tuple(StoredCell("made", memory, manifest, memory.read(manifest.key)) for manifest in manifests))

@@ -56,7 +56,9 @@ def test_families_are_labelled_by_what_tells_them_apart(swept):
 def test_families_that_only_an_option_which_one_lacks_tells_apart_are_numbered():
     (cell,) = remembered(study_of(BASE + "prior=vamp latent_dim=2"), kl)
     config = cell.manifest.config | {"prior": {"name": "vamp"}}
-    older = StoredCell("planted", Memory({"older": cell.tree}), Manifest.model_construct(key="older", config=config))
+    older = StoredCell(
+        "planted", Memory({"older": cell.tree}), Manifest.model_construct(key="older", config=config), cell.tree
+    )
     assert labels(alike(Results((cell, older)), kl=KL)) == {"vamp", "vamp (2)"}
 
 
