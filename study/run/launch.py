@@ -60,6 +60,8 @@ class Launch:
         if len(stored) < len(images):  # results that are complete may be for reading only
             ensure_writable(self.store.cells)
             usable_cache()
+        for key in stored:
+            self.store.clear(key)  # a run that was killed in between stored them and did not come to that
         jobs = [
             Job(cell, self.store, run_cell, device, self.data_root, images[cell.key], self.command)
             for cell in cells

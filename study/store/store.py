@@ -239,8 +239,14 @@ class Store:
                     created=datetime.now(UTC).isoformat(timespec="seconds"),
                 ).sealed()
                 (aside / MANIFEST).write_text(manifest.model_dump_json(indent=2), "utf-8")
+        self.clear(key)
+
+    def clear(self, key: str) -> None:
+        """Removes what attempts at the stored cell ``key`` have left, where that may be removed."""
+        with suppress(OSError):
+            sweep(self.cells, key)
             self._failure(key).unlink(missing_ok=True)
-            shutil.rmtree(self.workspace(key), ignore_errors=True)
+        shutil.rmtree(self.workspace(key), ignore_errors=True)
 
     def fail(self, cell: Cell, error: Exception, *, command: str) -> None:
         """Records why a cell has no result; the workspace stays for the next attempt.

@@ -29,6 +29,8 @@ DISK_BYTES = 8 << 20
 
 def _shoot(target: str, *signals: signal.Signals) -> Fault:
     def fault(run: Run, results: Path, rng: random.Random) -> None:
+        if run.poll() is not None:
+            return  # its number may be another process's by now
         pids = {"parent": [run.pid], "worker": run.workers(), "server": run.servers(), "group": [-run.pid]}[target]
         if not pids:
             return
@@ -36,6 +38,8 @@ def _shoot(target: str, *signals: signal.Signals) -> Fault:
         for number, signum in enumerate(signals):
             if number:
                 time.sleep(rng.choice([0.0, 0.02, 0.2]))
+            if run.poll() is not None:
+                return
             with suppress(ProcessLookupError):
                 os.killpg(-pid, signum) if pid < 0 else os.kill(pid, signum)
 
@@ -70,7 +74,7 @@ def _after_a_kill(damage: Callable[[Path, random.Random], None]) -> Fault:
     """Kills the parent, and damages its files once all is quiet."""
 
     def fault(run: Run, results: Path, rng: random.Random) -> Damage:
-        with suppress(ProcessLookupError):
+        if run.poll() is None:
             os.kill(run.pid, signal.SIGKILL)
         return partial(damage, results, rng)
 

@@ -72,6 +72,17 @@ def test_a_cell_goes_from_missing_over_unfinished_to_done(store, cell):
     assert store.known_keys() == [cell.key]
 
 
+def test_what_a_kill_left_beside_a_stored_cell_is_cleared(store, cell):
+    publish(store, cell)
+    (store.cells / f"{cell.key}.writing-x").mkdir()
+    (store.cells / f"{cell.key}.failed.json").write_text("{}")
+    store.workspace(cell.key).mkdir()
+    (store.workspace(cell.key) / "checkpoint").touch()
+    store.clear(cell.key)
+    assert {path.name for path in store.cells.iterdir()} <= {cell.key, f"{cell.key}.lock"}
+    assert store.condition(cell.key) == "done"
+
+
 def test_what_is_stored_comes_back(store, cell):
     publish(store, cell)
     xr.testing.assert_identical(store.read(cell.key)["posterior"].to_dataset(), tree()["posterior"].to_dataset())
