@@ -216,8 +216,7 @@ class Store:
         import numpy as np  # noqa: PLC0415
         from safetensors.numpy import save_file  # noqa: PLC0415
 
-        key = cell.key
-        place = self.folder(key)
+        key, place = cell.key, self.folder(cell.key)
         with _writing(place):
             self.cells.mkdir(parents=True, exist_ok=True)  # it may have been moved away meanwhile
             with replacing(place) as aside:
@@ -242,7 +241,7 @@ class Store:
         self.clear(key)
 
     def clear(self, key: str) -> None:
-        """Removes what attempts at the stored cell ``key`` have left, where that may be removed."""
+        """Removes what attempts at a stored cell have left, where that may be removed."""
         with suppress(OSError):
             sweep(self.cells, key)
             self._failure(key).unlink(missing_ok=True)
