@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.timeout(1_200)
 def test_every_planted_bug_is_caught():

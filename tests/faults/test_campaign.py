@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.timeout(1800)  # four minutes on two quiet cores
 @pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")

@@ -18,9 +18,9 @@ class Family:
     def families(self, *factors):
         return [self] if factors == ("latent_dim", "prior") else []
 
-    def values(self, quantity, row="train", group="aggregate"):
+    def values(self, address):
         frame = pd.DataFrame(self.rows)
-        return frame.assign(value=frame[quantity])
+        return frame.assign(value=frame[address.rpartition("/")[2]])
 
 
 def family() -> Family:

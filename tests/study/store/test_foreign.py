@@ -512,6 +512,7 @@ print("done", tried)
 """
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_bytes_of_a_result_at_random(folder, tmp_path):
     """In a process of its own, for what it might do to this one; half a minute."""
