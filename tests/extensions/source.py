@@ -16,7 +16,7 @@ from study.measurement.encoding import decode
 from study.measurement.sources import Start, source
 
 
-@source("origin", "z = 0", place=110)
+@source("origin", "z = 0", place=999)
 def origin(start: Start) -> Tensor:
     """One image, repeated."""
     return decode(start.vae, torch.zeros_like(start.train))
