@@ -113,7 +113,7 @@ def run(
     for cell in cells:
         check_cost(cell, costs[cell.key])
     store = Store(results / study.name)
-    if dry_run and len(cells) > CELLS_BUILT and data_root is None:
+    if dry_run and len(cells) > CELLS_BUILT:
         _print_cells(store, cells, costs)
         return
 

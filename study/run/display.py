@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -128,6 +129,14 @@ class _Live:
             self._bars.stop()
 
     def __call__(self, event: Event) -> None:
+        try:
+            self._show(event)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            # The terminal was closed. The signal that says so stops the study, which saves its cells first.
+
+    def _show(self, event: Event) -> None:
         title = self._tally.titles[event.key]
         if isinstance(event.what, Outcome):
             self._remove(event.key)
