@@ -180,7 +180,7 @@ def test_errors_of_the_computer_are_one_sentence(monkeypatch, capsys, error):
     def fail(*_):
         raise error
 
-    monkeypatch.setattr("study.cli.Study.load", fail)
+    monkeypatch.setattr("study.design.study.Study.load", fail)
     assert main(["run", "smoke"]) == 4
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ")

@@ -1,0 +1,29 @@
+"""`latent-study effects`: regression of an outcome on log D, rate and prior."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from study.answers.formats import Format
+from study.cli.options import ResultsFolder
+from study.errors import say
+from study.paths import RESULTS, studies
+
+
+def command(
+    results: ResultsFolder = RESULTS,
+    outcome: Annotated[str, typer.Option(metavar="kl|quality_gap|log_px", help="What is regressed.")] = "kl",
+    format: Annotated[Format, typer.Option(help="How to write it.")] = Format.TABLE,
+) -> None:
+    """Regress an outcome on log D, rate and prior over trained replicates (NUTS, about half a minute)."""
+    from study.answers.effects import effects, store_effects  # noqa: PLC0415
+    from study.answers.results import Results  # noqa: PLC0415
+    from study.answers.tables import text_of  # noqa: PLC0415
+
+    folders = studies(results)
+    for dataset, own in Results.some(folders).by("dataset").items():
+        table = effects(own, outcome)
+        say(text_of(table, format))
+        store_effects(table, folders[0], dataset, outcome)

@@ -1,0 +1,27 @@
+"""`latent-study list`: what a study can be made of."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from study.cli.options import WIDTH
+
+
+def command(
+    what: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[presets|priors|posteriors|likelihoods|networks|objectives|datasets|densities|settings]",
+            help="One kind; all where none is named.",
+        ),
+    ] = None,
+) -> None:
+    """Describe what a study can be made of, with options, defaults and references."""
+    from rich.console import Console  # noqa: PLC0415
+
+    from study.design.catalogue import catalogue  # noqa: PLC0415
+
+    Console(width=None if sys.stdout.isatty() else WIDTH).print(catalogue(what))

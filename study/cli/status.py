@@ -1,0 +1,15 @@
+"""`latent-study status`: where each cell of a study stands."""
+
+from __future__ import annotations
+
+from study.cli.options import ResultsFolder
+from study.errors import say_line
+from study.paths import RESULTS, studies
+from study.store.status import status_lines
+
+
+def command(results: ResultsFolder = RESULTS) -> None:
+    """Say where each cell stands: done, corrupt, failed (and why), unfinished."""
+    for folder in studies(results):
+        for line in status_lines(folder):
+            say_line(line)
