@@ -44,6 +44,7 @@ GEOMETRY, MIXTURES, MOMENTS = (f"tests/analysis/test_{name}.py" for name in ("ge
 PAIRWISE, ESTIMATE = "tests/analysis/test_pairwise.py", "tests/analysis/test_estimate.py"
 VAE, PRIORS, LINEAR = (f"tests/models/test_{name}.py" for name in ("vae", "priors", "linear"))
 ENGINES, LOOP = "tests/study/run/training/test_engines.py", "tests/study/run/training/test_loop.py"
+LENGTH = "tests/study/design/test_length.py"
 LIKELIHOOD, REALISM = "tests/analysis/likelihood", "tests/analysis/realism"
 
 FEW = (
@@ -114,6 +115,10 @@ BUGS = [
         "moved_prior(start, start.mean)", "moved_prior(start, -start.mean)", MOMENT_SOURCES),
     Bug("nats by C and not its inverse", "study/measurement/displacements.py",
         ".square() / values).sum()", ".square() * values).sum()", DISPLACEMENTS),
+    Bug("an epoch that goes on beyond the last update", "study/run/training/schedule.py",
+        "return max(0, min(self.per_epoch, self.updates - epoch * self.per_epoch))", "return self.per_epoch", LOOP),
+    Bug("updates counted with the incomplete batch", "study/design/length.py",
+        "return num_images // min(batch_size, num_images)", "return -(-num_images // min(batch_size, num_images))", LENGTH),
     Bug("constant per place on every output", "models/networks/spatial.py",
         "PlaceConstant(stem, (height, width)))\n        else", "PlaceConstant(outputs * stem, (height, width)))\n        else", NETWORK_LAWS),
     Bug("overlap that forgets to halve ‖μ‖", "analysis/geometry/overlap.py",
@@ -161,7 +166,7 @@ BUGS = [
     Bug("all replicates share one noise", "study/run/training/batches.py",
         'stream(r, "training noise"', 'stream(0, "training noise"', LOOP),
     Bug("an epoch that repeats images", "study/run/training/batches.py",
-        "torch.randperm(self._num_images,", "torch.randint(self._num_images, (self._num_images,),", LOOP),
+        "torch.randperm(self.num_images,", "torch.randint(self.num_images, (self.num_images,),", LOOP),
     Bug("warm-up that starts at full β", "study/run/training/schedule.py",
         "beta * min(1.0, (update % cycle_updates + 1)", "beta * max(1.0, (update % cycle_updates + 1)", LOOP),
     Bug("a checkpoint that forgets the noise", "study/run/training/loop.py",

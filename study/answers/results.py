@@ -25,6 +25,7 @@ from analysis.address import Address
 from analysis.tree import ROWS
 from study.answers.settings import settings
 from study.design.cell import Cell, Train
+from study.design.length import LENGTHS
 from study.errors import ConfigurationError
 from study.store.manifest import Manifest
 from study.store.reading import Corrupt
@@ -68,7 +69,8 @@ class StoredCell:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """Every setting under its dotted name, see :func:`settings`."""
-        return settings(self.manifest.config)
+        counted = self.manifest.details.get("training_images")
+        return settings(self.manifest.config, counted if isinstance(counted, int) else None)
 
     @cached_property
     def identity(self) -> tuple[Any, ...]:
@@ -208,7 +210,7 @@ class Results:
         """Maximal sets of cells that differ in ``factors`` only, largest first; each cell is in one of them.
 
         A part named as factor (``prior``) stands for its options too; ``latent_dim`` keeps vectors and maps of other
-        sides apart, which ``latent`` joins.
+        sides apart, which ``latent`` joins. Trainings are as long as their ``updates``, whatever the epochs.
         """
         members: dict[tuple[Any, ...], list[StoredCell]] = defaultdict(list)
         for cell in self.cells:
@@ -305,7 +307,7 @@ def _is_choice(value: Any) -> bool:
 
 
 def _held_fixed(settings: Mapping[str, Any], factors: tuple[str, ...]) -> tuple[Any, ...]:
-    free = set(factors) | IMMATERIAL
+    free = set(factors) | IMMATERIAL | (set(LENGTHS) if "updates" in settings else set())
     heads = tuple(f"{factor}." for factor in factors)
     fixed = {
         name: value

@@ -9,18 +9,23 @@ from typing import Any
 
 from study.design.cell import Cell
 from study.design.families import FAMILIES
+from study.design.length import planned_updates
 
 
-def settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Every setting under its dotted name; ``latent_dim`` is the number D and ``latent`` the shape as written.
+def settings(config: Mapping[str, Any], num_images: int | None = None) -> dict[str, Any]:
+    """Every setting under its dotted name; ``latent_dim`` is the number D and ``latent`` the shape as written, and
+    ``updates`` how long the cell trains, in whichever unit that was set, where it is known.
 
     Settings that the cell was stored without have their defaults; options of parts are those it was stored with.
 
     config: of a stored cell.
+    num_images: training images, where they were counted.
     """
     flat = _defaults() | dict(_flat(config))
     shape = str(flat["latent_dim"])
-    return flat | {"latent": shape, "latent_dim": math.prod(map(int, shape.split("x")))}
+    updates = planned_updates(config, num_images)
+    length = {} if updates is None else {"updates": updates}
+    return flat | length | {"latent": shape, "latent_dim": math.prod(map(int, shape.split("x")))}
 
 
 def _flat(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -13,11 +13,12 @@ from rich.text import Text
 
 from study.design.cell import Cell
 from study.design.families import DENSITIES, FAMILIES
+from study.design.option import SEVERAL
 from study.design.parts import Part
 from study.design.registry import Registry, UnknownName
 from study.design.settings import Settings
 from study.design.signature import allowed
-from study.design.study import SECTIONS, SEVERAL, Study, presets
+from study.design.study import SECTIONS, Study, presets
 from study.errors import ConfigurationError
 
 

@@ -14,7 +14,14 @@ from collections.abc import Mapping
 from functools import cached_property, partial
 from typing import Annotated, Any, ClassVar, Literal, final
 
-from pydantic import BeforeValidator, Field, PlainSerializer, ValidationInfo, field_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from models.options import LARGEST_COUNT, AtLeastTwo, Count, NonNegative, Positive
 from study.design.limits import DIGITS
@@ -36,7 +43,12 @@ class Train(Settings):
     execution: ClassVar[set[str]] = {"engine", "replicates", "checkpoint_every"}
     """Fields that change how a result is computed, and not the result."""
 
-    epochs: Count = Field(default=100, description="passes over the training images")
+    epochs: Annotated[Count | None, OrNone] = Field(
+        default=100, description="passes over the training images; none where train.updates is given"
+    )
+    updates: Annotated[Count | None, OrNone] = Field(
+        default=None, description="updates of the weights, in the place of train.epochs; none: those of the epochs"
+    )
     batch_size: Count = Field(default=128, description="images per step")
     learning_rate: Positive = Field(default=1e-3, description="of Adam")
     schedule: Literal["constant", "cosine"] = Field(default="constant", description="learning rate over the run")
@@ -54,10 +66,27 @@ class Train(Settings):
     )
     checkpoint_every: Positive = Field(default=60.0, description="seconds between checkpoints")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _one_length(cls, values: Any) -> Any:
+        """Updates stand in the place of the default number of epochs, and beside no other."""
+        if not isinstance(values, Mapping) or values.get("updates", "none") in (None, "none"):
+            return values
+        if values.get("epochs", "none") not in (None, "none"):
+            raise ValueError("a training has one length; give train.updates or train.epochs, and not both")
+        return {**values, "epochs": None}
+
+    @field_validator("updates")
+    @classmethod
+    def _some_length(cls, updates: int | None, info: ValidationInfo) -> int | None:
+        if updates is None and info.data.get("epochs", 1) is None:
+            raise ValueError("a training needs a length; give train.epochs or train.updates a number")
+        return updates
+
     @field_validator("kl_cycles")
     @classmethod
     def _warm_up_fits(cls, cycles: int, info: ValidationInfo) -> int:
-        epochs, warmup = info.data.get("epochs", math.inf), info.data.get("kl_warmup", 1.0)
+        epochs, warmup = info.data.get("epochs") or math.inf, info.data.get("kl_warmup", 1.0)
         if cycles > 1 and not 0 < warmup * cycles <= epochs:
             raise ValueError(
                 f"a warm-up of kl_warmup = {warmup:g} epochs in each of {cycles} cycles must be positive and fit into "
@@ -138,11 +167,26 @@ def _notation(shape: tuple[int, ...]) -> int | str:
     return shape[0] if len(shape) == 1 else "x".join(map(str, shape))
 
 
+LATER: dict[tuple[str, str], Any] = {("train", "updates"): None}
+"""Settings that joined after cells had been stored, by section and name, with the value that says what was done before
+them: at it they are left out of the key, so that a cell keeps its key, and with it its random numbers."""
+
+
 def key_of(config: Mapping[str, Any]) -> str:
     """Twelve hexadecimal digits of the SHA-256 of those settings of a cell's configuration that define its result."""
-    train = {name: value for name, value in config["train"].items() if name not in Train.execution}
-    defining = json.dumps({**config, "train": train}, sort_keys=True)
-    return hashlib.sha256(defining.encode()).hexdigest()[:12]
+
+    def defining(section: str, settings: Any) -> Any:
+        if not isinstance(settings, Mapping):
+            return settings
+        return {
+            name: value
+            for name, value in settings.items()
+            if not (section == "train" and name in Train.execution)
+            and not ((section, name) in LATER and value == LATER[section, name])
+        }
+
+    text = json.dumps({section: defining(section, settings) for section, settings in config.items()}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _choice(kind: str, default: str, description: str) -> Any:

@@ -1,6 +1,7 @@
 """Cost: what a cell will take in memory and time, roughly and from below, without building its weights.
 
-With P parameters, N training images of C·H·W pixels, S replicates, D latent dimensions and M evaluation draws, in bytes
+With P parameters, N training images of C·H·W pixels, U updates of B images, S replicates, D latent dimensions and M
+evaluation draws, in bytes
 
     16 P S                   weights, gradient and Adam's two moments in single precision, for each replicate
     4 N C H W                images
@@ -10,7 +11,7 @@ With P parameters, N training images of C·H·W pixels, S replicates, D latent d
 
 and in floating-point operations at 50 GFLOP/s, which is one current processor core or two,
 
-    6 P N E S                training for E epochs: a product forwards and two backwards for each parameter and image
+    6 P U B S                training: a product forwards and two backwards for each parameter and image
     32 M N D S               log q_N of draws of aggregate and prior, in both splits
 
 Convolutions use a weight at many places, and mixtures compare every image with every component, so that both take more.
@@ -23,6 +24,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from study.design.cell import Cell
+from study.design.length import num_updates
 from study.design.limits import CELL_BYTES
 from study.errors import ConfigurationError
 
@@ -68,7 +70,8 @@ class Cost:
         )
         seconds = None
         if parameters is not None and images:
-            flops = cell.seeds * images * (6 * parameters * cell.train.epochs + 32 * draws * dim)
+            read = num_updates(cell.train.model_dump(), images) * min(cell.train.batch_size, images)
+            flops = cell.seeds * (6 * parameters * read + 32 * images * draws * dim)
             seconds = flops / FLOPS_PER_SECOND
         return cls(parameters, memory, seconds)
 

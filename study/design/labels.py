@@ -2,7 +2,8 @@
 
 A label holds the prior's name and every other setting that varies among the cells at hand, the latent dimension
 excepted: that is an axis. What more than half of the cells share goes without saying. Options of a part are compared
-among cells with that part; how a cell is evaluated is told only of cells that nothing else tells apart.
+among cells with that part. The length of training is ``updates``, whatever it was set in. How a cell is evaluated, and
+in which unit its length was set, is told only of cells that nothing else tells apart.
 """
 
 from __future__ import annotations
@@ -14,17 +15,22 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from study.design.cell import Train
+from study.design.length import LENGTHS, planned_updates
 
 
 def labels(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """The label of each key's configuration."""
     flat = {key: dict(_flat(config)) for key, config in configs.items()}
-    defining = {
-        key: {n: v for n, v in settings.items() if not n.startswith("evaluate.")} for key, settings in flat.items()
-    }
+    defining = {key: _defining(settings) for key, settings in flat.items()}
     named = _labels(defining)
     places = Counter((named[key], latent_dim(config)) for key, config in configs.items())
     return named if max(places.values(), default=1) == 1 else _labels(flat)
+
+
+def _defining(settings: Mapping[str, str]) -> dict[str, str]:
+    """Without how the cell is evaluated, and without the setting that its number of updates follows from."""
+    known = LENGTHS if "updates" in settings else ()
+    return {name: value for name, value in settings.items() if not name.startswith("evaluate.") and name not in known}
 
 
 def _labels(flat: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
@@ -50,7 +56,9 @@ def _labels(flat: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
 
 
 def _flat(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Dotted settings as they are written; of the latent shape, height and width, which D does not say."""
+    """Dotted settings as they are written; of the latent shape, height and width, which D does not say; ``updates``
+    where they are known."""
+    updates = planned_updates(config)
     for name, value in config.items():
         if name == "latent_dim":
             yield "latent", "×".join(str(value).split("x")[1:]) or "vector"
@@ -62,6 +70,8 @@ def _flat(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                     yield name, item
                 elif not (name == "train" and option in Train.execution):
                     yield f"{name}.{option}", _written(item)
+            if name == "train" and updates is not None:
+                yield "updates", _written(updates)
 
 
 def _written(value: Any) -> str:

@@ -12,18 +12,20 @@ override changes the common settings and every arm.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, final
+from typing import Annotated, Any, final
 
 from pydantic import AfterValidator, Field
 
 from study.design.cell import Cell, Evaluate, Train
 from study.design.families import FAMILIES
+from study.design.length import check_one_length, other_length
 from study.design.limits import ARMS, CELLS
 from study.design.notation import frozen, parse_document, parse_override, read_text
-from study.design.parts import Part, resolve
+from study.design.option import chosen_parts, denoted, option_of
+from study.design.parts import resolve
 from study.design.registry import UnknownName
 from study.design.settings import Settings, validated
 from study.errors import ConfigurationError
@@ -34,9 +36,6 @@ __all__ = ["Cell", "Study", "presets"]
 PRESETS = Path(__file__).parent / "presets"
 
 SECTIONS: dict[str, type[Settings]] = {"train": Train, "evaluate": Evaluate}
-
-SEVERAL = "evaluate.densities"
-"""The setting that chooses several parts; an option of one of them is ``evaluate.densities.<part>.<option>``."""
 
 
 def presets() -> list[str]:
@@ -116,6 +115,7 @@ class Study(Settings):
             _check_name(key)
             if names.count(key) > 1:
                 raise ConfigurationError(f"{key} is given twice; give all its values at once: {key}=a,b")
+        check_one_length(names, "the command")
         assigned = dict(pairs)
         common = _overridden(Arm(settings=self.settings, factors=self.factors), assigned)
         arms = {name: _without(arm, assigned) for name, arm in self.arms.items()}
@@ -144,7 +144,7 @@ class Study(Settings):
                     raise ConfigurationError(
                         f"{key} does not change a result, so it cannot be a factor; give one value"
                     )
-            unused = {key for key in (*arm.settings, *arm.factors) if _option(key)}
+            unused = {key for key in (*arm.settings, *arm.factors) if option_of(key)}
             for values in product(*arm.factors.values()):
                 config, applied = _configuration({**arm.settings, **dict(zip(arm.factors, values, strict=True))})
                 unused -= applied
@@ -153,9 +153,9 @@ class Study(Settings):
             # A common option may apply in one arm and not in another.
             idle = unused if idle is None else idle & unused
         for key in sorted(idle or ()):
-            option = _option(key)
+            option = option_of(key)
             assert option is not None, "only options can be idle"
-            names = sorted({part.name for cell in cells.values() for part in _chosen(cell, option.kind)})
+            names = sorted({part.name for cell in cells.values() for part in chosen_parts(cell, option.kind)})
             raise ConfigurationError(
                 f"{key} applies to no {option.kind} of this study ({', '.join(names) or 'none'}); leave it out"
             )
@@ -176,6 +176,7 @@ def _checked(arm: Arm, source: str) -> Arm:
     repeated = [key for key in names if names.count(key) > 1 or key in arm.factors]
     if repeated:
         raise ConfigurationError(f"{source}: {repeated[0]} is set twice")
+    check_one_length((*names, *arm.factors), source)
     empty = [key for key, values in arm.factors.items() if not values]
     if empty:
         raise ConfigurationError(f"{source}: factor {empty[0]} needs at least one value")
@@ -187,7 +188,11 @@ def _merged(common: Arm, arm: Arm) -> Arm:
     named = {**arm.settings, **arm.factors}
 
     def without_replaced(table: Mapping[str, Any]) -> dict[str, Any]:
-        return {key: value for key, value in table.items() if key not in named and key.partition(".")[0] not in named}
+        return {
+            key: value
+            for key, value in table.items()
+            if key not in named and key.partition(".")[0] not in named and not other_length(key, named)
+        }
 
     return Arm(
         settings=without_replaced(common.settings) | arm.settings,
@@ -212,17 +217,21 @@ def _without(arm: Arm, assignments: Assignments) -> Arm:
     """The arm without what is assigned; choosing parts anew drops the part options that none of the chosen has."""
 
     def still_applies(key: str) -> bool:
-        option = _option(key)
+        option = option_of(key)
         if option is None or option.setting not in assignments:
             return True
         return any(
             part.name == (option.part or part.name) and option.name in part.options
             for value in assignments[option.setting]
-            for part in _parts(option, value)
+            for part in denoted(option, value)
         )
 
     def rest(table: Mapping[str, Any]) -> dict[str, Any]:
-        return {key: value for key, value in table.items() if key not in assignments and still_applies(key)}
+        return {
+            key: value
+            for key, value in table.items()
+            if key not in assignments and not other_length(key, assignments) and still_applies(key)
+        }
 
     return Arm(settings=rest(arm.settings), factors=rest(arm.factors))
 
@@ -231,7 +240,7 @@ def _configuration(chosen: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]
     """Nested configuration of dotted settings, and which part options found a part that has them."""
     config: dict[str, Any] = {}
     applied: set[str] = set()
-    options = {key: option for key in chosen if (option := _option(key))}
+    options = {key: option for key in chosen if (option := option_of(key))}
     for key in chosen:
         if key in options:
             continue
@@ -242,7 +251,7 @@ def _configuration(chosen: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]
         section, _, name = option.setting.rpartition(".")
         settings = config.setdefault(section, {}) if section else config
         default = (SECTIONS[section] if section else Cell).model_fields[name].get_default(call_default_factory=True)
-        parts = _parts(option, settings.get(name, default))
+        parts = denoted(option, settings.get(name, default))
         for index, part in enumerate(parts):
             if part.name == (option.part or part.name) and option.name in part.options:
                 value = {"name": part.name, **part.options, option.name: chosen[key]}
@@ -250,44 +259,6 @@ def _configuration(chosen: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]
                 applied.add(key)
         settings[name] = tuple(parts) if option.part else parts[0]
     return config, applied
-
-
-class _Option(NamedTuple):
-    """An option of a part under its dotted key: ``prior.components``, ``evaluate.densities.flow.patience``.
-
-    kind: the part's family.
-    setting: the setting that chooses the part, or several parts.
-    part: which of several it belongs to; empty where the setting chooses one.
-    name: the option's own name.
-    """
-
-    kind: str
-    setting: str
-    part: str
-    name: str
-
-
-def _option(key: str) -> _Option | None:
-    """The option that a key names; None for a setting."""
-    head, _, name = key.partition(".")
-    if key.startswith(f"{SEVERAL}."):
-        part, _, name = key.removeprefix(f"{SEVERAL}.").partition(".")
-        return _Option("density", SEVERAL, part, name)
-    return _Option(head, head, "", name) if name and head in FAMILIES and head in Cell.model_fields else None
-
-
-def _parts(option: _Option, value: Any) -> list[Part]:
-    """The parts that the value of a setting denotes."""
-    if not option.part:
-        return [resolve(option.kind, value)]
-    if isinstance(value, str | Mapping):
-        raise ConfigurationError(f"{option.setting}: expected a list in brackets, such as [flow]; got {value!r}")
-    return [resolve(option.kind, item) for item in value]
-
-
-def _chosen(cell: Cell, kind: str) -> Sequence[Part]:
-    """The parts of one family that a cell uses."""
-    return cell.evaluate.densities if kind == "density" else (getattr(cell, kind),)
 
 
 def _dotted(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -300,7 +271,7 @@ def _dotted(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def _check_name(key: str) -> None:
     """Raises ConfigurationError unless ``key`` is the dotted name of a setting."""
-    option = _option(key)
+    option = option_of(key)
     head, dot, _ = key.partition(".")
     if option:
         family = FAMILIES[option.kind]

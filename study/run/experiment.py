@@ -134,6 +134,8 @@ def _details(run: Fit, data: ImageData, vae: VAE, image: Tensor) -> dict[str, An
         "engine": run.choice.engine,
         "engine_reason": run.choice.reason,
         "epochs": len(run.curves["loss"]),
+        "updates": run.updates,
+        "training_images": len(data.images),
         "training_seconds": round(run.seconds, 3),
         "images_per_second": run.images_per_second,
         "kl_in_training": method,

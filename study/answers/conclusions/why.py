@@ -92,11 +92,11 @@ def _others(cell: StoredCell, results: Results) -> Iterator[tuple[str, str, Stor
     for other in family("objective"):
         name = other.settings["objective"]
         yield f"{objective_name(name)} instead of {objective_name(own['objective'])}", name, other
-    lengths = sorted(family("train.epochs"), key=lambda other: other.settings["train.epochs"])
+    lengths = sorted(family("updates"), key=lambda other: other.settings["updates"])
     for other in lengths[-1:] if lengths else []:
-        epochs = other.settings["train.epochs"]
-        longer = "longer" if epochs > own["train.epochs"] else "shorter"
-        yield f"{longer} training", f"{epochs} epochs for {own['train.epochs']}", other
+        updates = other.settings["updates"]
+        longer = "longer" if updates > own["updates"] else "shorter"
+        yield f"{longer} training", f"{updates:,} updates for {own['updates']:,}", other
     shapes = sorted(family("latent", "latent_dim"), key=lambda other: other.settings["latent_dim"])
     equal = [other for other in shapes if other.settings["latent_dim"] == own["latent_dim"]]
     for other in equal[:1]:

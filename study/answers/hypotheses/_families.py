@@ -14,6 +14,7 @@ import pandas as pd
 
 from study.answers.hypotheses._base import MissingCells
 from study.answers.results import IMMATERIAL, Results
+from study.design.length import LENGTHS
 
 RATIO_AUC = "aggregate/train/log_ratio_auc"
 """Area under the ROC curve of log q_N − log p: the probability that a draw of q_N has the higher value."""
@@ -26,7 +27,7 @@ CEILING = "aggregate_kernel"
 
 ONE_LENGTH = (
     "cells of one training length only: a verdict on D from one length may be a verdict on optimisation; "
-    "add a second value of train.epochs"
+    "add a second value of train.updates"
 )
 
 
@@ -114,7 +115,7 @@ def at_two_lengths(results: Results, *also: str, **estimates: str) -> pd.DataFra
     factors = ("latent_dim", *also)
     of_any_length = families(results, *factors, **estimates)
     try:
-        of_several = families(results, *factors, "train.epochs", **estimates)
+        of_several = families(results, *factors, "updates", **estimates)
     except MissingCells:
         raise MissingCells(f"{ONE_LENGTH} ({scope(of_any_length)})") from None
     ends = [_ends(lines) for _, lines in by_family(of_several)]
@@ -151,12 +152,12 @@ def dims(lines: pd.DataFrame) -> list[int]:
 
 def scope(lines: pd.DataFrame) -> str:
     """What a verdict rests on: data set, latent dimensions, training lengths."""
-    epochs = sorted(lines["train.epochs"].unique())
+    updates = sorted(lines["updates"].unique())
     return "; ".join(
         [
             ", ".join(sorted(lines["dataset"].unique())),
             f"D = {', '.join(map(str, dims(lines)))}",
-            f"{', '.join(map(str, epochs))} epochs",
+            f"{', '.join(f'{number:,}' for number in updates)} updates",
         ]
     )
 
@@ -168,8 +169,9 @@ def _varied(lines: pd.DataFrame, factors: Sequence[str]) -> bool:
 
 def _ends(lines: pd.DataFrame) -> pd.DataFrame:
     """The lines at the shortest and at the longest training, as ``length`` says, of the D that have both."""
-    epochs = lines["train.epochs"]
-    ends = lines.assign(length=epochs.map({epochs.min(): "shortest", epochs.max(): "longest"})).dropna(subset="length")
+    updates = lines["updates"]
+    names = {updates.min(): "shortest", updates.max(): "longest"}
+    ends = lines.assign(length=updates.map(names)).dropna(subset="length")
     return ends[ends.groupby("latent_dim")["length"].transform("nunique") == 2]
 
 
@@ -200,7 +202,8 @@ def _labelled(tables: Sequence[tuple[Results, pd.DataFrame]]) -> pd.DataFrame:
 def _fixed(family: Results) -> dict[str, str]:
     """Settings that every cell of the family has alike, as text, the prior first."""
     common = set.intersection(*(set(cell.settings) for cell in family))
-    material = sorted(name for name in common if name not in IMMATERIAL and not name.startswith("evaluate."))
+    unsaid = {*IMMATERIAL, *(LENGTHS if "updates" in common else ())}
+    material = sorted(name for name in common if name not in unsaid and not name.startswith("evaluate."))
     fixed = {name: levels[0] for name in material if len(levels := family.levels(name)) == 1}
     sides = {"×".join(cell.settings["latent"].split("x")[1:]) or "vector" for cell in family}
     shape = f"D={fixed['latent']}" if "latent" in fixed else "/".join(sorted(sides))

@@ -116,8 +116,8 @@ def lengths(axes: Axes, lines: pd.DataFrame, column: str) -> None:
     training, a dotted one for the shortest."""
     for end, name, line in ((longest(lines), "longest", "-"), (shortest(lines), "shortest", ":")):
         for label, family in by_family(end):
-            epochs = f"{label}, {family['train.epochs'].iloc[0]} epochs ({name})"
-            means(axes, family, "latent_dim", column, epochs, line=line)
+            length = f"{label}, {family['updates'].iloc[0]:,} updates ({name})"
+            means(axes, family, "latent_dim", column, length, line=line)
     log_dims(axes, dims(lines))
 
 

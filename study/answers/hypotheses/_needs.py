@@ -22,7 +22,7 @@ COMMON: dict[str, Any] = {
     "beta": 1,
     "latent_dim": 32,
     "seeds": 5,
-    "train.epochs": 80,
+    "train.updates": 880,
     "train.batch_size": 128,
     "train.learning_rate": 2e-3,
     "evaluate.draws": 1000,

@@ -9,7 +9,7 @@ import pandas as pd
 from study.answers.hypotheses._base import MissingCells
 from study.answers.results import Results
 
-OF_CELL = ("family", "key", "replicate", "dataset", "latent_dim", "train.epochs", "length")
+OF_CELL = ("family", "key", "replicate", "dataset", "latent_dim", "updates", "length")
 """Columns that a line of a record has from the cell and replicate it belongs to."""
 
 

@@ -40,8 +40,8 @@ class Pruning(Hypothesis[pd.DataFrame]):
         "(Student-t), seeds as dots. Dashed: every dimension active. Pruning is a line that turns flat."
     )
     needs = Needs(
-        "Cells that differ in latent_dim and train.epochs alone, under the summed ELBO",
-        {"latent_dim": (2, 8, 32, 128), "train.epochs": (20, 80)},
+        "Cells that differ in latent_dim and train.updates alone, under the summed ELBO",
+        {"latent_dim": (2, 8, 32, 128), "train.updates": (220, 880)},
     )
 
     @override

@@ -57,7 +57,7 @@ class Extrapolation(Hypothesis[Draws]):
     )
     needs = Needs(
         "Cells with the standard prior, a mismatch to see, and samples judged",
-        {"latent_dim": (32, 128), "train.epochs": (20, 80)},
+        {"latent_dim": (32, 128), "train.updates": (220, 880)},
     )
 
     @override

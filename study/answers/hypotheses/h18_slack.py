@@ -45,8 +45,8 @@ class Slack(Hypothesis[pd.DataFrame]):
         "left (dashed) that falls with training, with a share above one half on the right (shaded)."
     )
     needs = Needs(
-        "Cells that differ in latent_dim and train.epochs alone, with the standard prior",
-        {"latent_dim": (8, 32, 128, 512), "train.epochs": (20, 80)},
+        "Cells that differ in latent_dim and train.updates alone, with the standard prior",
+        {"latent_dim": (8, 32, 128, 512), "train.updates": (220, 880)},
     )
 
     @override
@@ -96,5 +96,5 @@ def _exponent(lines: pd.DataFrame) -> float:
 
 def _change(lines: pd.DataFrame) -> float:
     """log2 of KL after the longest over KL after the shortest training."""
-    means = lines.groupby("train.epochs")["kl"].mean().sort_index()
+    means = lines.groupby("updates")["kl"].mean().sort_index()
     return float(np.log2(means.iloc[-1] / means.iloc[0])) if (means > 0).all() else math.nan

@@ -68,8 +68,8 @@ class MisalignedCodes(Hypothesis[Covariances]):
         "(Student-t), seeds as dots. Misaligned codes have few large eigenvalues, and the two shares far apart."
     )
     needs = Needs(
-        "Cells that differ in latent_dim and train.epochs alone, with the standard prior",
-        {"latent_dim": (8, 32, 128, 512), "train.epochs": (20, 80)},
+        "Cells that differ in latent_dim and train.updates alone, with the standard prior",
+        {"latent_dim": (8, 32, 128, 512), "train.updates": (220, 880)},
     )
 
     @override

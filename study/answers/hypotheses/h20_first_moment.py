@@ -69,7 +69,7 @@ class FirstMoment(Hypothesis[pd.DataFrame]):
     )
     needs = Needs(
         "Maps with the standard prior at two training lengths, with sources that have moments of the codes",
-        {"latent_dim": ("64x2x2", "4x2x2"), "train.epochs": (20, 80)},
+        {"latent_dim": ("64x2x2", "4x2x2"), "train.updates": (220, 880)},
         {"network": "spatial", "evaluate.densities": ("moment_normal",)},
     )
 

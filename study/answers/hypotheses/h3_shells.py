@@ -60,7 +60,7 @@ class Shells(Hypothesis[Aucs]):
     )
     needs = Needs(
         "Cells with the standard prior and a mismatch to see, from high D or little training",
-        {"latent_dim": (32, 128), "train.epochs": (20, 80)},
+        {"latent_dim": (32, 128), "train.updates": (220, 880)},
     )
 
     @override

@@ -46,7 +46,7 @@ class Rate(Hypothesis[pd.DataFrame]):
     )
     needs = Needs(
         "A sweep of beta and latent_dim, six cells or more",
-        {"latent_dim": (8, 32, 128), "beta": (0.1, 0.3, 1, 3), "train.epochs": (20, 80)},
+        {"latent_dim": (8, 32, 128), "beta": (0.1, 0.3, 1, 3), "train.updates": (220, 880)},
     )
 
     @override

@@ -42,8 +42,8 @@ class Mismatch(Hypothesis[pd.DataFrame]):
         "dotted: shortest; means over seeds with 95 % intervals (Student-t), seeds as dots."
     )
     needs = Needs(
-        "Cells that differ in latent_dim and train.epochs alone, with the standard prior",
-        {"latent_dim": (2, 8, 32, 128), "train.epochs": (20, 80)},
+        "Cells that differ in latent_dim and train.updates alone, with the standard prior",
+        {"latent_dim": (2, 8, 32, 128), "train.updates": (220, 880)},
     )
 
     @override

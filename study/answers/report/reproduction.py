@@ -17,7 +17,7 @@ class CellLine(NamedTuple):
     label: what tells its model from others'.
     dimension: latent dimension D.
     seeds: number of replicates.
-    epochs: that were trained.
+    updates: of the weights that were made, or planned where the cell does not tell.
     engine: how training ran, traced and compiled or eager; empty where the cell does not tell.
     device: on which it was computed.
     seconds: wall time of the run that finished it.
@@ -27,7 +27,7 @@ class CellLine(NamedTuple):
     label: str
     dimension: int
     seeds: int
-    epochs: str
+    updates: str
     engine: str
     device: str
     seconds: float
@@ -86,7 +86,7 @@ def _line(cell: StoredCell, label: str) -> CellLine:
         label,
         dimension(cell),
         cell.settings["seeds"],
-        str(details.get("epochs", cell.settings["train.epochs"])),
+        str(details.get("updates", cell.settings.get("updates", ""))),
         str(details.get("engine", "")),
         cell.manifest.device,
         cell.manifest.seconds,

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from analysis.randomness import stream
+from study.design.length import per_epoch
 from study.run.training.step import Batch
 
 ImagesOf = Callable[[int, int], Tensor]
@@ -44,9 +45,9 @@ class Batches:
         else:
             source = images[None]
         device, count = source.device, len(self._replicates)
-        self._num_images = source.shape[1]
-        batch_size = min(batch_size, self._num_images)
-        self.updates_per_epoch = self._num_images // batch_size
+        self.num_images = source.shape[1]
+        batch_size = min(batch_size, self.num_images)
+        self.updates_per_epoch = per_epoch(batch_size, self.num_images)
         self._order = torch.empty(0)
         self._generators = [stream(r, "training noise", device=device) for r in self._replicates]
         self.batch = Batch(
@@ -60,9 +61,7 @@ class Batches:
         """Shuffles, and redraws binary images where they change by epoch."""
         batch_size = self.batch.indices.shape[1]
         used = self.updates_per_epoch * batch_size
-        orders = [
-            torch.randperm(self._num_images, generator=stream(r, "order", epoch))[:used] for r in self._replicates
-        ]
+        orders = [torch.randperm(self.num_images, generator=stream(r, "order", epoch))[:used] for r in self._replicates]
         stacked = torch.stack(orders).reshape(len(orders), self.updates_per_epoch, batch_size)
         self._order = stacked.transpose(0, 1).contiguous().to(self.batch.indices.device)
         if self._images is not None:

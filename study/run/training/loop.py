@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from study.run.training.checkpoint import Checkpoint, Checkpoints
 from study.run.training.choice import Choice, Name, build, choose
 from study.run.training.evaluation import HeldOut
 from study.run.training.precision import matmul_precision
-from study.run.training.schedule import generative, latent_scale, learning_rate
+from study.run.training.schedule import Course
 from study.run.training.state import State
 from study.run.training.step import noise_shapes
 from study.store.reading import Corrupt, reading
@@ -44,12 +43,14 @@ class Fit:
         and held_out_loss (−ELBO of held-out images at scale 1; NaN where it was not evaluated).
     seconds: of updates, over all sessions of the run, engine build excluded.
     images: that they read.
+    updates: of the weights, over all sessions.
     """
 
     choice: Choice
     curves: dict[str, list[list[float]]] = field(default_factory=lambda: {n: [] for n in (*CURVES, "held_out_loss")})
     seconds: float = 0.0
     images: int = 0
+    updates: int = 0
 
     @property
     def images_per_second(self) -> float | None:
@@ -122,8 +123,7 @@ class _Run:
             raise Corrupt("the checkpoint is of other replicates")
         one_by_one = train.replicates == "one_by_one" or (train.replicates == "auto" and _prefers_alone(vaes[0]))
         self._group(saved.header["groups"] if saved else alone if one_by_one else together, images, shapes)
-        self.per_epoch = self.batches[0].updates_per_epoch
-        self.updates = train.epochs * self.per_epoch
+        self.course = Course(train, self.batches[0].num_images, beta)
         self.epoch, self.position, self.done = 0, 0, 0
         bf16 = train.precision == "bf16"
         if saved is None:
@@ -163,21 +163,22 @@ class _Run:
             self.states[0],
             self.batches[0].batch,
             asked=self.train.engine,
-            updates=self.updates * len(self.groups),
+            updates=self.course.updates * len(self.groups),
             bf16=bf16,
         )
 
     def run(self) -> Fit:
-        """Updates until the last epoch, or until held-out loss has stalled."""
-        while self.epoch < self.train.epochs and not self.held_out.stalled:
+        """Updates until the last, or until held-out loss has stalled."""
+        while self.epoch < self.course.epochs and not self.held_out.stalled:
             self._epoch()
+        self.fit.updates = self._made
         self._save()  # the measurement may be stopped
         self._write_back()
         self.held_out.restore_best(self.vaes)
         return self.fit
 
     def _epoch(self) -> None:
-        while self.position < self.per_epoch:
+        while self.position < self.course.length(self.epoch):
             building = self.done == 0
             start = time.perf_counter()
             self._update()
@@ -187,25 +188,16 @@ class _Run:
             self._look_up()
         self._finish_epoch()
 
+    @property
+    def _made(self) -> int:
+        """Updates so far."""
+        return min(self.epoch * self.course.per_epoch + self.position, self.course.updates)
+
     def _update(self) -> None:
-        update = self.epoch * self.per_epoch + self.position
-        scale = latent_scale(
-            update,
-            beta=self.beta,
-            warmup_updates=round(self.train.kl_warmup * self.per_epoch),
-            cycle_updates=math.ceil(self.updates / self.train.kl_cycles),
-        )
-        rate = learning_rate(
-            update, start=self.train.learning_rate, num_updates=self.updates, schedule=self.train.schedule
-        )
-        moving = generative(
-            update,
-            encoder_updates=self.train.encoder_updates,
-            aggressive_updates=round(self.train.aggressive_epochs * self.per_epoch),
-        )
+        given = self.course.at(self._made)
         metrics = []
         for batches, engine in zip(self.batches, self.engines, strict=True):
-            batches.fill(self.position, scale, rate, moving)
+            batches.fill(self.position, *given)
             metrics.append(engine.step())
         self.pending.append(torch.cat(metrics, dim=1) if len(metrics) > 1 else metrics[0])
         self.position += 1
@@ -219,9 +211,9 @@ class _Run:
         self.last_report = now
         metrics = self._checked()
         loss, rate, distortion = metrics[-20:].mean(0).mean(-1).tolist()
-        done = self.epoch * self.per_epoch + self.position
+        total, speed = self.course.updates, self.fit.images_per_second
         try:
-            self.report(Progress("training", done, self.updates, loss, rate, distortion, self.fit.images_per_second))
+            self.report(Progress("training", self._made, total, loss, rate, distortion, speed))
         except KeyboardInterrupt:
             self._save()
             raise
@@ -237,7 +229,7 @@ class _Run:
             terms = [
                 name for name, value in zip(CURVES, metrics[update, :, replicate], strict=True) if not value.isfinite()
             ]
-            first = self.epoch * self.per_epoch + self.position - len(self.pending) + update
+            first = self._made - len(self.pending) + update
             raise TrainingFailed(first, " and ".join(terms[1:] or terms), self.train.precision)
         return metrics
 
@@ -245,8 +237,8 @@ class _Run:
         if self.pending:
             for name, values in zip(CURVES, self._checked().double().mean(0).tolist(), strict=True):
                 self.fit.curves[name].append(values)
-        every = 1 if self.train.patience else max(1, self.train.epochs // 20)
-        last = self.epoch + 1 == self.train.epochs
+        every = 1 if self.train.patience else max(1, self.course.epochs // 20)
+        last = self.epoch + 1 == self.course.epochs
         values = [float("nan")] * len(self.vaes)
         if last or (self.epoch + 1) % every == 0:
             self._write_back()
@@ -293,7 +285,8 @@ class _Run:
                 state.copy_from({n.removeprefix(prefix): t for n, t in saved.tensors.items() if n.startswith(prefix)})
                 batches.restore(saved.tensors)
             self.epoch, self.position = header["epoch"], header["position"]
-            if not (0 <= self.epoch <= self.train.epochs and 0 <= self.position < self.per_epoch):
+            # A run that is stopped after the last update of an epoch has yet to end it.
+            if not (0 <= self.epoch <= self.course.epochs and 0 <= self.position <= self.course.length(self.epoch)):
                 raise Corrupt("the checkpoint is of a run of another length")
             self.fit.curves, self.fit.seconds, self.fit.images = header["curves"], header["seconds"], header["images"]
             self.held_out.restore(saved.tensors, header["held_out"])

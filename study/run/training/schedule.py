@@ -13,7 +13,65 @@ each time where the ELBO stalls, and for good where the mutual information does;
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, NamedTuple
+
+from study.design.cell import Train
+from study.design.length import num_updates, per_epoch
+from study.errors import ConfigurationError
+
+
+class Setting(NamedTuple):
+    """What one update is given beside its images.
+
+    latent_scale: factor on the latent term.
+    learning_rate: of Adam.
+    generative: 1 where decoder and prior move, 0 where the encoder alone does.
+    """
+
+    latent_scale: float
+    learning_rate: float
+    generative: float
+
+
+class Course:
+    """The updates of a whole training: how many there are, how they fall into epochs, and what each is given.
+
+    train: the settings; warm-up and aggressive inference are in epochs, which are converted here.
+    num_images: training images.
+    beta: factor on the latent term after the warm-up.
+
+    Raises ConfigurationError where the cycles of a warm-up do not fit into the updates.
+    """
+
+    def __init__(self, train: Train, num_images: int, beta: float) -> None:
+        self._train, self._beta = train, beta
+        self.per_epoch = per_epoch(train.batch_size, num_images)
+        self.updates = num_updates(train.model_dump(), num_images)
+        self.epochs = math.ceil(self.updates / self.per_epoch)
+        self._warmup = round(train.kl_warmup * self.per_epoch)
+        self._cycle = math.ceil(self.updates / train.kl_cycles)
+        if train.kl_cycles > 1 and not 0 < self._warmup <= self._cycle:
+            raise ConfigurationError(
+                f"train.kl_cycles: a warm-up of {self._warmup} updates in each of {train.kl_cycles} cycles must be "
+                f"positive and fit into {self.updates} updates; change train.kl_warmup or train.kl_cycles"
+            )
+
+    def length(self, epoch: int) -> int:
+        """Updates of an epoch, from 0: as many as its images give, fewer where the training ends within it."""
+        return max(0, min(self.per_epoch, self.updates - epoch * self.per_epoch))
+
+    def at(self, update: int) -> Setting:
+        """What an update, from 0, is given."""
+        train = self._train
+        return Setting(
+            latent_scale(update, beta=self._beta, warmup_updates=self._warmup, cycle_updates=self._cycle),
+            learning_rate(update, start=train.learning_rate, num_updates=self.updates, schedule=train.schedule),
+            generative(
+                update,
+                encoder_updates=train.encoder_updates,
+                aggressive_updates=round(train.aggressive_epochs * self.per_epoch),
+            ),
+        )
 
 
 def latent_scale(update: int, *, beta: float, warmup_updates: int, cycle_updates: int) -> float:

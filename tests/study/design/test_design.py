@@ -121,6 +121,7 @@ DEFINING = [
     {"beta": 2},
     {"seeds": 3},
     {"train": {"epochs": 99}},
+    {"train": {"updates": 99}},
     {"train": {"batch_size": 127}},
     {"train": {"learning_rate": 1e-4}},
     {"train": {"schedule": "cosine"}},

@@ -43,21 +43,24 @@ def test_plain_cells_have_the_defaults_but_for_what_is_free(swept):
 
 
 def test_families_are_labelled_by_what_tells_them_apart(swept):
-    assert labels(families(swept.where(beta=1.0), "latent_dim", "train.epochs", kl=KL)) == {"standard_normal", "vamp"}
+    assert labels(families(swept.where(beta=1.0), "latent_dim", "updates", kl=KL)) == {"standard_normal", "vamp"}
     assert labels(families(swept.where(prior="vamp"), "latent_dim", "beta", kl=KL)) == {
-        "train.epochs=10",
-        "train.epochs=40",
+        "updates=30",
+        "updates=120",
     }
     cells = labels(alike(swept, kl=KL))
     assert len(cells) == 16
-    assert "vamp, D=4, beta=1.0, train.epochs=40" in cells
+    assert "vamp, D=4, beta=1.0, updates=120" in cells
 
 
 def test_families_that_only_an_option_which_one_lacks_tells_apart_are_numbered():
     (cell,) = remembered(study_of(BASE + "prior=vamp latent_dim=2"), kl)
     config = cell.manifest.config | {"prior": {"name": "vamp"}}
     older = StoredCell(
-        "planted", Memory({"older": cell.tree}), Manifest.model_construct(key="older", config=config), cell.tree
+        "planted",
+        Memory({"older": cell.tree}),
+        Manifest.model_construct(key="older", config=config, details={}),
+        cell.tree,
     )
     assert labels(alike(Results((cell, older)), kl=KL)) == {"vamp", "vamp (2)"}
 
@@ -71,8 +74,8 @@ def test_maps_and_vectors_have_labels_of_their_own():
 def test_lengths_are_the_ends_of_each_family(swept):
     lines = at_two_lengths(swept.plain(), kl=KL)
     assert labels(lines) == {"standard_normal"}
-    assert set(longest(lines)["train.epochs"]) == {40}
-    assert set(shortest(lines)["train.epochs"]) == {10}
+    assert set(longest(lines)["updates"]) == {120}
+    assert set(shortest(lines)["updates"]) == {30}
     assert len(lines) == 2 * len(longest(lines)) == 8
     assert set(largest_dim(lines)["latent_dim"]) == {4}
 
@@ -98,7 +101,7 @@ def test_what_is_missing_is_named(swept):
 
 
 def test_the_scope_says_what_a_verdict_rests_on(swept):
-    assert scope(alike(swept, kl=KL)) == "digits; D = 2, 4; 10, 40 epochs"
+    assert scope(alike(swept, kl=KL)) == "digits; D = 2, 4; 30, 120 updates"
 
 
 def test_the_best_density_is_that_of_most_nats_and_never_the_ceiling():

@@ -49,7 +49,7 @@ def test_where_the_claim_is_true_it_is_supported_and_drawn(name):
 
 def test_on_another_data_set_the_missing_cells_are_those_of_that_data_set():
     case = BY_NAME["h7_mismatch"].examine(
-        world("h7_mismatch", lambda replicate: True, "dataset=mnist", "train.epochs=20")
+        world("h7_mismatch", lambda replicate: True, "dataset=mnist", "train.updates=220")
     )
     assert case.verdict.why.endswith("`latent-study run --for H7 dataset=mnist` computes cells that decide it")
     assert case.needs.endswith("`latent-study run --for H7 dataset=mnist`")
@@ -80,14 +80,14 @@ def test_surplus_of_d_at_fixed_training_is_not_taken_for_an_effect_of_d():
     """Where the mismatch grows with D after short training alone, H7 is refuted, and says what short runs show."""
 
     def cured(cell, replicate):
-        return WORLDS["h7_mismatch"](cell, cell.train.epochs == 20)
+        return WORLDS["h7_mismatch"](cell, cell.train.updates == 220)
 
     hypothesis = BY_NAME["h7_mismatch"]
     study = hypothesis.needs.study()
     verdict = hypothesis.examine(remembered(study, cured)).verdict
     assert verdict.decision == "refuted"
     assert "at the shortest training 0.5" in verdict.why
-    short = remembered(study.override(["train.epochs=20"]), cured)
+    short = remembered(study.override(["train.updates=220"]), cured)
     assert hypothesis.examine(short).verdict.decision == "undecided"
 
 

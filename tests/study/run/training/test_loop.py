@@ -25,7 +25,7 @@ from study.run.training import fit as fit_function
 from study.run.training.batches import Batches
 from study.run.training.checkpoint import FILE_NAME, PREVIOUS, _digest
 from study.run.training.evaluation import HeldOut
-from study.run.training.schedule import generative, latent_scale, learning_rate
+from study.run.training.schedule import Course, generative, latent_scale, learning_rate
 
 GREY = torch.rand(70, 1, 8, 8, generator=torch.Generator().manual_seed(1))
 HELD_OUT = torch.rand(30, 1, 8, 8, generator=torch.Generator().manual_seed(2)).bernoulli()
@@ -76,8 +76,12 @@ def test_curves_have_one_row_per_epoch_and_fall():
     assert result.images == 2 * 16 * (4 * 40 - 1), "the update that builds the engine is left out of the throughput"
 
 
-@pytest.mark.parametrize("at", [1, 2, 5, 11, 17])
-@pytest.mark.parametrize("options", [{}, {"patience": 3}, {"replicates": "one_by_one"}], ids=str)
+IN_UPDATES = {"updates": 22, "epochs": "none", "schedule": "cosine"}
+"""Of 4 updates an epoch: the sixth is cut short."""
+
+
+@pytest.mark.parametrize("at", [1, 2, 4, 11, 17])
+@pytest.mark.parametrize("options", [{}, {"patience": 3}, {"replicates": "one_by_one"}, IN_UPDATES], ids=str)
 def test_interrupted_run_resumes_bit_for_bit(at, options, tmp_path, eager_reports):
     whole, expected = run(options, prior="vamp")
     with pytest.raises(KeyboardInterrupt):
@@ -95,6 +99,44 @@ def test_a_run_that_is_stopped_after_its_training_has_it_saved(options, tmp_path
     assert all(torch.equal(a, b) for a, b in zip(parameters, expected, strict=True))
     assert repr(again.curves) == repr(whole.curves)
     assert again.images == whole.images, "nothing is trained twice"
+
+
+def test_a_run_stopped_between_two_epochs_goes_on_from_there(tmp_path, eager_reports):
+    with pytest.raises(KeyboardInterrupt):
+        run({}, workspace=tmp_path, report=Interrupting(4))
+    reports = []
+    run({}, workspace=tmp_path, report=reports.append)
+    assert reports[0].done == 5
+
+
+@pytest.mark.parametrize(("updates", "epochs"), [(1, 1), (4, 1), (5, 2), (22, 6)])
+def test_a_training_in_updates_makes_as_many(updates, epochs, tmp_path, eager_reports):
+    reports = []
+    result, _ = run({"updates": updates, "epochs": "none"}, workspace=tmp_path, report=reports.append)
+    assert [report.done for report in reports] == list(range(1, updates + 1))
+    assert {report.total for report in reports} == {updates} == {result.updates}
+    assert {len(values) for values in result.curves.values()} == {epochs}
+    assert all(math.isfinite(value) for value in result.curves["held_out_loss"][-1])
+    again, _ = run({"updates": updates, "epochs": "none"}, workspace=tmp_path)
+    assert again.updates == updates
+
+
+def test_updates_are_those_of_as_many_epochs():
+    in_epochs, in_updates = run({"epochs": 3}), run({"epochs": "none", "updates": 12})
+    assert all(torch.equal(a, b) for a, b in zip(in_epochs[1], in_updates[1], strict=True))
+    assert in_epochs[0].updates == in_updates[0].updates == 12
+
+
+def test_the_cosine_falls_over_the_updates_that_are_made():
+    course = Course(Train(updates=10, schedule="cosine", learning_rate=1.0), num_images=300, beta=2.0)
+    assert [course.length(epoch) for epoch in range(course.epochs)] == [2] * 5
+    assert [round(course.at(update).learning_rate, 3) for update in (0, 5, 9)] == [1.0, 0.5, 0.024]
+    assert course.at(0).latent_scale == 2.0
+
+
+def test_cycles_that_do_not_fit_into_updates_are_refused():
+    with pytest.raises(ConfigurationError, match=r"train\.kl_cycles: .* fit into 10 updates"):
+        Course(Train(updates=10, kl_warmup=3, kl_cycles=3), num_images=300, beta=1.0)
 
 
 @pytest.mark.slow

@@ -1,0 +1,55 @@
+"""Option: what a dotted key such as ``prior.components`` or ``evaluate.densities.flow.patience`` names of a part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from study.design.cell import Cell
+from study.design.families import FAMILIES
+from study.design.parts import Part, resolve
+from study.errors import ConfigurationError
+
+SEVERAL = "evaluate.densities"
+"""The setting that chooses several parts; an option of one of them is ``evaluate.densities.<part>.<option>``."""
+
+
+class Option(NamedTuple):
+    """An option of a part under its dotted key.
+
+    kind: the part's family.
+    setting: the setting that chooses the part, or several parts.
+    part: which of several it belongs to; empty where the setting chooses one.
+    name: the option's own name.
+    """
+
+    kind: str
+    setting: str
+    part: str
+    name: str
+
+
+def option_of(key: str) -> Option | None:
+    """The option that a key names; None for a setting."""
+    head, _, name = key.partition(".")
+    if key.startswith(f"{SEVERAL}."):
+        part, _, name = key.removeprefix(f"{SEVERAL}.").partition(".")
+        return Option("density", SEVERAL, part, name)
+    return Option(head, head, "", name) if name and head in FAMILIES and head in Cell.model_fields else None
+
+
+def denoted(option: Option, value: Any) -> list[Part]:
+    """The parts that the ``value`` of the option's setting denotes.
+
+    Raises ConfigurationError where the setting chooses several parts and the value is no list.
+    """
+    if not option.part:
+        return [resolve(option.kind, value)]
+    if isinstance(value, str | Mapping):
+        raise ConfigurationError(f"{option.setting}: expected a list in brackets, such as [flow]; got {value!r}")
+    return [resolve(option.kind, item) for item in value]
+
+
+def chosen_parts(cell: Cell, kind: str) -> Sequence[Part]:
+    """The parts of one family that a cell uses."""
+    return cell.evaluate.densities if kind == "density" else (getattr(cell, kind),)
