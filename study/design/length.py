@@ -41,17 +41,22 @@ def num_updates(train: Mapping[str, Any], num_images: int) -> int:
 def planned_updates(config: Mapping[str, Any], num_images: int | None = None) -> int | None:
     """Updates that a configuration plans; None where it counts epochs and the number of images is not known.
 
-    config: of a cell, as :meth:`study.design.cell.Cell.config` gives it, or as an earlier version stored it.
+    config: of a cell, as :meth:`study.design.cell.Cell.config` gives it, or any part of one.
     num_images: training images, where they have been counted; else the data set's own number, up to the limit.
     """
-    if num_images is None:
-        name = config["dataset"]["name"]
-        stored = DATASETS[name].num_images if name in DATASETS else None
-        known = [number for number in (stored, config.get("limit")) if number is not None]
-        num_images = min(known) if stored is not None else None
-    if config["train"].get("updates") is None and num_images is None:
-        return None
-    return num_updates(config["train"], num_images or 1)
+    train = config.get("train", {})
+    if train.get("updates") is not None:
+        return int(train["updates"])
+    images = _nominal_images(config) if num_images is None else num_images
+    return None if images is None or not train else num_updates(train, images)
+
+
+def _nominal_images(config: Mapping[str, Any]) -> int | None:
+    """Training images as far as a configuration tells; None where its data set's number is not known."""
+    name = config.get("dataset", {}).get("name")
+    stored = DATASETS[name].num_images if name in DATASETS else None
+    limit = config.get("limit")
+    return stored if stored is None or limit is None else min(stored, limit)
 
 
 def other_length(key: str, named: Mapping[str, Any]) -> bool:
