@@ -191,7 +191,9 @@ def reported(command: Callable[[], int | None], *, debug: bool = False) -> int:
             raise
         _silence()
         return CLOSED_PIPE
-    except (StudyError, typer.TyperException, typer.Abort, OSError, MemoryError) as error:
+    except (StudyError, typer.TyperException, typer.Abort, OSError, MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not is_of_memory(error):
+            raise
         if debug:
             say("".join(traceback.format_exception(error)), err=True)
         message, code = _sentence(error)
@@ -204,8 +206,30 @@ def reported(command: Callable[[], int | None], *, debug: bool = False) -> int:
         logging.getLogger("study").removeHandler(notes)
 
 
+TOO_LITTLE_MEMORY = "this computer has too little memory; lower train.batch_size, evaluate.draws, limit or --workers"
+
+
+def is_of_memory(error: BaseException) -> bool:
+    """Whether memory could not be had; torch and netCDF raise RuntimeError with the words of their allocators then."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    words = ("can't allocate memory", "not enough memory", "out of memory", "Memory allocation")
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(word in str(error) for word in words)
+    )
+
+
+def reason(error: BaseException) -> str:
+    """What to say of an error that ended a cell: its sentence where it has one, else its type and message."""
+    if isinstance(error, StudyError):
+        return str(error)
+    return TOO_LITTLE_MEMORY if is_of_memory(error) else f"{type(error).__name__}: {error}"
+
+
 def _sentence(error: BaseException) -> tuple[str, int]:
     """What to say of an error, and the exit code."""
+    if is_of_memory(error):
+        return TOO_LITTLE_MEMORY, EnvironmentFault.exit_code
     match error:
         case StudyError():
             return str(error), error.exit_code
@@ -213,11 +237,6 @@ def _sentence(error: BaseException) -> tuple[str, int]:
             return error.format_message(), error.exit_code
         case typer.Abort():
             return "stopped", 130
-        case MemoryError():
-            return (
-                "this computer has too little memory; lower train.batch_size, evaluate.draws, limit or --workers",
-                EnvironmentFault.exit_code,
-            )
         case OSError():
             place = error.filename or "the output"
             return f"cannot read or write {place}: {error.strerror or error}", EnvironmentFault.exit_code

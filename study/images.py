@@ -7,25 +7,17 @@ reproduced from a shell. Resizing and limiting change the tensors and not the ch
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from analysis.randomness import stream
-from study.errors import DataError
 
 ALIKE = 1e-4
 """Pixels that differ by less are alike: resampling rounds, and one of 256 levels is 0.004."""
-
-CONTAINER_MEMORY = Path("/sys/fs/cgroup/memory.max")
-"""Where Linux states the limit of a container's memory in bytes, or ``max``."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,56 +122,6 @@ def held_out_split(labels: Tensor) -> tuple[Tensor, Tensor]:
     held_out = torch.zeros(len(labels), dtype=torch.bool)
     held_out[by_class[::5]] = True
     return torch.nonzero(~held_out).squeeze(1), torch.nonzero(held_out).squeeze(1)
-
-
-def resized(images: Tensor, image_size: int | None) -> Tensor:
-    """Images as squares, ``(N, C, S, S)``.
-
-    The shorter side is resampled to S (bilinear, antialiased) and the centre of the longer one kept.
-
-    images: ``(N, C, H, W)``.
-    image_size: S in pixels; None leaves the images as they are.
-
-    Raises DataError where the result is larger than memory.
-    """
-    if image_size is None or images.shape[-2:] == (image_size, image_size):
-        return images
-    sides = images.shape[-2:]
-    height, width = (round(side * image_size / min(sides)) for side in sides)
-    require_memory(len(images), (images.shape[1], height, width))
-    top, left = (height - image_size) // 2, (width - image_size) // 2
-    scaled = F.interpolate(images, size=(height, width), mode="bilinear", antialias=True)
-    # The filter's weights sum to one only up to rounding.
-    return scaled[..., top : top + image_size, left : left + image_size].clamp(0, 1)
-
-
-def require_memory(num: int, shape: tuple[int, ...], value_bytes: float = 4) -> None:
-    """Raises DataError where images need more memory than there is, before any of it is taken.
-
-    num: how many.
-    shape: of one image.
-    value_bytes: bytes per value.
-    """
-    need, there = num * math.prod(shape) * value_bytes, _memory()
-    if need > there:
-        size = "×".join(map(str, shape))
-        raise DataError(
-            f"{num:,} images of {size} need {need / 1e9:,.1f} GB of memory, where {there / 1e9:,.1f} GB can be had; "
-            "choose a smaller image_size or fewer images"
-        )
-
-
-def _memory() -> float:
-    """Bytes of memory that this process may use: the computer's, its container's or its own limit."""
-    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")] if hasattr(os, "sysconf") else []
-    with suppress(OSError, ValueError):
-        limits.append(int(CONTAINER_MEMORY.read_text("ascii")))
-    with suppress(ImportError):
-        import resource  # noqa: PLC0415 (Unix alone has it)
-
-        soft, _ = resource.getrlimit(resource.RLIMIT_AS)
-        limits += [soft] if soft != resource.RLIM_INFINITY else []
-    return min(limits, default=math.inf)
 
 
 def digest(content: bytes | memoryview) -> str:

@@ -80,19 +80,17 @@ def command(
         check_cost(cell, costs[cell.key])
     store = Store(results / study.name)
     if dry_run and len(cells) > CELLS_BUILT:
-        _print_cells(store, cells, costs)
+        _print_cells(store, cells, costs, "whether their parts fit together, and into memory, is checked when they run")
         return
 
     from rich.console import Console  # noqa: PLC0415
 
-    from study.run.building import check_all  # noqa: PLC0415
     from study.run.launch import Launch  # noqa: PLC0415
 
-    costs = check_all(cells)
     launch = Launch(store, workers, device, data_root, tensorboard, shlex.join(["latent-study", *sys.argv[1:]]))
-    launch.check(cells)
+    costs, placement = launch.check(cells)
     if dry_run:
-        _print_cells(store, cells, costs)
+        _print_cells(store, cells, costs, str(placement))
         return
     outcomes = launch.compute(cells, Console(stderr=True))
     failed = sum(outcome.status == "failed" for outcome in outcomes)
@@ -127,10 +125,9 @@ def _ask(study: Study) -> None:
         raise ConfigurationError(f"{many}; give its factors fewer values, or go on with --yes")
 
 
-def _print_cells(store: Store, cells: list[Cell], costs: Mapping[str, Cost]) -> None:
+def _print_cells(store: Store, cells: list[Cell], costs: Mapping[str, Cost], remark: str) -> None:
     names = titles({cell.key: cell.config() for cell in cells})
     conditions = {cell.key: store.condition(cell.key) for cell in cells}
     for key, condition in conditions.items():
         say_line(f"{key}  {condition:<10}  {names[key]}  ({costs[key]})")
-    unchecked = "" if len(cells) <= CELLS_BUILT else "; whether their parts fit together is checked when they run"
-    say(f"{len(cells)} cells: {tally(conditions.values())}{unchecked}")
+    say(f"{len(cells)} cells: {tally(conditions.values())}; {remark}")

@@ -14,12 +14,15 @@ and in floating-point operations at 50 GFLOP/s, which is one current processor c
     6 P U B S                training: a product forwards and two backwards for each parameter and image
     32 M N D S               log q_N of draws of aggregate and prior, in both splits
 
-Convolutions use a weight at many places, and mixtures compare every image with every component, so that both take more.
-What the configuration does not tell (P before parts are built, N of a folder of images) is counted as nothing.
+Processes side by side share Python and its libraries, and nothing else. Convolutions use a weight at many places, and
+mixtures compare every image with every component, so that both take more. What the configuration does not tell (P
+before parts are built, N of a folder of images) is counted as nothing.
 """
 
 from __future__ import annotations
 
+import heapq
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -96,6 +99,11 @@ def check_cost(cell: Cell, cost: Cost) -> None:
             f"memory at least, where {readable_bytes(CELL_BYTES)} are allowed; lower latent_dim, evaluate.draws, seeds "
             "or the sizes of its parts"
         )
+
+
+def memory_together(costs: Iterable[Cost], workers: int) -> float:
+    """Bytes that the most demanding cells take where ``workers`` processes compute one each."""
+    return LIBRARY_BYTES + sum(heapq.nlargest(workers, (cost.memory - LIBRARY_BYTES for cost in costs)))
 
 
 def readable_bytes(number: float) -> str:

@@ -70,27 +70,30 @@ def check(cell: Cell, image_shape: tuple[int, ...] | None = None) -> Cost:
     return _cost(cell, shape, sum(parameter.numel() for parameter in vae.parameters()))
 
 
-def check_all(cells: Iterable[Cell], image_shapes: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, Cost]:
+def check_all(cells: Iterable[Cell], images: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, Cost]:
     """:func:`check` of every cell, by key; cells that are built alike are built once.
 
     cells: the configurations.
-    image_shapes: event shape of x by a cell's key, where the images are read.
+    images: shape (N, C, H, W) of the training images by a cell's key, where they are read.
     """
     built: dict[tuple[object, ...], int | None] = {}
     costs: dict[str, Cost] = {}
     for cell in cells:
         parts = (cell.dataset, cell.network, cell.posterior, cell.prior, cell.likelihood, cell.objective)
-        shape = (image_shapes or {}).get(cell.key) or _nominal_shape(cell)
+        num_images, *shape_read = (images or {}).get(cell.key, (None,))
+        shape = tuple(shape_read) or _nominal_shape(cell)
         alike = (cell.latent_shape, shape, *parts)
         if alike not in built:
             built[alike] = check(cell, shape).parameters
-        costs[cell.key] = _cost(cell, shape, built[alike])
+        costs[cell.key] = _cost(cell, shape, built[alike], num_images)
     return costs
 
 
-def _cost(cell: Cell, shape: tuple[int, ...] | None, parameters: int | None = None) -> Cost:
+def _cost(
+    cell: Cell, shape: tuple[int, ...] | None, parameters: int | None = None, num_images: int | None = None
+) -> Cost:
     """The cost of a cell whose images have the event shape ``shape``; refused where it is too much."""
-    num_images = DATASETS[cell.dataset.name].num_images
+    num_images = num_images or DATASETS[cell.dataset.name].num_images
     cost = Cost.of(cell, parameters, num_images, math.prod(shape) if shape else None)
     check_cost(cell, cost)
     return cost

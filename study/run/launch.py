@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
 from study.design.cell import Cell
+from study.design.cost import Cost
 from study.design.labels import titles
 from study.paths import ensure_writable, usable_cache
+from study.run.building import check_all
 from study.run.display import display
-from study.run.execution import execute, resolve_device, resolve_workers
+from study.run.execution import execute
 from study.run.experiment import run_cell
 from study.run.job import Event, Job, Outcome
+from study.run.placement import Placement
 from study.run.preflight import check_images, check_roots
 from study.run.tracking import tracking
 from study.store import Store
@@ -39,11 +42,20 @@ class Launch:
     tensorboard: Path | None
     command: str
 
-    def check(self, cells: Sequence[Cell]) -> None:
-        """Raises a StudyError where the cells cannot be computed as asked, so far as a glance at the data tells."""
-        resolve_workers(self.workers, len(cells), resolve_device(self.device))
+    def check(self, cells: Sequence[Cell]) -> tuple[dict[str, Cost], Placement]:
+        """What each cell takes, by key, and where those that are not stored will be computed.
+
+        Raises a StudyError where they cannot be computed as asked, so far as a glance at the data tells.
+        """
+        costs = check_all(cells)
+        placement = self._placement(cells, costs)
         if self.data_root:
             check_roots(cells, self.data_root)
+        return costs, placement
+
+    def _placement(self, cells: Sequence[Cell], costs: Mapping[str, Cost]) -> Placement:
+        missing = [costs[cell.key] for cell in cells if self.store.condition(cell.key) != "done"]
+        return Placement.of(missing, self.device, self.workers)
 
     def compute(self, cells: Sequence[Cell], console: Console) -> list[Outcome]:
         """The outcome of every cell.
@@ -53,9 +65,8 @@ class Launch:
 
         Raises a StudyError that is not one cell's own: an absent device or data set, an unwritable folder, a signal.
         """
-        device = resolve_device(self.device)
-        workers = resolve_workers(self.workers, len(cells), device)
-        images = check_images(cells, self.store, self.data_root)
+        images, costs = check_images(cells, self.store, self.data_root)
+        placement = self._placement(cells, costs)
         stored = {cell.key for cell in cells if self.store.condition(cell.key) == "done"}
         if len(stored) < len(images):  # results that are complete may be for reading only
             ensure_writable(self.store.cells)
@@ -63,7 +74,7 @@ class Launch:
         for key in stored:
             self.store.clear(key)  # a run that was killed in between stored them and did not come to that
         jobs = [
-            Job(cell, self.store, run_cell, device, self.data_root, images[cell.key], self.command)
+            Job(cell, self.store, run_cell, placement.device, self.data_root, images[cell.key], self.command)
             for cell in cells
             if cell.key not in stored
         ]
@@ -77,4 +88,4 @@ class Launch:
             present = [Outcome(key, "present") for key in images if key in stored]
             for outcome in present:
                 watch(Event(outcome.key, outcome))
-            return present + execute(jobs, workers, watch)
+            return present + execute(jobs, placement.workers, watch)

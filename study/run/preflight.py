@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from study.design.cell import Cell
+from study.design.cost import Cost
 from study.errors import DataError
 from study.run.building import check_all
 from study.run.data.loading import load, look
@@ -23,8 +24,8 @@ def check_roots(cells: Sequence[Cell], data_root: Path | None) -> None:
         look(dataset.name, root=data_root, **dataset.options)
 
 
-def check_images(cells: Sequence[Cell], store: Store, data_root: Path | None) -> dict[str, str]:
-    """Checksum of the images of each cell, by key. Images that are absent are fetched.
+def check_images(cells: Sequence[Cell], store: Store, data_root: Path | None) -> tuple[dict[str, str], dict[str, Cost]]:
+    """Checksum of the images of each cell, and what the cell takes, by key. Images that are absent are fetched.
 
     cells: the cells.
     store: their results.
@@ -34,7 +35,7 @@ def check_images(cells: Sequence[Cell], store: Store, data_root: Path | None) ->
     ConfigurationError where a cell's parts do not suit their shape.
     """
     checksums: dict[str, str] = {}
-    image_shapes: dict[str, tuple[int, ...]] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     loaded = {}
     for cell in cells:
         choice = (cell.dataset, cell.image_size, cell.limit)
@@ -47,9 +48,9 @@ def check_images(cells: Sequence[Cell], store: Store, data_root: Path | None) ->
                 download=True,
                 **cell.dataset.options,
             )
-            loaded[choice] = data.checksum, data.image_shape
-        checksums[cell.key], image_shapes[cell.key] = loaded[choice]
-    check_all(cells, image_shapes)
+            loaded[choice] = data.checksum, tuple(data.images.shape)
+        checksums[cell.key], shapes[cell.key] = loaded[choice]
+    costs = check_all(cells, shapes)
     for cell in cells:
         with suppress(Corrupt):
             if store.verify(cell.key).images != checksums[cell.key]:
@@ -57,4 +58,4 @@ def check_images(cells: Sequence[Cell], store: Store, data_root: Path | None) ->
                     f"{store.folder(cell.key)} was computed from other images than the {cell.dataset.name} found now; "
                     "choose another --results, or the --data-root it was made with"
                 )
-    return checksums
+    return checksums, costs

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import filelock
 
 from study.design.cell import Cell, key_of
-from study.errors import EnvironmentFault, StudyError, TrainingFailed
+from study.errors import EnvironmentFault, TrainingFailed, reason
 from study.files import replacing, set_aside, sweep
 from study.store.manifest import READ_VERSIONS, SCHEMA_VERSION, Manifest, sha256, versions
 from study.store.reading import MAX_RESULT, MAX_WEIGHTS, Corrupt, cell_of, reading, record, regular, tree
@@ -259,7 +259,7 @@ class Store:
             config=cell.config(),
             step=error.step if isinstance(error, TrainingFailed) else None,
             term=error.term if isinstance(error, TrainingFailed) else None,
-            message=str(error) if isinstance(error, StudyError) else f"{type(error).__name__}: {error}",
+            message=reason(error),
             traceback=traceback.format_exception(error),
             command=command,
         )

@@ -14,7 +14,8 @@ from typing import final
 
 import torch
 
-from study.images import ImageData, checksum, digest, held_out_split, resized
+from study.images import ImageData, checksum, digest, held_out_split
+from study.run.data.resizing import resized
 from study.run.data.datasets._base import Dataset
 
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import numba
 import pytest
+import torch
 
 import study.run.launch
 from analysis import compilation
@@ -175,7 +176,20 @@ def test_effects_are_printed_before_they_are_stored(tmp_path, monkeypatch, capsy
     assert "No space left" in err
 
 
-@pytest.mark.parametrize("error", [MemoryError(), OSError(12, "Cannot allocate memory"), PermissionError(13, "no")])
+ALLOCATOR = "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to …"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError(ALLOCATOR),
+        RuntimeError("NetCDF: Memory allocation (malloc) failure"),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 3.73 GiB"),
+        OSError(12, "Cannot allocate memory"),
+        PermissionError(13, "no"),
+    ],
+)
 def test_errors_of_the_computer_are_one_sentence(monkeypatch, capsys, error):
     def fail(*_):
         raise error
@@ -184,8 +198,17 @@ def test_errors_of_the_computer_are_one_sentence(monkeypatch, capsys, error):
     assert main(["run", "smoke"]) == 4
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ")
-    if isinstance(error, MemoryError):
+    if not isinstance(error, PermissionError):
         assert "lower train.batch_size" in line
+
+
+def test_other_errors_of_a_runtime_stay_what_they_are(monkeypatch):
+    def fail(*_):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("study.cli.run.Study.load", fail)
+    with pytest.raises(RuntimeError, match="a bug"):
+        main(["run", "smoke"])
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from study.images import ImageData, held_out_split, resized
+from study.images import ImageData, held_out_split
 from study.run.data.loading import load
+from study.run.data.resizing import resized
 
 
 def rows(images: torch.Tensor) -> set[bytes]:

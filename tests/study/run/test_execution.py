@@ -18,7 +18,15 @@ import pytest
 import torch
 
 from study.design.cell import Cell
-from study.errors import ConfigurationError, DataError, EnvironmentFault, Interrupted, StudyError, TrainingFailed
+from study.errors import (
+    TOO_LITTLE_MEMORY,
+    ConfigurationError,
+    DataError,
+    EnvironmentFault,
+    Interrupted,
+    StudyError,
+    TrainingFailed,
+)
 from study.run.division import share
 from study.run.execution import Stop, execute, resolve_device, resolve_workers, run_on
 from study.run.job import Job, Outcome
@@ -41,7 +49,7 @@ RUNNERS = """
     from study.errors import DataError, EnvironmentFault, TrainingFailed
     from study.run.progress import Progress
 
-    NAN, CRASH, DAMAGED, KILLED, FULL, KILLED_ONCE = 13, 14, 15, 16, 17, 18
+    NAN, CRASH, DAMAGED, KILLED, FULL, KILLED_ONCE, LARGE = 13, 14, 15, 16, 17, 18, 19
     STEPS = 5
 
 
@@ -59,6 +67,8 @@ RUNNERS = """
                 os.kill(os.getpid(), signal.SIGKILL)
             case 17:
                 raise EnvironmentFault("the disk is full")
+            case 19:
+                torch.empty(10**15)
             case 18 if not (workspace / "killed").exists():
                 (workspace / "killed").touch()
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -155,6 +165,14 @@ def test_a_failed_cell_does_not_stop_the_study(store, jobs, runners):
     assert (nan["step"], nan["term"], nan["command"]) == (3, "rate", "the command")
     assert crash["message"].startswith("RuntimeError: a bug")
     assert "runners_for_test.py" in "".join(crash["traceback"])
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_cell_that_memory_has_no_room_for_says_so(store, jobs, runners, workers):
+    outcomes = execute(jobs(2, runners.LARGE, 4), workers, lambda _: None)
+    assert sorted(outcome.status for outcome in outcomes) == ["failed", "stored", "stored"]
+    (job,) = jobs(runners.LARGE)
+    assert store.failure(job.cell.key)["message"] == TOO_LITTLE_MEMORY
 
 
 def test_a_failed_cell_is_tried_again(store, jobs, runners):

@@ -23,9 +23,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from study.errors import DataError
-from study.images import ImageData, checksum, digest, resized
+from study.images import ImageData, checksum, digest
 from study.run.data.datasets._base import Dataset
 from study.run.data.idx_files import FILES, SIDE, advice, read_all, read_idx
+from study.run.data.resizing import resized
 
 TIMEOUT_SECONDS = 30.0
 

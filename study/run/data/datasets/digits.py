@@ -8,8 +8,9 @@ from typing import final, override
 import numpy as np
 import torch
 
-from study.images import ImageData, checksum, digest, held_out_split, resized
+from study.images import ImageData, checksum, digest, held_out_split
 from study.run.data.datasets._base import Dataset
+from study.run.data.resizing import resized
 
 
 @final

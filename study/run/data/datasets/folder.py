@@ -11,11 +11,12 @@ from torch import Tensor
 
 from study.errors import DataError
 from study.files import printable
-from study.images import ImageData, checksum, digest, held_out_split, require_memory, resized
+from study.images import ImageData, checksum, digest, held_out_split
 from study.run.data.collection import Collection, collect
 from study.run.data.datasets._base import Dataset
 from study.run.data.decoded import Decoded, decoded
 from study.run.data.decoding import content_of, decode
+from study.run.data.resizing import require_memory, resized
 
 
 @final

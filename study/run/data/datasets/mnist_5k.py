@@ -16,8 +16,9 @@ import numpy as np
 import torch
 
 from study.errors import DataError
-from study.images import ImageData, checksum, digest, held_out_split, resized
+from study.images import ImageData, checksum, digest, held_out_split
 from study.run.data.datasets._base import Dataset
+from study.run.data.resizing import resized
 
 CONTENT = "167bbe5fc3dfbce27f9a4c6c1814964f3367677ee226d9811d79cbd41fd5d053"
 """SHA-256 of the comma-separated values: 784 grey levels and the label of each image, a line each."""

@@ -22,8 +22,8 @@ import torch
 
 from study.design.families import DATASETS
 from study.errors import DataError
-from study.images import resized
 from study.run.data.loading import load
+from study.run.data.resizing import resized
 
 FILES = (
     "train-images-idx3-ubyte",
