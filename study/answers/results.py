@@ -149,7 +149,7 @@ class Results:
 
     @classmethod
     def load(cls, folders: Iterable[Path]) -> Results:
-        """Every whole cell under the study folders ``<results>/<study>``; a cell found twice counts once."""
+        """Every whole cell under the study folders ``<results>/<study>``; one found twice counts once."""
         cells: dict[str, StoredCell] = {}
         left_out: dict[Path, str] = {}
         for folder in folders:
@@ -162,7 +162,9 @@ class Results:
                 except Corrupt as error:
                     corrupt[key] = str(error)
                 else:
-                    cells.setdefault(key, StoredCell(folder.name, store, manifest, tree))
+                    first = cells.setdefault(key, StoredCell(folder.name, store, manifest, tree))
+                    if not (first.tree is tree or first.tree.identical(tree)):
+                        corrupt[key] = f"its result is not that of the same cell in {first.store.root}, which counts"
             left_out |= {store.folder(key): reason for key, reason in sorted(corrupt.items())}
         return cls(tuple(cells[key] for key in sorted(cells)), left_out)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from study.store.merge import merge
 def summary_text(folders: Sequence[Path], format: Format, patterns: Sequence[str] = (), by: str | None = None) -> str:
     """The summary of studies; as a table to read and with neither patterns nor ``by``, the overview.
 
-    folders: those of the studies.
+    folders: those of the studies; those of one name, as from several machines, are one study.
     format: how it is written.
     patterns: names of quantities, ``*`` standing for anything; all where there are none.
     by: a column that gets one column for each of its values.
@@ -28,14 +29,17 @@ def summary_text(folders: Sequence[Path], format: Format, patterns: Sequence[str
         ConfigurationError: if no cell is finished, a pattern matches nothing, or ``by`` is no column.
     """
     at_a_glance = format is Format.TABLE and not (patterns or by)
-    studies = {folder: Results.load([folder]) for folder in folders}
+    by_name: dict[str, list[Path]] = defaultdict(list)
+    for folder in folders:
+        by_name[folder.resolve().name].append(folder)
+    studies = {name: Results.load(parts) for name, parts in by_name.items()}
     check_some(studies.values(), folders)
     tables = []
-    for folder, cells in studies.items():
+    for name, cells in studies.items():
         if len(cells):
             trees = merge({cell.key: (cell.manifest.config, cell.tree) for cell in cells})
             table = overview(trees) if at_a_glance else summary(trees)
-            table.insert(0, "study", folder.name)
+            table.insert(0, "study", name)
             tables.append(table)
     joined = pd.concat(tables, ignore_index=True)
     try:

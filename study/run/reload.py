@@ -22,9 +22,14 @@ def trained_vae(store: Store, key: str, replicate: int, data_root: Path | None =
     data_root: where data sets are kept; the cell's own must be at hand, as parts may start from its images.
 
     Raises Corrupt where the cell is not whole or its weights are not this model's, ConfigurationError where it has no
-    such replicate, and DataError where its images are absent.
+    such replicate or was exported without weights, and DataError where its images are absent.
     """
-    cell = Cell.from_config(store.verify(key).config)
+    manifest = store.verify(key)
+    if WEIGHTS not in manifest.files:
+        raise ConfigurationError(
+            f"expected a cell with weights; got {store.folder(key)}, exported without: name the results it came from"
+        )
+    cell = Cell.from_config(manifest.config)
     if not 0 <= replicate < cell.seeds:
         raise ConfigurationError(
             f"expected a replicate from 0 to {cell.seeds - 1}; got {replicate}: choose one of them"

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import get_args
 
 from study.design.labels import titles
-from study.store.store import Condition, Store
+from study.store.standing import Condition
+from study.store.store import Store
 
 
 def status_lines(folder: Path) -> Iterator[str]:
@@ -19,11 +20,12 @@ def status_lines(folder: Path) -> Iterator[str]:
     store = Store(folder)
     standings = {key: store.standing(key) for key in store.known_keys()}
     names = titles({key: standing.config for key, standing in standings.items() if standing.config})
-    yield f"{folder}: {tally(standing.condition for standing in standings.values())}"
+    exported = sum(standing.exported for standing in standings.values())
+    without = f"; {exported} exported, without weights" if exported else ""
+    yield f"{folder}: {tally(standing.condition for standing in standings.values())}{without}"
     for key in [*names, *(standings.keys() - names.keys())]:
-        condition, _, reasons = standings[key]
-        yield f"  {key}  {condition:<10}  {names.get(key, '')}"
-        yield from (f"{'':16}{reason}" for reason in reasons)
+        yield f"  {key}  {standings[key].condition:<10}  {names.get(key, '')}"
+        yield from (f"{'':16}{reason}" for reason in standings[key].reasons)
 
 
 def tally(conditions: Iterable[Condition]) -> str:

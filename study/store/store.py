@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import filelock
 
@@ -30,27 +30,12 @@ from study.files import replacing, set_aside, sweep
 from study.store.manifest import READ_VERSIONS, SCHEMA_VERSION, Manifest, sha256, versions
 from study.store.reading import MAX_RESULT, MAX_WEIGHTS, Corrupt, cell_of, reading, record, regular, tree
 from study.store.records import CellRecord, FailureRecord
+from study.store.standing import Condition, Standing
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from study.store.result import CellResult
-
-Condition = Literal["done", "corrupt", "failed", "unfinished", "missing"]
-
-
-class Standing(NamedTuple):
-    """Where a cell stands.
-
-    condition: one of the five words.
-    config: its configuration; empty where no file has one that is valid.
-    reasons: lines that say why it is corrupt or failed.
-    """
-
-    condition: Condition
-    config: dict[str, Any]
-    reasons: tuple[str, ...] = ()
-
 
 RESULT, WEIGHTS, MANIFEST, CELL = "result.nc", "weights.safetensors", "manifest.json", "cell.json"
 
@@ -101,13 +86,14 @@ class Store:
         cell_of(manifest.config)
         if not manifest.key == key == key_of(manifest.config):
             raise Corrupt("its configuration is another cell's")
-        if set(manifest.files) != {RESULT, WEIGHTS}:
-            raise Corrupt(f"{MANIFEST} does not list {RESULT} and {WEIGHTS}")
+        if set(manifest.files) not in ({RESULT, WEIGHTS}, {RESULT}):
+            raise Corrupt(f"{MANIFEST} does not list {RESULT}, with or without {WEIGHTS}")
         if not manifest.is_intact:
             raise Corrupt(f"{MANIFEST} has other content than was written")
-        for name, limit in ((RESULT, MAX_RESULT), (WEIGHTS, MAX_WEIGHTS)):
+        limits = {RESULT: MAX_RESULT, WEIGHTS: MAX_WEIGHTS}
+        for name, digest in manifest.files.items():
             with reading(name):
-                if sha256(regular(folder / name, limit)) != manifest.files[name]:
+                if sha256(regular(folder / name, limits[name])) != digest:
                     raise Corrupt(f"{name} has other bytes than were written")
         return manifest
 
@@ -115,7 +101,8 @@ class Store:
         """Where the cell stands, and why where it is corrupt or failed."""
         try:
             if os.path.lexists(self.folder(key)):
-                return Standing("done", self.verify(key).config)
+                manifest = self.verify(key)
+                return Standing("done", manifest.config, exported=WEIGHTS not in manifest.files)
             if os.path.lexists(self._failure(key)):
                 failure = record(self._failure(key), FailureRecord)
                 again = f"the same command tries again: {failure.command}"
