@@ -245,9 +245,9 @@ class Results:
             table = estimate_of(cell, estimate)
             if table is None:
                 continue
-            fields = {name: table[name].values for name in FIELDS}
+            fields = {name: table[name].values.tolist() for name in FIELDS}
             for replicate in np.flatnonzero(np.isfinite(fields["value"])).tolist():
-                of_replicate = {name: values[replicate].item() for name, values in fields.items()}
+                of_replicate = {name: values[replicate] for name, values in fields.items()}
                 lines.append({"key": cell.key, "replicate": replicate, **of_replicate, **cell.settings})
         return pd.DataFrame(lines) if lines else pd.DataFrame(columns=["key", "replicate", *FIELDS])
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from study.answers.formats import Comparison, Format
+from study.cli.options import ResultsFolders, study_folders
 from study.errors import say
-from study.paths import RESULTS, studies
 
 
 def command(
-    results: Annotated[list[Path] | None, typer.Argument(metavar="[RESULTS…]", help="Results folders.")] = None,
+    results: ResultsFolders = None,
     by: Annotated[Comparison | None, typer.Option(help="One of the two; csv, json and latex write the first.")] = None,
     format: Annotated[Format, typer.Option(help="How to write it.")] = Format.TABLE,
 ) -> None:
@@ -23,5 +22,4 @@ def command(
     """
     from study.answers.tables import comparison_text  # noqa: PLC0415
 
-    folders = [folder for place in results or [RESULTS] for folder in studies(place)]
-    say(comparison_text(folders, format, by))
+    say(comparison_text(study_folders(results), format, by))

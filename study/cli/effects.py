@@ -7,13 +7,12 @@ from typing import Annotated
 import typer
 
 from study.answers.formats import Format
-from study.cli.options import ResultsFolder
+from study.cli.options import ResultsFolders, study_folders
 from study.errors import say
-from study.paths import RESULTS, studies
 
 
 def command(
-    results: ResultsFolder = RESULTS,
+    results: ResultsFolders = None,
     outcome: Annotated[str, typer.Option(metavar="kl|quality_gap|log_px", help="What is regressed.")] = "kl",
     format: Annotated[Format, typer.Option(help="How to write it.")] = Format.TABLE,
 ) -> None:
@@ -22,7 +21,7 @@ def command(
     from study.answers.results import Results  # noqa: PLC0415
     from study.answers.tables import text_of  # noqa: PLC0415
 
-    folders = studies(results)
+    folders = study_folders(results)
     for dataset, own in Results.some(folders).by("dataset").items():
         table = effects(own, outcome)
         say(text_of(table, format))

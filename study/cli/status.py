@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from study.cli.options import ResultsFolder
+from study.cli.options import ResultsFolders, study_folders
 from study.errors import say_line
-from study.paths import RESULTS, studies
 from study.store.status import status_lines
 
 
-def command(results: ResultsFolder = RESULTS) -> None:
+def command(results: ResultsFolders = None) -> None:
     """Say where each cell stands: done, corrupt, failed (and why), unfinished."""
-    for folder in studies(results):
+    for folder in study_folders(results):
         for line in status_lines(folder):
             say_line(line)

@@ -7,13 +7,12 @@ from typing import Annotated
 import typer
 
 from study.answers.formats import Format
-from study.cli.options import ResultsFolder
+from study.cli.options import ResultsFolders, study_folders
 from study.errors import say
-from study.paths import RESULTS, studies
 
 
 def command(
-    results: ResultsFolder = RESULTS,
+    results: ResultsFolders = None,
     format: Annotated[Format, typer.Option(help="How to write it.")] = Format.TABLE,
     var: Annotated[
         list[str] | None, typer.Option(metavar="QUANTITY", help="Only these, repeated or as a pattern: kl, log_px_*.")
@@ -31,4 +30,4 @@ def command(
     """
     from study.answers.tables import summary_text  # noqa: PLC0415
 
-    say(summary_text(studies(results), format, var or [], by))
+    say(summary_text(study_folders(results), format, var or [], by))

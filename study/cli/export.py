@@ -1,0 +1,33 @@
+"""`latent-study export`: finished cells without their weights."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from study.errors import say_line
+from study.paths import studies
+
+log = logging.getLogger(__name__)
+
+
+def command(
+    results: Annotated[Path, typer.Argument(metavar="RESULTS", help="Results folder, or one study's in it.")],
+    target: Annotated[Path, typer.Argument(metavar="DIR", help="Where; what is there already stays.")],
+) -> None:
+    """Write finished cells without weights and checkpoints, small enough to be sent and put together.
+
+    What reads results reads exports, several at once: studies that were run on several machines or days.
+
+    - `latent-study export results exports/monday`
+    - `latent-study verdict exports/monday exports/tuesday`
+    """
+    from study.store.export import export_studies  # noqa: PLC0415
+
+    done = export_studies(studies(results), target)
+    for place, reason in done.left_out.items():
+        log.warning("left out: %s: %s", place, reason)
+    say_line(f"{done.cells} cells, {done.size / 1e6:.1f} MB without weights: {target}")
