@@ -94,8 +94,7 @@ def estimate_of(cell: StoredCell, estimate: str) -> xr.Dataset | None:
         cell: the finished cell.
         estimate: address, ``"group/row/quantity"``.
 
-    Raises:
-        ValueError: if ``estimate`` is no address, or its group holds no estimates.
+    Raises ValueError if ``estimate`` is no address, or its group holds no estimates.
     """
     address = Address.parse(estimate)
     if address.group not in ROWS:
@@ -297,9 +296,7 @@ def check_some(loaded: Iterable[Results], folders: Sequence[Path]) -> None:
     left_out = {place: reason for each in results for place, reason in each.left_out.items()}
     if not any(map(len, results)):
         why = f" ({len(left_out)} not whole: {next(iter(left_out.values()))})" if left_out else ""
-        raise ConfigurationError(
-            f"no finished cell in {folders[0]}{why}; `latent-study status` tells where each stands"
-        )
+        raise ConfigurationError(f"no finished cell in {folders[0]}{why}; `latent-study status` tells why")
     for place, reason in left_out.items():
         log.warning("left out: %s: %s", place, reason)
 
