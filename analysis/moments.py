@@ -25,6 +25,9 @@ from analysis.draws import ComponentDraws
 from analysis.estimate import Estimate
 from analysis.precision import log_prob_float64, to_float64
 
+DENSE_RATIO = 1.5
+"""D/N up to which the covariance is kept as a matrix, which other estimates share, though one of rank N is smaller."""
+
 MAX_FACTOR_ELEMENTS = 2**28  # a float64 array of centred means of 2 GiB
 
 
@@ -101,8 +104,8 @@ def moment_matched(aggregate: Aggregate, diagonal: bool = False) -> Distribution
     """Gaussian over the D flattened dimensions (float64) with the exact moments of q_N, or None where too large.
 
     Args:
-        aggregate: q_N. Where it has fewer components than dimensions its covariance is kept as diagonal plus rank N,
-            for which the posteriors must be diagonal normals.
+        aggregate: q_N. Where it has far fewer components than dimensions its covariance is kept as diagonal plus rank
+            N, for which the posteriors must be diagonal normals.
         diagonal: whether correlations are ignored.
 
     Raises:
@@ -111,8 +114,8 @@ def moment_matched(aggregate: Aggregate, diagonal: bool = False) -> Distribution
     dim, num = aggregate.latent_dim, aggregate.num_components
     if diagonal:
         return Independent(Normal(aggregate.mean, aggregate.marginal_variance.sqrt()), 1)
-    if dim <= min(num, MAX_COVARIANCE_DIM):
-        return MultivariateNormal(aggregate.mean, aggregate.covariance())
+    if dim <= min(DENSE_RATIO * num, MAX_COVARIANCE_DIM):
+        return MultivariateNormal(aggregate.mean, scale_tril=aggregate.covariance_root())
     if num <= MAX_COVARIANCE_DIM and num * dim <= MAX_FACTOR_ELEMENTS:
         codes = aggregate.bubbles()
         centred = codes.loc.flatten(1).to(torch.float64) - aggregate.mean

@@ -18,7 +18,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -29,6 +28,7 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from analysis.compilation import njit
+from analysis.threads import in_threads
 
 REACH, DEPTH = 40.0, 64
 # The sums, inverse scales, shifts and a temporary must fit the vector registers: 32 of 512 bits, else 16 of 256.
@@ -158,15 +158,14 @@ class _KernelSum:
         padded = torch.nn.functional.pad(points, (0, 0, 0, tiles * QUERIES - self.num_points))
         self.points = padded.view(tiles, QUERIES, dims).transpose(1, 2).contiguous().numpy()
         self.groups = np.linspace(0, tiles, 1 + -(-self.num_points // GROUP), dtype=np.int64)
-        self.threads = torch.get_num_threads()
-        self.nearest = np.full((self.threads, tiles, QUERIES), np.inf)
+        self.nearest = np.full((torch.get_num_threads(), tiles, QUERIES), np.inf)
         self.total = np.zeros_like(self.nearest)
 
     def add(self, loc: Tensor, scale: Tensor, excluded: Tensor) -> None:
         exclude = np.full(self.nearest[0].shape, -1)
         exclude.flat[: self.num_points] = excluded.numpy()
         panels = -(-len(loc) // LANES)
-        step = LANES * min(32, -(-panels // (4 * self.threads)))
+        step = LANES * min(32, -(-panels // (4 * len(self.nearest))))
         # Threads draw from one iterator, so a slow one takes fewer; the kernel releases the interpreter lock.
         tasks = itertools.product(itertools.pairwise(self.groups), range(0, len(loc), step))
         arrays = self.points, exclude, loc.contiguous().numpy(), scale.contiguous().numpy()
@@ -177,8 +176,7 @@ class _KernelSum:
             for (low, high), start in tasks:
                 _scan(*arrays, low, high, start, step, panel, quadratic, self.nearest[thread], self.total[thread])
 
-        with ThreadPoolExecutor(self.threads) as pool:
-            list(pool.map(work, range(self.threads)))
+        in_threads(work)
 
     def result(self) -> Tensor:
         logs = torch.from_numpy(self.total).log() - 0.5 * torch.from_numpy(self.nearest)

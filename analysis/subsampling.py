@@ -24,6 +24,9 @@ from analysis.aggregate import Aggregate
 from analysis.estimate import Estimate
 from analysis.precision import log_prob_float64
 
+LOGS_AT_ONCE = 2**24
+"""Log-densities of draws under components that are in memory at a time, 128 MiB."""
+
 
 @dataclass(frozen=True, slots=True)
 class SubsamplingCurve:
@@ -109,15 +112,21 @@ def subsampling_curve(
             f"got {ordered}: choose smaller sizes or fewer repeats"
         )
     shuffled = torch.randperm(num, generator=generator, device=generator.device)
-    repeats = []
+    chains = []
     for repeat in range(num_repeats):
         others = torch.randperm(num - ordered[0], generator=generator, device=generator.device)
         rolled = shuffled.roll(-repeat * ordered[0])
         order = torch.cat([rolled[: ordered[0]], rolled[ordered[0] :][others]])
-        # Each subset holds those before it, so its density is theirs and that of the components it adds.
-        added = [aggregate.subset(order[low:high]) for low, high in pairwise((0, *ordered))]
-        z, _ = added[0].sample(num_draws, generator)
-        log_sums = torch.stack([part.log_prob(z) + math.log(part.num_components) for part in added], -1)
-        log_sizes = torch.tensor(ordered, dtype=torch.float64, device=z.device).log()
-        repeats.append(log_sums.logcumsumexp(-1) - log_sizes - log_prob_float64(prior, z)[:, None])
+        chains.append((order, aggregate.subset(order[: ordered[0]]).sample(num_draws, generator)[0]))
+    log_sizes = torch.tensor(ordered, dtype=torch.float64, device=aggregate.device).log()
+    together = max(1, LOGS_AT_ONCE // (num_draws * num))
+    repeats = []
+    for few in (chains[start : start + together] for start in range(0, num_repeats, together)):
+        # One pass over all components serves the draws of many chains, which differ in their subsets alone.
+        logs = aggregate.log_prob_each(torch.cat([z for _, z in few])).split(num_draws)
+        for (order, z), of_chain in zip(few, logs, strict=True):
+            # Each subset holds those before it, so its density is theirs and that of the components it adds.
+            added = of_chain[:, order.to(z.device)].tensor_split(ordered[:-1], 1)
+            log_sums = torch.stack([part.logsumexp(1) for part in added[: len(ordered)]], -1)
+            repeats.append(log_sums.logcumsumexp(-1) - log_sizes - log_prob_float64(prior, z)[:, None])
     return SubsamplingCurve(ordered, torch.stack(repeats))

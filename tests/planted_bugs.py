@@ -110,7 +110,7 @@ BUGS = [
     Bug("gain not squared", "analysis/gain.py",
         ".double().square().sum(1)", ".double().abs().sum(1)", GAIN),
     Bug("whitening that colours", "study/measurement/sources/aggregate_whitened.py",
-        "start.mean, -0.5)", "start.mean, 0.5)", MOMENT_SOURCES),
+        "values**-0.5", "values**0.5", MOMENT_SOURCES),
     Bug("mean of the codes negated", "study/measurement/sources/mean_normal.py",
         "moved_prior(start, start.mean)", "moved_prior(start, -start.mean)", MOMENT_SOURCES),
     Bug("nats by C and not its inverse", "study/measurement/displacements.py",

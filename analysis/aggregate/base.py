@@ -25,8 +25,8 @@ from analysis.aggregate.codes import InMemoryCodes
 MAX_COVARIANCE_DIM = 8192
 """Largest D of a covariance ``(D, D)``: 512 MiB in float64."""
 
-MAX_EIGENVECTOR_DIM = 4096
-"""Largest D of which all eigenvectors are computed: half a minute on one core."""
+MAX_EIGENVECTOR_DIM = 2048
+"""Largest D of which all eigenvectors are computed: two seconds on one core, and eight times that at twice the D."""
 
 
 class Aggregate(ABC):
@@ -81,6 +81,14 @@ class Aggregate(ABC):
             ValueError: if points or components do not fit.
         """
         return self._component_logs(self._points(z), self._indices(component, len(z)))
+
+    def log_prob_each(self, z: Tensor) -> Tensor:
+        """log q(z|xₙ), ``(M, N)``, of points ``z`` ``(M, *latent_shape)`` under every component.
+
+        Raises:
+            ValueError: if the points have another shape, dtype or device than the codes.
+        """
+        return self._logs_each(self._points(z))
 
     def sample(self, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """``num`` independent draws ``(num, *latent_shape)`` and the components they came from, int64 ``(num,)``.
@@ -137,6 +145,29 @@ class Aggregate(ABC):
         Where a posterior has neither in closed form they are those of a few draws.
         """
 
+    def centred_normal_draws(self, noise: Tensor, generator: torch.Generator) -> Tensor:
+        """Draws ``(M, D)`` of N(0, C), C the covariance, whatever D: z = L ε with L its root, or, where N < D,
+
+            z = Σₙ ηₙ (μₙ − μ̄)/√N + W^½ ε,        η ~ N(0, I_N),    W = E Cov q(z|x),    Cov(μ) + W = C.
+
+        Args:
+            noise: ε ~ N(0, I), ``(M, D)``, which other draws may share.
+            generator: of η.
+
+        Raises:
+            ValueError: as for :attr:`mean`.
+        """
+        if self.latent_dim <= min(self.num_components, MAX_COVARIANCE_DIM):
+            return noise.double() @ self.covariance_root().T
+        mean, draws = self.mean, self._within_draws(noise.double())
+        shape, dtype = (len(noise), self.num_components), torch.float64
+        weights = torch.randn(shape, generator=generator, device=generator.device, dtype=dtype).to(self.device)
+        first = 0
+        for loc, _ in self._rows():
+            draws.addmm_(weights[:, first : first + len(loc)], loc - mean, alpha=self.num_components**-0.5)
+            first += len(loc)
+        return draws
+
     @property
     def mean(self) -> Tensor:
         """μ̄, ``(D,)``, exact.
@@ -164,6 +195,24 @@ class Aggregate(ABC):
             )
         return self._covariance
 
+    def covariance_root(self) -> Tensor:
+        """The lower triangular L ``(D, D)`` with LLᵀ the covariance.
+
+        Raises:
+            ValueError: as for :meth:`covariance`.
+        """
+        self.covariance()
+        return self._covariance_root
+
+    def eigenvalues(self) -> Tensor:
+        """Eigenvalues ``(D,)`` of the covariance, descending: a quarter of the time that eigenvectors take.
+
+        Raises:
+            ValueError: as for :meth:`covariance`.
+        """
+        self.covariance()
+        return self._eigenvalues
+
     def eigenvectors(self) -> tuple[Tensor, Tensor]:
         """Eigenvalues ``(D,)`` of the covariance, descending, and its eigenvectors ``(D, D)``, one a column.
 
@@ -173,6 +222,16 @@ class Aggregate(ABC):
         if self.latent_dim > MAX_EIGENVECTOR_DIM:
             raise ValueError(f"eigenvectors are limited to D ≤ {MAX_EIGENVECTOR_DIM}; got D = {self.latent_dim}")
         return self._eigenvectors
+
+    @cached_property
+    def _covariance_root(self) -> Tensor:
+        return torch.linalg.cholesky(self._covariance)
+
+    @cached_property
+    def _eigenvalues(self) -> Tensor:
+        if "_eigenvectors" in self.__dict__:
+            return self._eigenvectors[0]
+        return torch.linalg.eigvalsh(self._covariance).flip(0)
 
     @cached_property
     def _eigenvectors(self) -> tuple[Tensor, Tensor]:
@@ -228,6 +287,10 @@ class Aggregate(ABC):
         """
 
     @abstractmethod
+    def _logs_each(self, points: Tensor) -> Tensor:
+        """log q(z|xₙ) ``(M, N)`` at points ``(M, *latent_shape)``."""
+
+    @abstractmethod
     def _component_logs(self, points: Tensor, component: Tensor) -> Tensor:
         """log q(z|xₘ) ``(M,)`` at points ``(M, *latent_shape)``, m in ``component`` ``(M,)``."""
 
@@ -242,6 +305,10 @@ class Aggregate(ABC):
     @abstractmethod
     def _mean_covariance(self) -> Tensor:
         """(1/N) Σ Cov q(z|xₙ), ``(D, D)`` float64."""
+
+    def _within_draws(self, noise: Tensor) -> Tensor:
+        """Draws ``(M, D)`` of the normal with that covariance and no mean, of standard normal ``noise`` ``(M, D)``."""
+        return noise @ torch.linalg.cholesky(self._mean_covariance()).T
 
     @abstractmethod
     def _subset(self, indices: Tensor) -> Self:

@@ -8,6 +8,7 @@ compiled kernel.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import ClassVar, Self, final, override
 
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from analysis.aggregate.base import Aggregate
 from analysis.aggregate.codes import ROW_ELEMENTS, CodeSource, InMemoryCodes
+from analysis.geometry.distances import flat, squared_distance_blocks
 from analysis.pairwise import mixture_log_density, normal_log_density
 
 
@@ -62,6 +64,16 @@ class DiagonalAggregate(Aggregate):
         return mixture_log_density(points.flatten(1), self.codes.blocks(), exclude)
 
     @override
+    def _logs_each(self, points: Tensor) -> Tensor:
+        rows, constant = flat(points), self.latent_dim * math.log(2 * math.pi)
+        logs = []
+        for loc, scale in self.codes.blocks():
+            normalisers = constant + 2 * scale.double().log().sum(1)
+            for block, squared in squared_distance_blocks(rows, loc, scale):
+                logs.append((squared + normalisers[block, None]).mul_(-0.5))
+        return torch.cat(logs).T
+
+    @override
     def _component_logs(self, points: Tensor, component: Tensor) -> Tensor:
         logs = torch.empty(len(points), dtype=torch.float64, device=self.device)
         for rows, loc, scale in self.codes.select(component):
@@ -86,3 +98,7 @@ class DiagonalAggregate(Aggregate):
     @override
     def _mean_covariance(self) -> Tensor:
         return self._moments[2].diag()
+
+    @override
+    def _within_draws(self, noise: Tensor) -> Tensor:
+        return noise * self._moments[2].sqrt()

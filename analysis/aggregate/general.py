@@ -83,6 +83,13 @@ class GeneralAggregate(Aggregate):
         return torch.cat(totals), torch.cat(others)
 
     @override
+    def _logs_each(self, points: Tensor) -> Tensor:
+        rows = max(1, ELEMENTS_PER_BLOCK // (COMPONENTS_PER_BLOCK * self.latent_dim))
+        every = points[:, None].double().split(rows)
+        blocks = self._blocks(COMPONENTS_PER_BLOCK)
+        return torch.cat([torch.cat([q.log_prob(few) for few in every]) for q in blocks], 1)
+
+    @override
     def _component_logs(self, points: Tensor, component: Tensor) -> Tensor:
         pairs = zip(points.split(COMPONENTS_PER_BLOCK), component.split(COMPONENTS_PER_BLOCK), strict=True)
         return torch.cat([to_float64(self._at(rows)).log_prob(few.double()) for few, rows in pairs])

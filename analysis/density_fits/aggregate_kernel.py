@@ -8,6 +8,7 @@ a kernel density estimate (Parzen 1962) whose kernels are the posteriors; h is t
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import final, override
 
@@ -17,6 +18,9 @@ from torch import Tensor
 from analysis.aggregate import Aggregate, DiagonalAggregate, InMemoryCodes
 from analysis.density_fits._base import Codes, Density, DensityFit, flag_at_end
 from analysis.options import Factors
+
+LOGS_AT_ONCE = 2**24
+"""Log-densities of points under bubbles that are in memory at a time, 128 MiB."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,10 +57,31 @@ class AggregateKernel(DensityFit):
     def fit_vectors(self, codes: Codes, choice: Codes, generator: torch.Generator) -> WidenedAggregate:
         """r_h with h of the highest mean log-density on ``choice``."""
 
-        def widened(bandwidth: float) -> Aggregate:
-            return DiagonalAggregate(InMemoryCodes(codes.loc, bandwidth * codes.scale))
-
-        scores = {bandwidth: float(widened(bandwidth).log_prob(choice.z).mean()) for bandwidth in self.bandwidths}
+        scores = bandwidth_scores(codes, choice.z, self.bandwidths)
         best = max(scores, key=scores.__getitem__)
+        widened = DiagonalAggregate(InMemoryCodes(codes.loc, best * codes.scale))
         flags = flag_at_end("bandwidth", best, self.bandwidths)
-        return WidenedAggregate(widened(best), choices={"bandwidth": best}, flags=flags)
+        return WidenedAggregate(widened, choices={"bandwidth": best}, flags=flags)
+
+
+def bandwidth_scores(codes: Codes, z: Tensor, bandwidths: Factors) -> dict[float, float]:
+    """Mean (nats) of log r_h + log N over points, by bandwidth h.
+
+    Args:
+        codes: of the N images, flattened, ``(N, D)``.
+        z: points ``(M, D)``.
+        bandwidths: the factors h.
+
+    One pass over the codes serves all: log N(z; μₙ, h² diag σₙ²) = (log N(z; μₙ, diag σₙ²) + cₙ)/h² − cₙ − D ln h with
+    cₙ = Σ_d ln σ_nd + ½ D ln 2π.
+    """
+    aggregate = DiagonalAggregate(InMemoryCodes(codes.loc, codes.scale))
+    dim = aggregate.latent_dim
+    constants = codes.scale.double().log().sum(1) + dim * math.log(2 * math.pi) / 2
+    totals = dict.fromkeys(bandwidths, 0.0)
+    for points in z.split(max(1, LOGS_AT_ONCE // len(codes))):
+        halves = aggregate.log_prob_each(points) + constants
+        for bandwidth in totals:
+            logs = halves / bandwidth**2 - constants
+            totals[bandwidth] += float(logs.logsumexp(1).sum()) - len(points) * dim * math.log(bandwidth)
+    return {bandwidth: total / len(z) for bandwidth, total in totals.items()}

@@ -12,11 +12,13 @@ both 1 for one direction and D for equal eigenvalues. They describe the N compon
 from __future__ import annotations
 
 import torch
+from scipy.sparse.linalg import eigsh
 from torch import Tensor
 
 from analysis.aggregate import MAX_COVARIANCE_DIM, MAX_EIGENVECTOR_DIM, Aggregate
 from analysis.estimate import Estimate
 from analysis.geometry.distances import flat
+from analysis.randomness import stream
 
 
 def aggregate_spectrum(aggregate: Aggregate) -> Tensor:
@@ -26,9 +28,27 @@ def aggregate_spectrum(aggregate: Aggregate) -> Tensor:
         ValueError: above D = 8,192 (:func:`mean_spectrum` rests on the smaller of D and N), or where the posteriors
             have no covariance in closed form.
     """
-    if aggregate.latent_dim <= MAX_EIGENVECTOR_DIM:
-        return aggregate.eigenvectors()[0]
-    return torch.linalg.eigvalsh(aggregate.covariance()).flip(0)
+    return aggregate.eigenvalues()
+
+
+def furthest_eigenvectors(aggregate: Aggregate, num: int) -> Tensor:
+    """Eigenvectors ``(D, num)`` of the exact covariance of q_N whose eigenvalues are furthest from 1 in ratio, float64.
+
+    Beyond the D of which all eigenvectors are to be had, by Lanczos' method where these are the largest.
+
+    Args:
+        aggregate: q_N.
+        num: how many, the furthest first; at most D.
+
+    Raises:
+        ValueError: where D is too large for that, or the posteriors have no covariance in closed form.
+    """
+    furthest = aggregate.eigenvalues().log().abs().argsort(descending=True)[:num]
+    if aggregate.latent_dim <= MAX_EIGENVECTOR_DIM or int(furthest.max()) >= num:
+        return aggregate.eigenvectors()[1][:, furthest]
+    start = torch.randn(aggregate.latent_dim, generator=stream(0, "start of Lanczos' method"), dtype=torch.float64)
+    _, vectors = eigsh(aggregate.covariance().cpu().numpy(), num, which="LA", v0=start.numpy())
+    return torch.from_numpy(vectors).to(aggregate.device).flip(1)[:, furthest]
 
 
 def mean_spectrum(loc: Tensor) -> Tensor:

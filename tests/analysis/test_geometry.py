@@ -17,7 +17,13 @@ from analysis.geometry.intrinsic_dimension import two_nn
 from analysis.geometry.margins import label_flip_bound, label_flip_rate, nearest_margins
 from analysis.geometry.overlap import log_bhattacharyya, total_variation_integrands, unit_total_variation
 from analysis.geometry.shells import norm_auc, norm_ks, shell, squared_norm_ks, typical_set_mass
-from analysis.geometry.spectrum import aggregate_spectrum, effective_rank, mean_spectrum, participation_ratio
+from analysis.geometry.spectrum import (
+    aggregate_spectrum,
+    effective_rank,
+    furthest_eigenvectors,
+    mean_spectrum,
+    participation_ratio,
+)
 
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -320,3 +326,23 @@ def test_closed_forms_agree_with_each_other():
     assert bool((1 - overlap <= distance).all())
     assert bool((distance <= (1 - overlap.square()).sqrt()).all())
     assert Normal(0.0, 1.0).cdf(loc.norm(dim=1) / 2).mul(2).sub(1).allclose(distance)
+
+
+def test_eigenvectors_by_lanczos_are_those_of_the_whole_matrix(monkeypatch):
+    loc, scale = normal(40, 30), torch.full((40, 30), 0.9, dtype=torch.float64)
+    aggregates = [DiagonalAggregate(InMemoryCodes(loc, scale)) for _ in range(2)]
+    values = aggregates[0].eigenvalues()
+    assert float(values[2].log().abs()) > float(values[-1].log().abs())
+    whole = furthest_eigenvectors(aggregates[0], 3)
+    monkeypatch.setattr("analysis.geometry.spectrum.MAX_EIGENVECTOR_DIM", 3)
+    few = furthest_eigenvectors(aggregates[1], 3)
+    torch.testing.assert_close((few.T @ whole).abs(), torch.eye(3, dtype=torch.float64), rtol=0, atol=1e-9)
+
+
+def test_small_eigenvalues_may_be_the_furthest(monkeypatch):
+    narrow = DiagonalAggregate(InMemoryCodes(torch.zeros(2, 4), torch.tensor([[1.0, 1.1, 0.1, 1.2]]).expand(2, 4)))
+    torch.testing.assert_close(furthest_eigenvectors(narrow, 1)[:, 0].abs(), torch.eye(4, dtype=torch.float64)[2])
+    monkeypatch.setattr("analysis.geometry.spectrum.MAX_EIGENVECTOR_DIM", 3)
+    monkeypatch.setattr("analysis.aggregate.base.MAX_EIGENVECTOR_DIM", 3)
+    with pytest.raises(ValueError, match="eigenvectors are limited"):
+        furthest_eigenvectors(narrow, 1)

@@ -70,3 +70,23 @@ def test_extrapolation_is_outward_only():
     curve = curve_of(torch.zeros(64, 2, dtype=torch.float64))
     with pytest.raises(ValueError, match="read the curve"):
         curve.extrapolate(64)
+
+
+def test_chains_are_evaluated_together_and_do_not_show(monkeypatch):
+    loc = torch.randn(64, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    together = curve_of(loc).log_ratio
+    monkeypatch.setattr("analysis.subsampling.LOGS_AT_ONCE", 1)
+    torch.testing.assert_close(curve_of(loc).log_ratio, together, rtol=0, atol=1e-12)
+
+
+def test_a_curve_of_one_chain_is_that_of_its_subsets_by_hand():
+    loc = torch.randn(16, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    curve = curve_of(loc, sizes=(4, 16), num_draws=5, num_repeats=1)
+    generator = torch.Generator().manual_seed(0)
+    shuffled, others = torch.randperm(16, generator=generator), torch.randperm(12, generator=generator)
+    order = torch.cat([shuffled[:4], shuffled[4:][others]])
+    aggregate = DiagonalAggregate(InMemoryCodes(loc, torch.ones_like(loc)))
+    z, _ = aggregate.subset(order[:4]).sample(5, generator)
+    for index, size in enumerate((4, 16)):
+        expected = aggregate.subset(order[:size]).log_prob(z) - prior(3).log_prob(z)
+        torch.testing.assert_close(curve.log_ratio[0, :, index], expected, rtol=0, atol=1e-12)

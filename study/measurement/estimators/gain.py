@@ -11,6 +11,7 @@ from torch import Tensor
 
 from analysis.estimate import Estimate
 from analysis.gain import squared_gain, squared_step
+from analysis.geometry.spectrum import furthest_eigenvectors
 from study.measurement.encoding import decode
 from study.measurement.estimators import Quantity, Refused, estimator
 from study.measurement.replicate import Split
@@ -52,11 +53,10 @@ def along_random(split: Split) -> dict[str, Estimate]:
 def along_principal(split: Split) -> dict[str, Estimate]:
     mean = _mean(split)
     try:
-        values, vectors = split.aggregate.eigenvectors()
+        vectors = furthest_eigenvectors(split.aggregate, min(PRINCIPAL, len(mean)))
     except ValueError as error:
         raise Refused(str(error)) from error
-    furthest = values.log().abs().argsort(descending=True)[:PRINCIPAL]
-    chosen = furthest[torch.arange(DRAWS, device=furthest.device) % len(furthest)]
+    chosen = torch.arange(DRAWS, device=vectors.device) % vectors.shape[1]
     return _gains(split, "principal", vectors[:, chosen].T * mean.norm())
 
 

@@ -26,20 +26,6 @@ def moved_prior(start: Start, offset: Tensor | None, deviation: Tensor | None = 
     return decode(start.vae, start.shaped(offset + (noise if deviation is None else noise * deviation)))
 
 
-def coloured(start: Start, vectors: Tensor, power: float) -> Tensor | None:
-    """Vectors C^p x, float64 ``(n, D)``, C the covariance of the training codes; None where D is too large for it.
-
-    Args:
-        start: whose training codes they are.
-        vectors: x, ``(n, D)``.
-        power: p.
-    """
-    if start.eigenvectors is None:
-        return None
-    values, directions = start.eigenvectors
-    return (vectors.double() @ directions * values**power) @ directions.T
-
-
 def permuted(start: Start, offset: Tensor | None) -> Tensor | None:
     """The numbers of ``offset`` ``(D,)`` in random order, which a stream of ``start`` gives."""
     if offset is None:

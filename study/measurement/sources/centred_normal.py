@@ -6,10 +6,14 @@ from torch import Tensor
 
 from study.measurement.encoding import decode
 from study.measurement.sources import Start, source
-from study.measurement.sources._moments import coloured
 
 
 @source("covariance of codes", "z ~ N(0, C)", place=170)
 def centred_normal(start: Start) -> Tensor | None:
-    z = coloured(start, start.prior_z.flatten(1), 0.5) if start.is_standard else None
-    return None if z is None else decode(start.vae, start.shaped(z))
+    if start.mean is None or not start.is_standard:
+        return None
+    try:
+        z = start.aggregate.centred_normal_draws(start.prior_z.flatten(1), start.stream("centred_normal"))
+    except ValueError:  # posteriors without a covariance in closed form
+        return None
+    return decode(start.vae, start.shaped(z))

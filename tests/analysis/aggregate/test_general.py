@@ -98,3 +98,39 @@ def test_what_it_refuses(pair):
         pair[1].covariance()
     with pytest.raises(ValueError, match="defined for diagonal normal posteriors"):
         pair[1].bubbles()
+
+
+def test_densities_under_each_component_make_up_the_mixture(pair):
+    for aggregate in pair:
+        z, own = aggregate.sample(9, generator())
+        logs = aggregate.log_prob_each(z)
+        assert logs.shape == (9, NUM)
+        mixture = logs.logsumexp(1) - math.log(NUM)
+        torch.testing.assert_close(mixture, aggregate.log_prob(z), rtol=0, atol=1e-5)
+        own_logs = logs.gather(1, own[:, None])[:, 0]
+        torch.testing.assert_close(own_logs, aggregate.component_log_prob(z, own), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("num", [2, 5], ids=["N<D", "N>D"])
+def test_draws_with_the_covariance_have_it_exactly(num):
+    """Draws are linear in the noise: their coefficients A have AᵀA = C."""
+    loc = torch.randn(num, 3, generator=generator(6), dtype=torch.float64)
+    factor = torch.tensor([[1.0, 0.0, 0.0], [0.8, 0.6, 0.0], [0.3, -0.4, 0.5]], dtype=torch.float64)
+    within = (factor @ factor.T).expand(num, 3, 3)
+    aggregate = GeneralAggregate(lambda rows: MultivariateNormal(loc[rows], within[rows]), num, torch.device("cpu"))
+    weights = torch.randn(num, num, generator=generator(), dtype=torch.float64)
+    shared = aggregate.centred_normal_draws(torch.zeros(num, 3), generator())
+    draws = [aggregate.centred_normal_draws(row.expand(num, 3), generator()) for row in torch.eye(3)]
+    of_noise = torch.stack([draw[0] - shared[0] for draw in draws])
+    of_weights = torch.linalg.solve(weights, shared)
+    torch.testing.assert_close(of_noise.T @ of_noise + of_weights.T @ of_weights, aggregate.covariance())
+
+
+@pytest.mark.parametrize("dim", [2, 6])
+def test_roots_and_eigenvalues_are_those_of_the_covariance(pair, dim):
+    codes = pair[0].codes
+    few = (part.flatten(1)[:4, :dim].double() for part in (codes.loc, codes.scale))
+    aggregate = DiagonalAggregate(InMemoryCodes(*few))
+    root, values = aggregate.covariance_root(), aggregate.eigenvalues()
+    torch.testing.assert_close(root @ root.T, aggregate.covariance())
+    torch.testing.assert_close(values, aggregate.eigenvectors()[0])

@@ -10,7 +10,7 @@ from torch.distributions import Categorical, Independent, MixtureSameFamily, Mul
 
 from analysis.aggregate import DiagonalAggregate, InMemoryCodes
 from analysis.density_fits import Codes, DensityFit, DensityRefused, FittedDensity
-from analysis.density_fits.aggregate_kernel import AggregateKernel
+from analysis.density_fits.aggregate_kernel import AggregateKernel, bandwidth_scores
 from analysis.density_fits.flow import FlowFit
 from analysis.density_fits.gaussian_mixture import GaussianMixtureFit
 from analysis.density_fits.second_stage import SecondStageFit
@@ -308,3 +308,12 @@ def test_the_rank_of_a_low_rank_mixture_is_at_most_what_the_dimension_allows():
     few = codes(200, 3)
     fit = DENSITIES["gaussian_mixture"](covariance="low_rank", num_components=(1,)).fit(few, few, seeded(3))
     assert math.isfinite(fit.held_out_score.value)
+
+
+def test_bandwidths_are_scored_by_the_densities_that_they_give(monkeypatch):
+    training, points = codes(50, 1), codes(9, 2).z
+    for at_once in (1, 2**24):
+        monkeypatch.setattr("analysis.density_fits.aggregate_kernel.LOGS_AT_ONCE", at_once)
+        for bandwidth, score in bandwidth_scores(training, points, (0.5, 2.0)).items():
+            widened = DiagonalAggregate(InMemoryCodes(training.loc, bandwidth * training.scale))
+            assert score - float(widened.log_prob(points).mean()) == pytest.approx(math.log(50), abs=1e-10)

@@ -86,9 +86,18 @@ def test_of_another_prior_there_are_no_such_draws_and_codes_lose_their_moments_a
     assert registered()["aggregate_whitened"].images(own) is not None
 
 
-def test_a_covariance_that_is_too_large_leaves_means_and_variances(monkeypatch):
+def test_dimensions_too_many_for_eigenvectors_leave_all_but_the_whitened_codes(monkeypatch):
     monkeypatch.setattr("analysis.aggregate.base.MAX_EIGENVECTOR_DIM", 3)
     own = start()
-    assert registered()["centred_normal"].images(own) is None
     assert registered()["aggregate_whitened"].images(own) is None
     assert registered()["mean_variance_normal"].images(own) is not None
+    assert registered()["centred_normal"].images(own) is not None
+
+
+def test_draws_with_the_covariance_are_those_of_the_prior_but_for_what_codes_share():
+    """Where codes share nothing, C = σ² I, they are the prior's draws times σ."""
+    own = start()
+    alike = DiagonalAggregate(InMemoryCodes(torch.ones(DIM - 1, DIM), torch.full((DIM - 1, DIM), 0.5)))
+    narrow = Start(own.vae, own.train, own.held_out, own.held_out_images, 0, alike)
+    prior, drawn = (registered()[name].images(narrow).flatten(1) for name in ("prior", "centred_normal"))
+    torch.testing.assert_close(drawn, prior / 2, rtol=0, atol=1e-6)
