@@ -18,7 +18,7 @@ import xarray as xr
 
 from analysis.address import Address
 from analysis.interval import Interval
-from analysis.tree import ROWS, UNDEFINED
+from analysis.layout import ROWS, UNDEFINED
 
 ONE_SEED = "one seed: Monte Carlo error only"
 

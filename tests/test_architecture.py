@@ -1,6 +1,7 @@
 """The direction of imports, and other rules of the house that a machine can hold."""
 
 import ast
+import functools
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,9 +28,21 @@ FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("
 IDS = [str(path.relative_to(ROOT)) for path in FILES]
 
 
+@functools.cache
+def tree_of(path: Path) -> ast.Module:
+    """What a file says."""
+    return ast.parse(path.read_text("utf-8"))
+
+
+@functools.cache
+def nodes_of(path: Path) -> tuple[ast.AST, ...]:
+    """Every node of a file."""
+    return tuple(ast.walk(tree_of(path)))
+
+
 def imports(path: Path) -> Iterator[str]:
     """Top-level names of what a file imports, wherever it does so."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
@@ -52,7 +65,7 @@ def test_analysis_is_plain_arrays_but_for_its_labelled_shell(path):
 def test_no_prior_is_a_special_case(path):
     """No branch of study or analysis asks for a prior by its name."""
     asked = []
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in nodes_of(path):
         match node:
             case ast.Compare() | ast.keyword(arg="prior"):
                 asked.append(node)
@@ -64,9 +77,8 @@ def test_no_prior_is_a_special_case(path):
 
 @pytest.mark.parametrize("path", FILES, ids=IDS)
 def test_nothing_is_unpickled_or_evaluated(path):
-    tree = ast.parse(path.read_text("utf-8"))
     assert not set(imports(path)) & {"pickle", "cloudpickle", "dill", "joblib"}
-    calls = [ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    calls = [ast.unparse(node.func) for node in nodes_of(path) if isinstance(node, ast.Call)]
     assert not {"torch.load", "torch.save", "eval", "exec", "numpy.load", "np.load"} & set(calls)
     assert "yaml.load" not in calls or "SafeLoader" in path.read_text("utf-8")
 
@@ -76,9 +88,8 @@ def test_streams_are_named_and_the_global_random_state_left_alone(path):
     """Generators come from :mod:`analysis.randomness`, by the words of their purpose."""
     names = {"manual_seed", "manual_seed_all", "seed_all", "fork_rng", "set_rng_state", "SeedSequence", "default_rng"}
     names |= {"RandomState", "initial_seed"}
-    tree = ast.parse(path.read_text("utf-8"))
-    used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    used |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
+    used = {node.attr for node in nodes_of(path) if isinstance(node, ast.Attribute)}
+    used |= {alias.name for node in nodes_of(path) if isinstance(node, ast.ImportFrom) for alias in node.names}
     assert not used & names
 
 
@@ -115,7 +126,7 @@ def test_no_package_imports_a_private_module_of_another(path):
 
 def _modules(path: Path) -> Iterator[str]:
     """Modules that importing this file imports: top level only, type checking aside."""
-    for node in ast.parse(path.read_text("utf-8")).body:
+    for node in tree_of(path).body:
         if isinstance(node, ast.ImportFrom) and node.module:
             yield from itertools.chain([node.module], (f"{node.module}.{alias.name}" for alias in node.names))
 
@@ -149,7 +160,7 @@ def test_the_house_has_few_rooms_at_its_top():
 
 def _imported(path: Path) -> Iterator[str]:
     """Dotted names of the modules that a file imports, wherever it does so."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:

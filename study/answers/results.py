@@ -22,7 +22,7 @@ import pandas as pd
 import xarray as xr
 
 from analysis.address import Address
-from analysis.tree import ROWS
+from analysis.layout import ROWS
 from study.answers.settings import settings
 from study.design.cell import Cell, Train
 from study.design.length import LENGTHS

@@ -28,6 +28,10 @@ class Option(NamedTuple):
     part: str
     name: str
 
+    def fits(self, part: Part) -> bool:
+        """Whether a part has the option."""
+        return part.name == (self.part or part.name) and self.name in part.options
+
 
 def option_of(key: str) -> Option | None:
     """The option that a key names; None for a setting."""

@@ -118,7 +118,7 @@ class Study(Settings):
         check_one_length(names, "the command")
         assigned = dict(pairs)
         common = _overridden(Arm(settings=self.settings, factors=self.factors), assigned)
-        arms = {name: _without(arm, assigned) for name, arm in self.arms.items()}
+        arms = {name: _with_options(_without(arm, assigned), assigned) for name, arm in self.arms.items()}
         return self.model_copy(update={"settings": common.settings, "factors": common.factors, "arms": arms})
 
     def size(self) -> int:
@@ -144,7 +144,8 @@ class Study(Settings):
                     raise ConfigurationError(
                         f"{key} does not change a result, so it cannot be a factor; give one value"
                     )
-            unused = {key for key in (*arm.settings, *arm.factors) if option_of(key)}
+            # With those of the common options that an arm's own choice of parts replaces.
+            unused = {key for key in (*arm.settings, *arm.factors, *self.settings, *self.factors) if option_of(key)}
             for values in product(*arm.factors.values()):
                 config, applied = _configuration({**arm.settings, **dict(zip(arm.factors, values, strict=True))})
                 unused -= applied
@@ -220,11 +221,7 @@ def _without(arm: Arm, assignments: Assignments) -> Arm:
         option = option_of(key)
         if option is None or option.setting not in assignments:
             return True
-        return any(
-            part.name == (option.part or part.name) and option.name in part.options
-            for value in assignments[option.setting]
-            for part in denoted(option, value)
-        )
+        return any(option.fits(part) for value in assignments[option.setting] for part in denoted(option, value))
 
     def rest(table: Mapping[str, Any]) -> dict[str, Any]:
         return {
@@ -234,6 +231,20 @@ def _without(arm: Arm, assignments: Assignments) -> Arm:
         }
 
     return Arm(settings=rest(arm.settings), factors=rest(arm.factors))
+
+
+def _with_options(arm: Arm, assignments: Assignments) -> Arm:
+    """The arm with the assigned options of parts that it chooses itself, and that would not reach it otherwise."""
+
+    def applies(key: str) -> bool:
+        option = option_of(key)
+        if option is None or option.setting in assignments:
+            return False
+        chosen = [arm.settings[option.setting]] if option.setting in arm.settings else []
+        values = [*chosen, *arm.factors.get(option.setting, ())]
+        return any(option.fits(part) for value in values for part in denoted(option, value))
+
+    return _overridden(arm, {key: values for key, values in assignments.items() if applies(key)})
 
 
 def _configuration(chosen: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
@@ -253,7 +264,7 @@ def _configuration(chosen: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]
         default = (SECTIONS[section] if section else Cell).model_fields[name].get_default(call_default_factory=True)
         parts = denoted(option, settings.get(name, default))
         for index, part in enumerate(parts):
-            if part.name == (option.part or part.name) and option.name in part.options:
+            if option.fits(part):
                 value = {"name": part.name, **part.options, option.name: chosen[key]}
                 parts[index] = resolve(option.kind, value)
                 applied.add(key)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from analysis.tree import ROWS
+from analysis.layout import ROWS
 from study.store.reading import MAX_NUMBER, Corrupt
 
 

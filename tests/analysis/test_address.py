@@ -3,8 +3,8 @@
 import pytest
 
 from analysis.address import Address
+from analysis.layout import ROWS
 from analysis.summaries import OVERVIEW
-from analysis.tree import ROWS
 from study.answers.comparison import BESIDE
 from study.answers.report.explorer import FACTS
 

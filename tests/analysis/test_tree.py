@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from analysis.estimate import Estimate
+from analysis.layout import SPLITS
 from analysis.mixtures import Candidate
 from analysis.summaries import ONE_SEED, overview, summary
-from analysis.tree import SPLITS, Measured, Records, build_tree
+from analysis.tree import Measured, Records, build_tree
 from study.store.merge import merge
 
 with warnings.catch_warnings():

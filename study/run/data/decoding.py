@@ -16,17 +16,15 @@ import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from study.errors import DataError
 from study.files import printable
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".apng", ".gif", ".bmp", ".pbm", ".pgm", ".ppm", ".tif", ".tiff", ".webp")
 """Endings of the file names that are taken for images, in lower case."""
@@ -82,8 +80,6 @@ def decode(content: bytes, path: Path, *, colour: bool, background: Background) 
 
     Raises DataError, naming the file, where the image cannot be had faithfully.
     """
-    from PIL import Image, UnidentifiedImageError  # noqa: PLC0415
-
     try:
         with warnings.catch_warnings(), Image.open(io.BytesIO(content), formats=FORMATS) as image:
             # Pillow's remarks on odd metadata, of which nothing follows for the pixels.
@@ -132,8 +128,6 @@ def _deep(image: Image.Image) -> bool:
 
 
 def _picture(image: Image.Image, colour: bool, background: Background) -> Picture:
-    from PIL import Image, ImageOps  # noqa: PLC0415
-
     # A JPEG's second frame is a camera's preview or its other eye, and no animation.
     animated = image.format != "MPO" and getattr(image, "n_frames", 1) > 1
     upright = ImageOps.exif_transpose(image)

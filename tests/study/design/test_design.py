@@ -314,6 +314,34 @@ def test_an_override_changes_every_arm():
     ]  # fmt: skip
 
 
+OWN_PRIORS = """
+settings: {seeds: 1, latent_dim: 2}
+arms:
+  one: {settings: {prior: standard_normal}}
+  two: {settings: {prior: vamp, prior.components: 7}}
+  three: {factors: {prior: [gaussian_mixture, vamp]}}
+"""
+
+
+def test_an_option_reaches_the_parts_that_an_arm_chooses_itself():
+    study = Study.from_document("own", parse_document(OWN_PRIORS, "own.yaml"), "own.yaml")
+    changed = described(study.override(["prior.components=9"]))
+    assert changed == [
+        ("standard_normal", None, 2, 1, 1), ("vamp", 9, 2, 1, 1), ("gaussian_mixture", 9, 2, 1, 1)
+    ]  # fmt: skip
+    assert ("vamp", 5, 2, 1, 1) in described(study.override(["prior.components=5,9"]))
+
+
+@pytest.mark.parametrize("where", ["command line", "file"])
+def test_an_option_that_no_arm_uses_is_refused(where):
+    document = parse_document(OWN_PRIORS, "own.yaml")
+    if where == "file":
+        document["settings"]["prior.rounds"] = 3
+    study = Study.from_document("own", document, "own.yaml")
+    with pytest.raises(ConfigurationError, match="rounds applies to no prior of this study"):
+        (study.override(["prior.rounds=3"]) if where == "command line" else study).cells()
+
+
 @pytest.mark.parametrize(
     ("arm", "message"),
     [

@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from analysis.tree import ROWS
+from analysis.layout import ROWS
 from study.design.study import Study
 from study.measurement.estimators import registered
 from study.measurement.methods import END, PAGE, page

@@ -7,6 +7,7 @@ from typing import final, override
 
 import numpy as np
 import torch
+from sklearn.datasets import load_digits
 
 from study.images import ImageData, checksum, digest, held_out_split
 from study.run.data.datasets._base import Dataset
@@ -25,8 +26,6 @@ class Digits(Dataset):
     @override
     def read(self, root: Path, *, image_size: int | None, download: bool) -> ImageData:
         """The bundled copy; ``root`` and ``download`` have nothing to do."""
-        from sklearn.datasets import load_digits  # noqa: PLC0415
-
         bundle = load_digits()
         levels, labels = bundle.images.astype(np.uint8), bundle.target.astype(np.uint8)
         images = resized(torch.from_numpy(levels).unsqueeze(1).float() / 16, image_size)

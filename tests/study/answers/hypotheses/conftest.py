@@ -14,7 +14,7 @@ import pytest
 import torch
 import xarray as xr
 
-from analysis.tree import ROWS
+from analysis.layout import ROWS
 from study.answers.results import Results, StoredCell
 from study.design.cell import Cell
 from study.design.study import Study
