@@ -44,6 +44,7 @@ GEOMETRY, MIXTURES, MOMENTS = (f"tests/analysis/test_{name}.py" for name in ("ge
 PAIRWISE, ESTIMATE = "tests/analysis/test_pairwise.py", "tests/analysis/test_estimate.py"
 VAE, PRIORS, LINEAR = (f"tests/models/test_{name}.py" for name in ("vae", "priors", "linear"))
 ENGINES, LOOP = "tests/study/run/training/test_engines.py", "tests/study/run/training/test_loop.py"
+REFINEMENT = "tests/analysis/test_refinement.py"
 LENGTH = "tests/study/design/test_length.py"
 LIKELIHOOD, REALISM = "tests/analysis/likelihood", "tests/analysis/realism"
 
@@ -119,6 +120,12 @@ BUGS = [
         "return max(0, min(self.per_epoch, self.updates - epoch * self.per_epoch))", "return self.per_epoch", LOOP),
     Bug("updates counted with the incomplete batch", "study/design/length.py",
         "return num_images // min(batch_size, num_images)", "return -(-num_images // min(batch_size, num_images))", LENGTH),
+    Bug("offset with the bias of a squared mean", "analysis/refinement.py",
+        "value = (squared - own.sum()) / (n * (n - 1))", "value = squared / n**2", REFINEMENT),
+    Bug("refinement that pays no rate", "analysis/refinement.py",
+        "return log_likelihood(z) - rate(prior, q, z)", "return log_likelihood(z)", REFINEMENT),
+    Bug("refined codes in the place of the encoder's", "study/measurement/estimators/refinement.py",
+        "replicate.prior, before, after, draws", "replicate.prior, after, before, draws", "tests/study/measurement/test_calibration_annealing.py -k refinement"),
     Bug("constant per place on every output", "models/networks/spatial.py",
         "PlaceConstant(stem, (height, width)))\n        else", "PlaceConstant(outputs * stem, (height, width)))\n        else", NETWORK_LAWS),
     Bug("overlap that forgets to halve ‖μ‖", "analysis/geometry/overlap.py",

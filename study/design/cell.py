@@ -128,6 +128,9 @@ class Evaluate(Settings):
     displacements: NonNegativeCount = Field(
         default=0, description="directions of each kind along which codes are displaced, to see what is lost; 0: none"
     )
+    refinement: NonNegativeCount = Field(
+        default=0, description="training images whose codes are refined, to see what amortisation costs; 0: none"
+    )
     padding: tuple[Count, ...] = Field(
         default=(), description="dimensions up to which inert ones are appended as a control, such as [1024,65536]"
     )
@@ -167,7 +170,7 @@ def _notation(shape: tuple[int, ...]) -> int | str:
     return shape[0] if len(shape) == 1 else "x".join(map(str, shape))
 
 
-LATER: dict[tuple[str, str], Any] = {("train", "updates"): None}
+LATER: dict[tuple[str, str], Any] = {("train", "updates"): None, ("evaluate", "refinement"): 0}
 """Settings that joined after cells had been stored, by section and name, with the value that says what was done before
 them: at it they are left out of the key, so that a cell keeps its key, and with it its random numbers."""
 

@@ -97,6 +97,26 @@ def test_calibration_tells_the_exact_posterior_from_others(spread, shift, calibr
     assert (p_value.n, p_value.num_draws) == (500, 500 * 19)
 
 
+def test_refinement_tells_the_mean_of_the_guide_from_that_of_the_model():
+    """Of images whose codes have no mean to speak of: half a σ too much in each dimension goes."""
+    images = Pair().images(IMAGES)
+    found = {}
+    for shift in (0.0, 0.5):
+        pair = Pair(shift=shift)
+        with torch.no_grad():
+            found[shift] = estimates("aggregate", replicate(pair, images, refinement=IMAGES).train)
+    exact, wrong = found[0.0], found[0.5]
+    assert exact["amortisation_gap"].value == pytest.approx(0, abs=0.02)
+    gap = wrong["amortisation_gap"]
+    assert abs(gap.value - DIM * 0.5**2 / 2) < 3 * gap.standard_error
+    assert wrong["offset"].value != pytest.approx(exact["offset"].value, abs=0.05)
+    assert wrong["offset_refined"].value == pytest.approx(exact["offset"].value, abs=0.02)
+    assert wrong["rate_change"].value < -0.01
+    few = estimates("aggregate", replicate(Pair(), images[:2], refinement=IMAGES).train)
+    assert few["offset"].is_refused
+    assert "offset" not in estimates("aggregate", replicate(Pair(), images).train)
+
+
 def test_annealing_brackets_log_px_from_a_posterior_that_is_wrong():
     pair = Pair(1.5, 1.0)
     images = pair.images(IMAGES)
