@@ -7,9 +7,9 @@ apart by what is changed, all else equal:
     the encoder cannot give a mean that it does not make of the image: it has a free bias for each place
     a decoder of convolutions does not know where in the map it is: it has a learned constant for each place
 
-With ‖m̃‖² the squared length of the mean of refined codes, the effects are the ratios ‖m̃‖²/‖m‖² within a cell, and ½‖m‖²
-with the free bias, and with the constant, over ½‖m‖² without them. The constant takes nothing from the model but the
-reason to pay: N(m, I) before a decoder is N(0, I) before the same decoder with m added to its input.
+With ‖m̃‖² the squared length of the mean of refined codes, the effects are the ratios ‖m̃‖²/‖m‖² within a cell, and
+½‖m‖² with the free bias, and with the constant, over ½‖m‖² without them. The constant takes nothing from the model but
+the reason to pay: N(m, I) before a decoder is N(0, I) before the same decoder with m added to its input.
 
 Rule, before any run: (written on 2026-11-26; a later change is an amendment with its date.) Over cells with the
 standard prior and posterior under the summed loss whose latent is a map C × h × w, at every training length:
