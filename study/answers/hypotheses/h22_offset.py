@@ -13,11 +13,11 @@ the reason to pay: N(m, I) before a decoder is N(0, I) before the same decoder w
 
 Rule, before any run: (written on 2026-11-26; a later change is an amendment with its date.) Over cells with the
 standard prior and posterior under the summed loss whose latent is a map C × h × w, at every training length:
-supported if refinement leaves more than half of ‖m‖², the free bias leaves more than half of ½‖m‖², and the constant leaves less
-than half of it (ratios of means over seeds with Fieller's interval); refuted if one of the three lies outside;
-undecided where one is open, or where one cell says the opposite of another. The free bias may well raise the offset,
-for which there is no upper end. What the constant leaves of the prior's gap in quality is reported and decides nothing:
-it belongs to the question whether the offset matters (H20), and not to where it comes from.
+supported if refinement leaves more than half of ‖m‖², the free bias leaves more than half of ½‖m‖², and the constant
+leaves less than half of it (ratios of means over seeds with Fieller's interval); refuted if one of the three lies
+outside; undecided where one is open, or where one cell says the opposite of another. The free bias may well raise the
+offset, for which there is no upper end. What the constant leaves of the prior's gap in quality is reported and decides
+nothing: it belongs to the question whether the offset matters (H20), and not to where it comes from.
 """
 
 from __future__ import annotations
