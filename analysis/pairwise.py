@@ -235,7 +235,7 @@ FAST_MATH = {"nnan", "nsz", "reassoc", "contract"}
 
 
 @njit(inline="always", fastmath=FAST_MATH)
-def _exp(x: np.float32) -> np.float32:
+def exp_float32(x: np.float32) -> np.float32:
     """exp(x) for x ≤ 0 to 1e-7, flushed to about 1e-35 below −80 (Cephes' expf): unlike libm's, it vectorises."""
     x = max(x, np.float32(-80.0))
     k = np.floor(x * np.float32(1.44269504) + np.float32(0.5))
@@ -277,7 +277,7 @@ def _add_exp(quadratic: np.ndarray, nearest: np.ndarray, total: np.ndarray, quer
         nearest[query] = lowest
     peak, part = nearest[query], np.float32(0.0)
     for lane in range(LANES):
-        part += _exp(np.float32(0.5 * (peak - quadratic[lane])))
+        part += exp_float32(np.float32(0.5 * (peak - quadratic[lane])))
     total[query] += part
 
 

@@ -14,16 +14,23 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent
 
 from analysis.aggregate import Aggregate
+from analysis.compilation import njit
 from analysis.draws import ComponentDraws
 from analysis.estimate import Estimate
+from analysis.pairwise import FAST_MATH, exp_float32
 from analysis.precision import to_float64
+from analysis.threads import in_threads
 
 ELEMENTS_PER_BLOCK = 2**21  # kernels z × component × dimension in flight: small enough for a cache
+
+COLUMNS, RUN = 256, 32
+"""Dimensions of which the compiled kernel holds a block, and components that it adds up in single precision."""
 
 LEAST_SUM = 1e-30  # below it may be kernels that single precision holds with fewer digits
 
@@ -71,26 +78,74 @@ def marginal_log_prob(loc: Tensor, scale: Tensor, z: Tensor) -> Tensor:
         scale: their standard deviations, of the same shape.
         z: points, ``(M, *latent_shape)``.
 
-    Differences and kernels are taken in the precision of the codes, and summed over components in float64. A point that
-    all kernels of single precision miss, further than some 14 scales from every centre, is taken again in logarithms.
+    Differences and kernels are taken in the precision of the codes, and summed over components in float64, in single
+    precision by a compiled kernel, which adds up ``RUN`` of them before. A point that all kernels of single precision
+    miss, further than some 14 scales from every centre, is taken again in logarithms.
     """
     points, centres, scales = (tensor.detach().flatten(1) for tensor in (z, loc, scale))
+    compiled = points.dtype == torch.float32 and points.device.type == "cpu"
+    totals = (_compiled_sums if compiled else _sums)(points, centres, scales)
+    logs = totals.log()
+    for dim in (totals < LEAST_SUM).any(0).nonzero()[:, 0].tolist():
+        column = slice(dim, dim + 1)
+        few = totals[:, dim] < LEAST_SUM
+        logs[few, column] = _in_logarithms(
+            points[few, column].double(), centres[:, column].double(), scales[:, column].double()
+        )
+    return logs - math.log(len(centres)) - math.log(2 * math.pi) / 2
+
+
+def _sums(points: Tensor, centres: Tensor, scales: Tensor) -> Tensor:
+    """Σₙ exp(−(z − μₙ)² / 2σₙ²) / σₙ ``(M, D)``, float64, in blocks of kernels."""
     num_draws, num_components = len(points), len(centres)
     images = min(num_components, max(ELEMENTS_PER_BLOCK // num_draws, 1))
     dims = max(ELEMENTS_PER_BLOCK // (num_draws * images), 1)
     # Allocated once: columns kept between large temporaries would keep the heap from shrinking, by gigabytes.
-    logs = torch.empty_like(points, dtype=torch.float64)
-    parts = (tensor.split(dims, 1) for tensor in (points, centres, scales, logs))
-    for point, centre, spread, column in zip(*parts, strict=True):
-        total = torch.zeros_like(point, dtype=torch.float64)
+    totals = torch.zeros_like(points, dtype=torch.float64)
+    parts = (tensor.split(dims, 1) for tensor in (points, centres, scales, totals))
+    for point, centre, spread, total in zip(*parts, strict=True):
         for mean, sd in zip(centre.split(images), spread.split(images), strict=True):
             kernel = (point[:, None] - mean).mul_(math.sqrt(0.5) / sd).square_().neg_().exp_().div_(sd)
-            total += kernel.sum(1, dtype=torch.float64)
-        missed = total < LEAST_SUM
-        column.copy_(total.log())
-        if bool(missed.any()):
-            column[missed] = _in_logarithms(*(part.to(torch.float64) for part in (point, centre, spread)))[missed]
-    return logs - math.log(num_components) - math.log(2 * math.pi) / 2
+            total.add_(kernel.sum(1, dtype=torch.float64))
+    return totals
+
+
+def _compiled_sums(points: Tensor, centres: Tensor, scales: Tensor) -> Tensor:
+    """The same of float32 on the CPU; threads share the dimensions."""
+    totals = torch.zeros_like(points, dtype=torch.float64)
+    arrays = [tensor.contiguous().numpy() for tensor in (points, centres, scales, totals)]
+    tasks = iter(range(0, points.shape[1], COLUMNS))
+
+    def work(_thread: int) -> None:
+        for first in tasks:
+            _add_kernels(*(array[:, first : first + COLUMNS] for array in arrays))
+
+    in_threads(work)
+    return totals
+
+
+@njit(nogil=True, cache=True, fastmath=FAST_MATH)
+def _add_kernels(points: np.ndarray, centres: np.ndarray, scales: np.ndarray, totals: np.ndarray) -> None:
+    """Adds the kernels of all components to ``totals`` ``(M, W)``, W columns at a time, which the cache holds."""
+    width = points.shape[1]
+    inverse, centre = np.empty((RUN, width), np.float32), np.empty((RUN, width), np.float32)
+    point, part = np.empty(width, np.float32), np.empty(width, np.float32)
+    for first in range(0, len(centres), RUN):
+        count = min(RUN, len(centres) - first)
+        for n in range(count):
+            for d in range(width):
+                inverse[n, d] = np.float32(1.0) / scales[first + n, d]
+                centre[n, d] = centres[first + n, d]
+        for m in range(len(points)):
+            for d in range(width):
+                point[d] = points[m, d]
+                part[d] = np.float32(0.0)
+            for n in range(count):
+                for d in range(width):
+                    t = (point[d] - centre[n, d]) * inverse[n, d]
+                    part[d] += exp_float32(np.float32(-0.5) * t * t) * inverse[n, d]
+            for d in range(width):
+                totals[m, d] += part[d]
 
 
 def _in_logarithms(point: Tensor, centre: Tensor, spread: Tensor) -> Tensor:

@@ -38,6 +38,8 @@ class Codes:
     loc: locations of q(z|x), which serve the densities that are built from q(z|x).
     scale: standard deviations of q(z|x), likewise.
     z: one draw of q(z|x) per image, which every density is fitted to and scored on.
+    aggregate: their mixture, where these locations and scales are the whole of it: its moments, once computed, serve
+        every fit.
 
     Raises:
         ValueError: if the three differ in shape, dtype or device.
@@ -46,6 +48,7 @@ class Codes:
     loc: Tensor
     scale: Tensor
     z: Tensor
+    aggregate: Aggregate | None = None
 
     def __post_init__(self) -> None:
         kinds = {(tensor.shape, tensor.dtype, tensor.device) for tensor in (self.loc, self.scale, self.z)}
@@ -66,7 +69,7 @@ class Codes:
         """
         moments = aggregate.component_moments()
         z, _ = aggregate.sample_per_image(1, generator)
-        return cls(moments.loc, moments.scale, z)
+        return cls(moments.loc, moments.scale, z, aggregate if aggregate.is_diagonal else None)
 
     def __len__(self) -> int:
         return len(self.z)
@@ -82,7 +85,7 @@ class Codes:
 
     def flattened(self) -> Codes:
         """The same codes as vectors ``(N, D)``."""
-        return Codes(self.loc.flatten(1), self.scale.flatten(1), self.z.flatten(1))
+        return Codes(self.loc.flatten(1), self.scale.flatten(1), self.z.flatten(1), self.aggregate)
 
 
 @dataclass(frozen=True, eq=False)

@@ -50,7 +50,7 @@ class MomentNormalFit(DensityFit):
     @override
     def fit_vectors(self, codes: Codes, choice: Codes, generator: torch.Generator) -> MomentNormal:
         """G of ``codes``; nothing is chosen."""
-        normal = moment_matched(DiagonalAggregate(InMemoryCodes(codes.loc, codes.scale)))
+        normal = moment_matched(codes.aggregate or DiagonalAggregate(InMemoryCodes(codes.loc, codes.scale)))
         if normal is None:
             dim, num = codes.z.shape[1], len(codes)
             raise DensityRefused(f"a covariance over D = {dim} from N = {num} codes does not fit in memory")

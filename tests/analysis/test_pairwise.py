@@ -256,10 +256,10 @@ def test_tile_budget_does_not_matter(monkeypatch, elements):
 
 def test_exponential_is_right_to_float32():
     x = -np.geomspace(1e-8, 80, 2_001).astype(np.float32)
-    values = np.array([pairwise._exp(value) for value in x], np.float64)
+    values = np.array([pairwise.exp_float32(value) for value in x], np.float64)
     np.testing.assert_allclose(values, np.exp(x.astype(np.float64)), rtol=3e-7)
-    assert pairwise._exp(np.float32(0)) == 1
-    assert pairwise._exp(np.float32(-np.inf)) < 1e-34
+    assert pairwise.exp_float32(np.float32(0)) == 1
+    assert pairwise.exp_float32(np.float32(-np.inf)) < 1e-34
 
 
 def test_log_determinant_over_the_whole_range_of_scales():
