@@ -137,7 +137,7 @@ BUGS = [
     Bug("slope in N and not in log N", "analysis/subsampling.py",
         "torch.tensor(self.sizes, dtype=torch.float64).log()", "torch.tensor(self.sizes, dtype=torch.float64)", "tests/analysis/test_subsampling.py"),
     Bug("marginals without log N", "analysis/total_correlation.py",
-        " - math.log(num_components) - math.log(2 * math.pi) / 2", " - math.log(2 * math.pi) / 2", "tests/analysis/test_total_correlation.py"),
+        " - math.log(len(centres)) - math.log(2 * math.pi) / 2", " - math.log(2 * math.pi) / 2", "tests/analysis/test_total_correlation.py"),
     Bug("BIC with the sign of the likelihood", "analysis/mixtures/mixture.py",
         "return -2 * float(self.log_prob(codes).sum())", "return 2 * float(self.log_prob(codes).sum())", MIXTURES),
     Bug("importance bound without log K", "analysis/likelihood/importance.py",
