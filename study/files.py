@@ -7,6 +7,7 @@ prefix tells what it was for, and the next run sweeps it.
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import shutil
@@ -38,6 +39,17 @@ def replacing(target: Path) -> Iterator[Path]:
             flush(each)
         path.replace(target)
         flush(target.parent)
+
+
+def own_folder(path: Path) -> Path:
+    """``path``, a folder of the program's own within one that somebody else may have made; made where it is absent.
+
+    Raises OSError where it is a link: whoever made it would choose where is written.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, "it is a link, which is not followed where something is written", str(path))
+    return path
 
 
 def _usual_mode(folder: Path) -> int:
@@ -80,7 +92,9 @@ def set_aside(path: Path, *, beside: Path | None = None) -> Path:
 
 
 def flush(path: Path) -> None:
-    """Forces a file's or folder's contents to the disk."""
+    """Forces a file's or folder's contents to the disk; Windows does so by itself, and opens no folder."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -20,7 +20,7 @@ from analysis.randomness import stream
 from study.answers.results import Results
 from study.design.registry import UnknownName
 from study.errors import ConfigurationError, EnvironmentFault
-from study.files import replacing
+from study.files import own_folder, replacing
 from study.paths import safe_name
 from study.store import reading
 from study.store.reading import Corrupt
@@ -83,7 +83,7 @@ def store_effects(table: pd.DataFrame, folder: Path, dataset: str, outcome: str)
     """
     path = folder / "effects" / f"{safe_name(dataset)}-{outcome}.csv"
     try:
-        path.parent.mkdir(exist_ok=True)
+        own_folder(path.parent)
         with replacing(path) as aside:
             table.to_csv(aside, index=False)
     except OSError as error:

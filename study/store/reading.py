@@ -69,23 +69,35 @@ def reading(name: str) -> Iterator[None]:
         raise Corrupt(f"{name} is not readable: {what}"[:300]) from error
 
 
-def regular(path: Path, limit: int) -> Path:
-    """``path``, which is a regular file of at most ``limit`` bytes, or a link to one; raises :class:`Corrupt`.
+@contextmanager
+def regular(path: Path, limit: int) -> Iterator[Path]:
+    """The regular file at ``path``, or behind a link there, of at most ``limit`` bytes; raises :class:`Corrupt`.
 
-    Pipes, devices and sockets are not opened: reading from them may take for ever.
+    What it gives names the open file itself where the system can (``/proc/self/fd``): nobody can put another one into
+    its place between the look at it and its reader. Pipes, devices and sockets are not opened: reading from them may
+    take for ever, and one that takes the place of a file in the last moment does not block.
     """
     with reading(path.name):
-        status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):
-            raise Corrupt(f"{path.name} is no regular file")
-        if status.st_size > limit:
-            raise Corrupt(f"{path.name} has {status.st_size:,} bytes, more than the {limit:,} that are read")
-    return path
+        _check(path.name, os.stat(path), limit)
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        try:
+            _check(path.name, os.fstat(descriptor), limit)
+            opened = Path(f"/proc/self/fd/{descriptor}")
+            yield opened if opened.exists() else path
+        finally:
+            os.close(descriptor)
+
+
+def _check(name: str, status: os.stat_result, limit: int) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise Corrupt(f"{name} is no regular file")
+    if status.st_size > limit:
+        raise Corrupt(f"{name} has {status.st_size:,} bytes, more than the {limit:,} that are read")
 
 
 def content(path: Path, limit: int = MAX_RECORD) -> bytes:
     """The bytes of the regular file at ``path``, at most ``limit`` of them; raises :class:`Corrupt`."""
-    with reading(path.name), regular(path, limit).open("rb") as file:
+    with regular(path, limit) as place, place.open("rb") as file:
         return file.read(limit)
 
 
@@ -145,7 +157,7 @@ def tensors(path: Path, prefix: str = "") -> dict[str, Tensor]:
     """
     from safetensors import safe_open  # noqa: PLC0415  (imports torch, and only models read tensors)
 
-    with reading(path.name), safe_open(regular(path, MAX_WEIGHTS), framework="pt") as file:
+    with regular(path, MAX_WEIGHTS) as place, safe_open(place, framework="pt") as file:
         names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118  (it is no mapping)
         return {name.removeprefix(prefix): file.get_tensor(name) for name in names}
 
@@ -155,12 +167,11 @@ def tree(path: Path) -> xr.DataTree:
     import netCDF4  # noqa: PLC0415
     import xarray as xr  # noqa: PLC0415  (2 s, and only reading needs it)
 
-    with reading(path.name), warnings.catch_warnings():
+    with regular(path, MAX_RESULT) as place, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        regular(path, MAX_RESULT)
-        with netCDF4.Dataset(path) as dataset:
+        with netCDF4.Dataset(place) as dataset:
             _check_declared(dataset, path.name)
-        with xr.open_datatree(path, engine="netcdf4", decode_times=False) as opened:
+        with xr.open_datatree(place, engine="netcdf4", decode_times=False) as opened:
             return opened.load()
 
 

@@ -28,7 +28,7 @@ from study.design.cell import Cell, key_of
 from study.errors import EnvironmentFault, TrainingFailed, reason
 from study.files import replacing, set_aside, sweep
 from study.store.manifest import READ_VERSIONS, SCHEMA_VERSION, Manifest, sha256, versions
-from study.store.reading import MAX_RESULT, MAX_WEIGHTS, Corrupt, cell_of, reading, record, regular, tree
+from study.store.reading import MAX_RESULT, MAX_WEIGHTS, Corrupt, cell_of, record, regular, tree
 from study.store.records import CellRecord, FailureRecord
 from study.store.standing import Condition, Standing
 
@@ -92,8 +92,8 @@ class Store:
             raise Corrupt(f"{MANIFEST} has other content than was written")
         limits = {RESULT: MAX_RESULT, WEIGHTS: MAX_WEIGHTS}
         for name, digest in manifest.files.items():
-            with reading(name):
-                if sha256(regular(folder / name, limits[name])) != digest:
+            with regular(folder / name, limits[name]) as file:
+                if sha256(file) != digest:
                     raise Corrupt(f"{name} has other bytes than were written")
         return manifest
 
@@ -270,15 +270,11 @@ class Store:
                     corrupt[key] = str(error)
         return whole, corrupt
 
-    def manifests(self) -> dict[str, Manifest]:
-        """Manifests of the cells that are whole, by key."""
-        return self.survey()[0]
-
     def load(self) -> dict[str, xr.DataTree]:
         """Every whole cell, merged along ``latent_dim``: one tree per prior, and per other setting that varies."""
         from study.store.merge import merge  # noqa: PLC0415  (imports xarray)
 
-        return merge({key: (manifest.config, self.read(key)) for key, manifest in self.manifests().items()})
+        return merge({key: (manifest.config, self.read(key)) for key, manifest in self.survey()[0].items()})
 
     def _failure(self, key: str) -> Path:
         return self.cells / f"{key}.failed.json"
@@ -291,12 +287,15 @@ def _write(path: Path, content: CellRecord | FailureRecord) -> None:
 
 
 def _is_of(workspace: Path, key: str, images: str) -> bool:
-    """Whether an unfinished cell's folder was made for the cell ``key`` on ``images``."""
+    """Whether an unfinished cell's folder was made for the cell ``key`` on ``images``; one without a record, as when it
+    was deleted under a running cell, may have been: whose its checkpoints are, each of them tells."""
+    if workspace.is_symlink() or not workspace.is_dir():
+        return False
     try:
         found = record(workspace / CELL, CellRecord)
-        return key_of(found.config) == key and found.images == images and not workspace.is_symlink()
+        return key_of(found.config) == key and found.images == images
     except (Corrupt, KeyError, TypeError, AttributeError):
-        return False
+        return not os.path.lexists(workspace / CELL)
 
 
 @contextmanager

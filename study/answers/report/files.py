@@ -17,7 +17,7 @@ from study.answers.report.claims import claims
 from study.answers.report.overview import CaptionedFigure, estimates, headline, information, remedies
 from study.answers.verdicts import case_table
 from study.errors import EnvironmentFault
-from study.files import replacing
+from study.files import own_folder, replacing
 from study.paths import safe_name
 
 PNG_DPI = 200
@@ -39,7 +39,7 @@ def write_files(chapters: Sequence[Chapter], folder: Path) -> Path:
 
 
 def _write(chapter: Chapter, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    own_folder(folder)
     captions = []
     for each in _figures(chapter):
         with matplotlib.rc_context(_SAVED):

@@ -25,7 +25,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from study.files import printable, replacing, set_aside
-from study.store.reading import Corrupt, reading, regular
+from study.store.reading import Corrupt, regular
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class Checkpoints:
         return next((path for path in paths if os.path.lexists(path)), None)
 
     def _read(self, path: Path) -> Checkpoint:
-        with reading(path.name), safe_open(regular(path, MAX_BYTES), framework="pt") as file:
+        with regular(path, MAX_BYTES) as place, safe_open(place, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             if metadata.get("digest") != _digest(metadata.get("header", ""), tensors):

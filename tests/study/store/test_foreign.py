@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import xarray as xr
@@ -25,7 +26,7 @@ from study.paths import safe_name
 from study.run.reload import trained_vae
 from study.run.training.checkpoint import Checkpoint, Checkpoints
 from study.store.manifest import Manifest, sha256
-from study.store.reading import Corrupt
+from study.store.reading import Corrupt, regular
 from study.store.schema import check_result
 from study.store.store import CELL, MANIFEST, RESULT, WEIGHTS, Store
 
@@ -446,6 +447,55 @@ def test_links_are_not_followed_where_something_is_written(copy, folder, capsys,
     copy.fail(Cell.from_config({"latent_dim": 16}), ValueError("x"), command="")
     assert victim.read_text() == "precious"
     assert not list(copy.cells.glob(f"{cell.key}*.writing*"))
+
+
+@pytest.mark.parametrize("name", [MANIFEST, RESULT, WEIGHTS])
+@pytest.mark.parametrize("kind", ["pipe", "larger"])
+def test_a_file_that_is_replaced_in_the_last_moment_is_looked_at_again(copy, folder, monkeypatch, name, kind):
+    """What is checked is the file that is read: one that was put in its place in between neither blocks nor passes."""
+    path = copy.folder(folder.keys[0]) / name
+    before, stat = path.stat(), os.stat
+    path.unlink()
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        with path.open("wb") as file:
+            file.truncate(2**36)
+    monkeypatch.setattr(os, "stat", lambda place, **way: before if str(place) == str(path) else stat(place, **way))
+    with pytest.raises(Corrupt, match=rf"{name} (is no regular file|has .* bytes, more than)"), regular(path, 2**35):
+        pytest.fail("it was opened")
+
+
+def test_a_file_that_is_replaced_while_it_is_read_stays_the_one_that_was_checked(tmp_path):
+    path = tmp_path / "a"
+    path.write_text("checked")
+    with regular(path, 100) as place:
+        (tmp_path / "b").write_text("another")
+        (tmp_path / "b").replace(path)
+        assert place.read_text() == "checked" or not Path("/proc/self/fd").exists()
+    assert len(os.listdir("/dev/fd")) < 1_000
+
+
+@pytest.mark.parametrize("verb", ["effects", "report"])
+@pytest.mark.parametrize("kind", ["link to a folder", "link to nothing", "file"])
+def test_folders_that_are_links_are_not_written_into(copy, capsys, tmp_path, monkeypatch, verb, kind):
+    victim = tmp_path / "victim"
+    place = copy.root / "effects" if verb == "effects" else copy.root / "figures" / "digits"
+    place.parent.mkdir(exist_ok=True)
+    match kind:
+        case "link to a folder":
+            victim.mkdir()
+            place.symlink_to(victim)
+        case "link to nothing":
+            place.symlink_to(victim)
+        case "file":
+            place.write_text("precious")
+    monkeypatch.setattr("study.answers.effects.effects", lambda own, outcome: pd.DataFrame({"slope": [0.5]}))
+    words = ["effects", copy.root] if verb == "effects" else ["report", copy.root, "--figures", copy.root / "figures"]
+    code, _, err = said(capsys, words)
+    assert code == 4
+    assert err.splitlines()[-1].startswith("error: cannot write ")
+    assert not victim.exists() or not list(victim.iterdir())
 
 
 @pytest.mark.parametrize("verb", ["status", "summary", "compare", "verdict", "effects", "report"])

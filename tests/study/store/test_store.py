@@ -1,6 +1,7 @@
 """Cells on disk: whole or absent, verified, never deleted, merged without mixing."""
 
 import json
+import shutil
 import threading
 import time
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from safetensors.torch import load_file
 
 from study.design.cell import Cell
 from study.errors import EnvironmentFault, TrainingFailed
+from study.run.training.checkpoint import Checkpoint, Checkpoints
 from study.store.merge import merge
 from study.store.store import CELL, MANIFEST, RESULT, WEIGHTS, Corrupt, Store
 
@@ -218,7 +220,6 @@ def other_workspace(store, cell):
 
 FOREIGN = {
     "another cell's": other_workspace,
-    "without a record": lambda store, cell: store.workspace(cell.key).mkdir(parents=True),
     "with an empty configuration": lambda store, cell: edit(store.begin(cell, images="abc") / CELL, config={}),
     "with a configuration that is a list": lambda store, cell: edit(store.begin(cell, images="abc") / CELL, config=[1]),
     "with a record too deep": lambda store, cell: (store.begin(cell, images="abc") / CELL).write_text("[" * 200_000),
@@ -231,6 +232,16 @@ def test_a_workspace_that_is_not_this_cells_is_set_aside(store, cell, kind):
     (store.workspace(cell.key) / "checkpoint").write_text("x")
     assert not (store.begin(cell, images="abc") / "checkpoint").exists()
     assert (store.cells / f"{cell.key}.corrupt-1" / "checkpoint").exists()
+
+
+def test_a_workspace_that_was_deleted_under_its_cell_keeps_what_was_saved_since(store, cell):
+    """Checkpoints make their folder again, without its record; each of them tells whose it is."""
+    workspace = store.begin(cell, images="abc")
+    shutil.rmtree(store.cells)
+    Checkpoints(workspace, "its identity").save(Checkpoint({"w": torch.ones(2)}, {"epoch": 3}))
+    assert store.condition(cell.key) == "unfinished"
+    assert Checkpoints(store.begin(cell, images="abc"), "its identity").newest().header == {"epoch": 3}
+    assert Checkpoints(store.begin(cell, images="abc"), "another's").newest() is None
 
 
 def test_what_a_crash_left_is_swept_by_the_next_run_of_that_cell_alone(store, cell):
