@@ -23,8 +23,8 @@ Decoder = Callable[[Tensor], Tensor]
 """Mean images ``(n, *image_shape)`` of latents ``(n, *latent_shape)``, each by itself."""
 
 
-def squared_gain(decoder: Decoder, z: Tensor, displacement: Tensor) -> Tensor:
-    """‖J(z) δ‖² of each draw, in squared pixel values, ``(M,)`` float64.
+def moved_images(decoder: Decoder, z: Tensor, displacement: Tensor) -> Tensor:
+    """J(z) δ of each draw, ``(M, *image_shape)`` float64.
 
     Args:
         decoder: g.
@@ -37,7 +37,31 @@ def squared_gain(decoder: Decoder, z: Tensor, displacement: Tensor) -> Tensor:
         # The first product of a process imports rules that torch itself compiles by its deprecated compiler.
         warnings.simplefilter("ignore", FutureWarning)
         moved = [jvp(decoder, (points,), (tangents,))[1] for points, tangents in pairs]
-    return _squared_norms(torch.cat(moved))
+    return torch.cat(moved).detach().double()
+
+
+def squared_gain(decoder: Decoder, z: Tensor, displacement: Tensor) -> Tensor:
+    """‖J(z) δ‖² of each draw, in squared pixel values, ``(M,)`` float64.
+
+    Args:
+        decoder: g.
+        z: draws ``(M, *latent_shape)``.
+        displacement: δ of each draw, or one for all, ``(M, *latent_shape)`` or ``(*latent_shape)``.
+    """
+    return _squared_norms(moved_images(decoder, z, displacement))
+
+
+def nearest_by_gain(decoder: Decoder, z: Tensor, centres: Tensor) -> Tensor:
+    """min over k of ‖J(z) (c_k − z)‖, the distance to the nearest centre weighted by JᵀJ at each draw, in pixel values,
+    ``(M,)`` float64: how far the image moves, to first order, on the way from the draw to the centre.
+
+    Args:
+        decoder: g.
+        z: draws ``(M, *latent_shape)``.
+        centres: K of each draw, ``(M, K, *latent_shape)``.
+    """
+    squared = [squared_gain(decoder, z, centre - z) for centre in centres.unbind(1)]
+    return torch.stack(squared, 1).amin(1).sqrt()
 
 
 def squared_step(decoder: Decoder, z: Tensor, displacement: Tensor) -> Tensor:

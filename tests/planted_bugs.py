@@ -57,6 +57,7 @@ IMPORTANCE, ANNEALING = (f"{ANALYSIS}/likelihood/test_{name}.py" for name in ("i
 FRECHET, KERNEL_DISTANCE, MANIFOLD = (
     f"{ANALYSIS}/realism/test_{name}.py" for name in ("frechet", "kernel_distance", "manifold")
 )
+ORTHOGONALITY = f"{ANALYSIS}/test_orthogonality.py"
 REFINEMENT = f"{ANALYSIS}/test_refinement.py"
 VAE, PRIORS, LINEAR, NETWORK_LAWS = (f"{MODELS}/test_{name}.py" for name in ("vae", "priors", "linear", "networks"))
 MOMENT_SOURCES, DISPLACEMENTS = (f"{STUDY}/measurement/test_{name}.py" for name in ("moment_sources", "displacements"))
@@ -130,6 +131,12 @@ BUGS = [
         "return max(0, min(self.per_epoch, self.updates - epoch * self.per_epoch))", "return self.per_epoch", LOOP + "::test_a_training_in_updates_makes_as_many"),
     Bug("updates counted with the incomplete batch", "study/design/length.py",
         "return num_images // min(batch_size, num_images)", "return -(-num_images // min(batch_size, num_images))", LENGTH),
+    Bug("axes that are not all of the latent's", "analysis/orthogonality.py",
+        "_complement(dim * fourth, squared_norm)", "_complement((dim - 1) * fourth, squared_norm)", ORTHOGONALITY),
+    Bug("own pairs among the random directions", "analysis/orthogonality.py",
+        "squared_norm = (gram.square().sum((1, 2)) - diagonal.square().sum(1)) / pairs", "squared_norm = gram.square().mean((1, 2))", ORTHOGONALITY),
+    Bug("distance by gain without the gain", "analysis/gain.py",
+        "squared = [squared_gain(decoder, z, centre - z)", "squared = [squared_gain(decoder, z, centre)", ORTHOGONALITY + "::test_the_way_to_the_nearest_centre_is_weighted_by_the_gain"),
     Bug("offset with the bias of a squared mean", "analysis/refinement.py",
         "value = (squared - own.sum()) / (n * (n - 1))", "value = squared / n**2", REFINEMENT),
     Bug("refinement that pays no rate", "analysis/refinement.py",

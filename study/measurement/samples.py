@@ -14,6 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from analysis.density_fits import Codes
+from analysis.gain import nearest_by_gain
 from analysis.geometry.distances import nearest
 from analysis.realism.frechet import FeatureMoments
 from analysis.realism.novelty import distance_to_nearest
@@ -143,9 +144,14 @@ def samples(reference: Reference, densities: Mapping[str, LatentSampler]) -> dic
     }
 
 
+CENTRES = 4
+"""Nearest codes of a draw, among which the one is sought towards which the image moves least."""
+
+
 def decoded_draws(reference: Reference) -> dict[str, dict[str, Tensor]]:
-    """Of single draws ``(n,)``, by name and source: log q_N − log p (nats), and the distance of the decoded image to
-    the nearest real one in feature space."""
+    """Of single draws ``(n,)``, by name and source: log q_N − log p (nats); the distance of the decoded image to the
+    nearest real one in feature space; and ``gain_distance``, ‖J(z) (μ − z)‖ to the nearest training code μ so weighted,
+    among the CENTRES that are nearest without weights."""
     replicate, num = reference.replicate, len(reference.starts)
     latents = {"prior": replicate.prior_z[:num], "aggregate_train": replicate.train.z[:num]}
     ratios = {"prior": replicate.train.from_prior.log_ratio, "aggregate_train": replicate.train.draws.log_ratio}
@@ -153,4 +159,14 @@ def decoded_draws(reference: Reference) -> dict[str, dict[str, Tensor]]:
         name: nearest(reference.classifier.features(decode(replicate.vae, z)), reference.features)[0][:, 0]
         for name, z in latents.items()
     }
-    return {"log_ratio": {name: ratio[:num] for name, ratio in ratios.items()}, "distance": distances}
+    return {
+        "log_ratio": {name: ratio[:num] for name, ratio in ratios.items()},
+        "distance": distances,
+        "gain_distance": {name: _gain_distance(replicate, z) for name, z in latents.items()},
+    }
+
+
+def _gain_distance(replicate: Replicate, z: Tensor) -> Tensor:
+    codes = replicate.train.codes.loc
+    _, index = nearest(z, codes, min(CENTRES, len(codes)))
+    return nearest_by_gain(lambda latents: decode(replicate.vae, latents), z, codes[index])

@@ -7,10 +7,14 @@ correlation (Spearman), per cell and replicate.
 Rule, before any run: over cells whose densities tell q_N from p, AUC of log q_N − log p above 0.75, for elsewhere there
 is no "away". Supported if the correlation is below −0.3, refuted if above: 0.3² = 9 % of the variance of the ranks is
 the least that would make where a draw lies matter beside what else makes an image strange.
+
+Beside it stands, and decides nothing, the correlation with another distance from the codes: ‖J(z)(μ − z)‖ to the
+nearest code μ, J the Jacobian of the decoder, which counts a way in the latent by how far the image moves along it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, final, override
 
 import pandas as pd
@@ -22,18 +26,20 @@ from study.answers.hypotheses import _marks as marks
 from study.answers.hypotheses._base import Hypothesis, Verdict
 from study.answers.hypotheses._criterion import Criterion, conclude
 from study.answers.hypotheses._families import RATIO_AUC, alike, distinguishable, scope
-from study.answers.hypotheses._intervals import by_replicate
+from study.answers.hypotheses._intervals import by_replicate, over_seeds
 from study.answers.hypotheses._needs import Needs
 from study.answers.hypotheses._records import having_records, record_lines
 from study.answers.results import Results
 
 MOST = -0.3
+BY_GAIN = "gain_distance"
+"""The distance from the codes that is weighted with JᵀJ, which results before it lack."""
 
 
 class Draws(NamedTuple):
     """Single draws with their ``log_ratio`` (nats) and the ``distance`` of their decoded image to the nearest real one.
 
-    prior: draws of the prior, of every cell with a mismatch.
+    prior: draws of the prior, of every cell with a mismatch; with BY_GAIN where all results have it.
     example: draws of the prior and of the aggregate, by source, in the first seed of the cell with the highest AUC.
     """
 
@@ -65,6 +71,8 @@ class Extrapolation(Hypothesis[Draws]):
         decoded = having_records(results, "decoded")
         cells = distinguishable(alike(decoded.plain("beta", "objective", "posterior"), ratio_auc=RATIO_AUC))
         columns = {"log_ratio": "log_ratio", "distance": "distance"}
+        if all(BY_GAIN in cell.tree["decoded"] for cell in decoded):
+            columns[BY_GAIN] = BY_GAIN
         clearest = cells.groupby("family", sort=False)["ratio_auc"].mean().idxmax()
         first = cells[cells["family"] == clearest].iloc[:1]
         sources = {"aggregate": "aggregate_train", "prior": "prior"}
@@ -75,7 +83,13 @@ class Extrapolation(Hypothesis[Draws]):
 
     @override
     def decide(self, evidence: Draws) -> Verdict:
-        return conclude([_correlation(evidence.prior)], scope(evidence.prior))
+        notes = []
+        if BY_GAIN in evidence.prior:
+            by_gain = over_seeds(by_replicate(evidence.prior, _rank_correlation(BY_GAIN)))
+            notes.append(
+                f"rank correlation of distance to real images and of JᵀJ-weighted distance to codes: {by_gain}"
+            )
+        return conclude([_correlation(evidence.prior)], scope(evidence.prior), notes=notes)
 
     @override
     def draw(self, evidence: Draws) -> Figure:
@@ -90,7 +104,10 @@ class Extrapolation(Hypothesis[Draws]):
 
 
 def _correlation(draws: pd.DataFrame) -> Criterion:
-    correlations = by_replicate(
-        draws, lambda lines: float(stats.spearmanr(lines["log_ratio"], lines["distance"]).statistic)
-    )
+    correlations = by_replicate(draws, _rank_correlation("log_ratio"))
     return Criterion.of_mean("rank correlation of distance to real images and log q_N − log p", correlations, most=MOST)
+
+
+def _rank_correlation(column: str) -> Callable[[pd.DataFrame], float]:
+    """The statistic: Spearman's correlation of ``column`` and the distance to real images."""
+    return lambda lines: float(stats.spearmanr(lines[column], lines["distance"]).statistic)

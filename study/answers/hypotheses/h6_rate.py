@@ -9,6 +9,9 @@ Rule, before any run: two effects, at the longest training. What log2 D adds to 
 what the rate explains by itself: above 0.5, for otherwise there was no collapse on the rate to speak of. Supported if
 both hold, refuted if log2 D adds more than 0.1. Six cells are the fewest that four coefficients can be judged on;
 undecided with one training length, for D from short runs may be optimisation.
+
+The same is asked of the decoder's gain along the mean m of the codes, E‖J(z) m‖², in the place of the rate: how far
+images move along that part of the mismatch, and not its nats. It is reported, and decides nothing.
 """
 
 from __future__ import annotations
@@ -24,11 +27,12 @@ from study.answers.hypotheses import _marks as marks
 from study.answers.hypotheses._base import Hypothesis, MissingCells, Verdict
 from study.answers.hypotheses._criterion import Criterion, conclude, first_given_rest
 from study.answers.hypotheses._families import at_two_lengths, by_family, dims, frechet, longest, scope
-from study.answers.hypotheses._intervals import by_replicate
+from study.answers.hypotheses._intervals import by_replicate, over_seeds
 from study.answers.hypotheses._needs import Needs
 from study.answers.results import Results
 
 ADDED, EXPLAINED, LEAST_CELLS = 0.1, 0.5, 6
+GAIN = "aggregate/train/gain_mean"
 
 
 @final
@@ -51,7 +55,8 @@ class Rate(Hypothesis[pd.DataFrame]):
 
     @override
     def evidence(self, results: Results) -> pd.DataFrame:
-        """``rate`` and ``gap`` of sweeps of LEAST_CELLS or more at two training lengths."""
+        """``rate``, ``gap`` and, NaN where it was not measured, ``gain`` of sweeps of LEAST_CELLS or more at two
+        training lengths."""
         columns = {"rate": "aggregate/train/rate", "worst": frechet("prior"), "best": frechet("aggregate_train")}
         sweeps = at_two_lengths(results.plain("beta"), "beta", **columns)
         large = sweeps.groupby("family").filter(
@@ -61,17 +66,23 @@ class Rate(Hypothesis[pd.DataFrame]):
             raise MissingCells(
                 f"no sweep of beta and latent_dim of {LEAST_CELLS} cells or more at two training lengths"
             )
-        return large.assign(gap=large["worst"] - large["best"])
+        index = ["key", "replicate"]
+        gain = results.values(GAIN).set_index(index)["value"].rename("gain")
+        return large.assign(gap=large["worst"] - large["best"]).join(gain, on=index)
 
     @override
     def decide(self, evidence: pd.DataFrame) -> Verdict:
         late = longest(evidence)
-        added = by_replicate(late, lambda lines: _explained(lines, by_dim=True) - _explained(lines, by_dim=False))
-        rate_alone = by_replicate(late, lambda lines: _explained(lines, by_dim=False))
+        added, rate_alone = _shares(late, "rate")
+        notes = []
+        if late["gain"].notna().all():
+            beyond, alone = map(over_seeds, _shares(late, "gain"))
+            notes.append(f"the gain along the mean of the codes explains {alone}, and log2 D adds {beyond} to it")
         explained = Criterion.of_mean("share of the gap's variance that the rate explains", rate_alone, least=EXPLAINED)
         return conclude(
             [Criterion.of_mean("share that log2 D adds at fixed rate", added, most=ADDED), explained],
             scope(evidence),
+            notes=notes,
             combine=lambda decisions: "refuted" if decisions[0] == "refuted" else first_given_rest(decisions),
         )
 
@@ -94,10 +105,16 @@ class Rate(Hypothesis[pd.DataFrame]):
         return figure
 
 
-def _explained(lines: pd.DataFrame, *, by_dim: bool) -> float:
-    """Adjusted R² of the regression of the gap."""
-    log_rate = np.log1p(lines["rate"].to_numpy())
-    columns: list[npt.NDArray[np.float64]] = [np.ones(len(lines)), log_rate, log_rate**2]
+def _shares(lines: pd.DataFrame, column: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Shares of the gap's variance, families × replicates: what log2 D adds to ``column``, and that column alone."""
+    alone = by_replicate(lines, lambda part: _explained(part, column, by_dim=False))
+    return by_replicate(lines, lambda part: _explained(part, column, by_dim=True)) - alone, alone
+
+
+def _explained(lines: pd.DataFrame, column: str, *, by_dim: bool) -> float:
+    """Adjusted R² of the regression of the gap on a quadratic in the logarithm of 1 + ``column``."""
+    logarithm = np.log1p(lines[column].to_numpy())
+    columns: list[npt.NDArray[np.float64]] = [np.ones(len(lines)), logarithm, logarithm**2]
     if by_dim:
         columns.append(np.log2(lines["latent_dim"].to_numpy(dtype=float)))
     design, gap = np.column_stack(columns), lines["gap"].to_numpy()

@@ -1,4 +1,4 @@
-"""Gain of the decoder: how far images move where latents are moved, along the mean of the codes and elsewhere.
+"""Gain of the decoder: how far images move along the mean of the codes and elsewhere, and whether along the axes most.
 
 All displacements are as long as the mean m of the training codes: m itself, the eigenvectors of their covariance whose
 eigenvalues are the furthest from 1 (in ratio), and random directions. Draws are of q_N, or of the prior.
@@ -12,11 +12,14 @@ from torch import Tensor
 from analysis.estimate import Estimate
 from analysis.gain import squared_gain, squared_step
 from analysis.geometry.spectrum import furthest_eigenvectors
+from analysis.orthogonality import off_axes
 from study.measurement.encoding import decode
 from study.measurement.estimators import Quantity, Refused, estimator
 from study.measurement.replicate import Split
 
 DRAWS = 500
+ALIGNED, PROBES = 100, 8
+"""Draws at which the Jacobian is compared with the axes, and axes and random directions of each."""
 PRINCIPAL = 8
 """Eigenvectors, each draw along one of them."""
 
@@ -58,6 +61,32 @@ def along_principal(split: Split) -> dict[str, Estimate]:
         raise Refused(str(error)) from error
     chosen = torch.arange(DRAWS, device=vectors.device) % vectors.shape[1]
     return _gains(split, "principal", vectors[:, chosen].T * mean.norm())
+
+
+@estimator(
+    Quantity(
+        "off_axes",
+        "1 − E Σ_d (JᵀJ)²_dd / E‖JᵀJ‖²_F, z ~ q_N",
+        "consistent",
+        limits="0 where the columns of J are orthogonal: compare `off_axes_rotated`",
+    ),
+    Quantity(
+        "off_axes_rotated",
+        "the same in expectation after a random rotation of the latent",
+        "consistent",
+        limits="what a Jacobian of the same singular values would have without any alignment",
+    ),
+    rows=("train",),
+)
+def alignment(split: Split) -> dict[str, Estimate]:
+    z = split.z[:ALIGNED]
+    if len(z) < 2:
+        raise Refused("needs two draws or more", n=len(z))
+
+    def decoder(latents: Tensor) -> Tensor:
+        return decode(split.replicate.vae, latents)
+
+    return off_axes(decoder, z, probes=PROBES, generator=split.replicate.stream("alignment"))
 
 
 def _mean(split: Split) -> Tensor:

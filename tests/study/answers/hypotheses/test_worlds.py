@@ -135,3 +135,21 @@ def test_disjointness_can_fail(monkeypatch, changes, decision):
     jitter = np.random.default_rng(0).normal(1, 1e-3, size=h4_disjointness.REPETITIONS)
     monkeypatch.setattr(_linear_gaussian, "trial", lambda seed, **_: exact._replace(fault=jitter[seed], **changes))
     assert BY_NAME["h4_disjointness"].examine(Results(())).verdict.decision == decision
+
+
+def test_the_gap_is_regressed_on_the_gain_too_and_decides_nothing():
+    why = BY_NAME["h6_rate"].examine(world("h6_rate", lambda replicate: False)).verdict.why
+    assert "the gain along the mean of the codes explains 0.9" in why or "explains 1" in why
+
+    def without(cell, replicate):
+        numbers, records = WORLDS["h6_rate"](cell, True)
+        return {name: value for name, value in numbers.items() if "gain" not in name}, records
+
+    verdict = BY_NAME["h6_rate"].examine(remembered(BY_NAME["h6_rate"].needs.study(), without)).verdict
+    assert verdict.decision == "supported"
+    assert "gain" not in verdict.why
+
+
+def test_the_distance_weighted_by_the_gain_stands_beside_the_log_ratio():
+    why = BY_NAME["h13_extrapolation"].examine(world("h13_extrapolation", lambda replicate: True)).verdict.why
+    assert "JᵀJ-weighted distance to codes: 1" in why

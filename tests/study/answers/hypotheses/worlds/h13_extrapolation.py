@@ -10,6 +10,7 @@ def truth(cell, holds):
     draws = np.linspace(0, 1, 40)
     log_ratio = np.stack([-100 * draws, 10 * draws])
     distance = np.stack([draws if holds else (draws * 7.3) % 1, draws])
-    records = {"log_ratio": (("source", "draw"), log_ratio), "distance": (("source", "draw"), distance)}
+    columns = {"log_ratio": log_ratio, "distance": distance, "gain_distance": distance[::-1]}
+    records = {name: (("source", "draw"), column) for name, column in columns.items()}
     decoded = xr.Dataset(records, {"source": ["prior", "aggregate_train"]})
     return aggregate(log_ratio_auc=0.95), {"decoded": decoded}
