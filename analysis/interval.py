@@ -23,6 +23,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtrit
 
+from analysis.numerals import plain
+
 ONE_VALUE = "one value: no interval"
 NO_VALUE = "no value"
 NO_RATIO = "no ratio: its denominator is not distinguishable from 0"
@@ -43,7 +45,7 @@ class Interval:
 
     >>> mean = Interval.student_t([1.0, 2.0, 4.0, 7.0])
     >>> print(mean)
-    3.5 [-0.71, 7.71]
+    3.5 [−0.71, 7.71]
     >>> 0.0 in mean
     True
     >>> Interval.student_t([3.0]).reason
@@ -129,8 +131,8 @@ class Interval:
 
     def __str__(self) -> str:
         if self.reason:
-            return self.reason if math.isnan(self.value) else f"{self.value:.3g} ({self.reason})"
-        return f"{self.value:.3g} [{self.lower:.3g}, {self.upper:.3g}]"
+            return self.reason if math.isnan(self.value) else f"{plain(self.value)} ({self.reason})"
+        return f"{plain(self.value)} [{plain(self.lower)}, {plain(self.upper)}]"
 
 
 def _quantile(freedom: float, level: float) -> float:

@@ -19,6 +19,7 @@ import xarray as xr
 from analysis.address import Address
 from analysis.interval import Interval
 from analysis.layout import ROWS, UNDEFINED
+from analysis.numerals import NONE, plain, plus_minus
 
 ONE_SEED = "one seed: Monte Carlo error only"
 
@@ -165,16 +166,13 @@ def spread(table: pd.DataFrame, by: str) -> pd.DataFrame:
 
 def latex(table: pd.DataFrame) -> str:
     """A table as LaTeX ``tabular`` with rules of ``booktabs``; ± and − are mathematics."""
-    text: str = table.to_latex(index=False, escape=True, float_format="{:.4g}".format, na_rep="–")
+    text: str = table.to_latex(index=False, escape=True, float_format=plain, na_rep=NONE)
     return text.replace("±", r"$\pm$").replace("−", "$-$")
 
 
 def as_text(row: Mapping[str, Any] | pd.Series) -> str:
-    """``mean ± standard error`` of a line of :func:`summary` to two digits of the error; ``*`` where it is flagged."""
+    """``mean ± standard error`` of a line of :func:`summary`; ``*`` where it is flagged."""
     if not math.isfinite(row["mean"]):
-        return "–"
+        return NONE
     mark = "*" if str(row["flags"]).replace(ONE_SEED, "") else ""
-    if not row["standard_error"] > 0:
-        return f"{row['mean']:.4g}{mark}"
-    digits = max(0, min(4, 1 - math.floor(math.log10(row["standard_error"]))))
-    return f"{row['mean']:.{digits}f} ± {row['standard_error']:.{digits}f}{mark}"
+    return plus_minus(row["mean"], row["standard_error"]) + mark

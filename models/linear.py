@@ -116,10 +116,15 @@ class LinearGaussianVAE(nn.Module):
         loc = latents @ self.weight.T + self.bias
         return dist.Normal(loc, torch.full_like(loc, self.noise)).to_event(1)
 
+    @property
+    def covariance(self) -> Tensor:
+        """WWᵀ + σ²I of the images, ``(P, P)``."""
+        eye = torch.eye(len(self.bias), dtype=self.weight.dtype)
+        return self.weight @ self.weight.T + self.noise**2 * eye
+
     def marginal(self) -> TorchDistribution:
         """p(x) = N(b, WWᵀ + σ²I)."""
-        eye = torch.eye(len(self.bias), dtype=self.weight.dtype)
-        return dist.MultivariateNormal(self.bias, self.weight @ self.weight.T + self.noise**2 * eye)
+        return dist.MultivariateNormal(self.bias, self.covariance)
 
     def model(self, images: Tensor) -> Tensor:
         """Joint p(x, z) with vectors ``images`` ``(B, P)`` observed; returns z ``(B, D)``."""
@@ -152,7 +157,7 @@ class LinearGaussianVAE(nn.Module):
         """
         with torch.no_grad():
             shift = torch.zeros_like(self.bias) if shift is None else shift
-            covariance = self.marginal().covariance_matrix if covariance is None else covariance
+            covariance = self.covariance if covariance is None else covariance
             mean = self.recognition @ shift
             aggregate = self.recognition @ covariance @ self.recognition.T + torch.diag(self.posterior_variance)
             log_det_posterior = self.posterior_variance.log().sum()

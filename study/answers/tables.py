@@ -1,4 +1,4 @@
-"""Tables: results as text: columns to read, or CSV, JSON and LaTeX to go on with."""
+"""Tables: what studies found, as text: the summary of every estimate, and cells compared."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.summaries import latex, overview, select, spread, summary
+from analysis.numerals import DIGITS
+from analysis.summaries import overview, select, spread, summary
 from study.answers.comparison import held_out
 from study.answers.formats import Comparison, Format
 from study.answers.remedies import POOLED, remedies
 from study.answers.results import Results, check_some
+from study.answers.texts import text_of
 from study.errors import ConfigurationError
 from study.store.merge import merge
 
@@ -49,6 +51,10 @@ def summary_text(folders: Sequence[Path], format: Format, patterns: Sequence[str
         raise ConfigurationError(str(error)) from error
 
 
+_DIGITS = {Comparison.QUALITY: DIGITS, Comparison.LOG_PX: 6}
+"""Sums of log p(x) over images are large, and their differences small."""
+
+
 def comparison_text(folders: Sequence[Path], format: Format, by: Comparison | None = None) -> str:
     """Remedies ranked by the share of the quality gap that they close, and cells by held-out log p(x).
 
@@ -70,20 +76,6 @@ def comparison_text(folders: Sequence[Path], format: Format, by: Comparison | No
         title, make = makers[name]
         table = pd.concat([make(part).assign(dataset=dataset) for dataset, part in groups.items()], ignore_index=True)
         table["latent_dim"] = ["all" if dim == POOLED else dim for dim in table["latent_dim"]]
-        text = text_of(table, format)
+        text = text_of(table, format, _DIGITS[name])
         texts.append(f"{title}\n{text}" if format is Format.TABLE else text)
     return "\n\n".join(texts)
-
-
-def text_of(table: pd.DataFrame, format: Format) -> str:
-    """The ``table`` as text in that ``format``, without the last line's end."""
-    match format:
-        case Format.TABLE:
-            text = table.to_string(index=False, float_format="{:.6g}".format)
-        case Format.CSV:
-            text = table.to_csv(index=False)
-        case Format.JSON:
-            text = table.to_json(orient="records", indent=2, force_ascii=False)
-        case Format.LATEX:
-            text = latex(table)
-    return text.rstrip("\n")

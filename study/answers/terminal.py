@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from analysis.interval import Interval
+from analysis.numerals import DIGITS, NONE, plus_minus
 from analysis.summaries import over_seeds
 from study.answers.conclusions import Conclusion, Part, Statement
 from study.answers.conclusions.levels import difference, level
@@ -105,16 +105,12 @@ def _numbers(cell: StoredCell, results: Results) -> list[str]:
         repair.level.mean if repair else None,
         difference(prior, aggregate) if prior and aggregate else None,
     ]
-    return [_short(mean) if mean else "–" for mean in means]
+    return [_short(mean) if mean else NONE for mean in means]
 
 
 def _short(mean: Interval) -> str:
     """``value±error`` to three significant digits of the value; the value alone where it has no error."""
-    if not math.isfinite(mean.value):
-        return "–"
-    digits = max(0, 2 - math.floor(math.log10(abs(mean.value)))) if mean.value else 0
-    error = f"±{mean.standard_error:.{digits}f}" if math.isfinite(mean.standard_error) else ""
-    return f"{mean.value:.{digits}f}{error}".replace("-", "−")
+    return plus_minus(mean.value, mean.standard_error, DIGITS).replace(" ± ", "±")
 
 
 def _mean(cell: StoredCell, estimate: str) -> Interval | None:

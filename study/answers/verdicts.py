@@ -16,7 +16,7 @@ from rich.text import Text
 from study.answers.formats import Format
 from study.answers.hypotheses import Case, hypotheses
 from study.answers.results import Results
-from study.answers.tables import text_of
+from study.answers.texts import text_of
 
 COLUMNS = (
     "dataset",

@@ -5,31 +5,37 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from study.errors import say
+
+if TYPE_CHECKING:
+    from study.answers.report import Chapter
 
 PAGE = "report.html"
 
 
-def print_answers(folders: list[Path], *, with_table: bool = False) -> None:
-    """The plain answer of each data set, and the table of its cells where that is wanted."""
+def print_answers(folders: list[Path], *, with_table: bool = False) -> list[Chapter]:
+    """Prints the plain answer of each data set, and the table of its cells where that is wanted; gives the chapters,
+    which the page is made of too."""
     from study.answers.report import chapters  # noqa: PLC0415
     from study.answers.terminal import WIDEST, answer_lines, cell_table  # noqa: PLC0415
 
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDEST
-    for chapter in chapters(folders):
+    found = chapters(folders)
+    for chapter in found:
         say("\n".join([f"\n{chapter.dataset}", *answer_lines(chapter.conclusion, width)]))
         if with_table:
             say(f"\n{cell_table(chapter.results, chapter.labels, width)}")
+    return found
 
 
-def write_report(folders: list[Path], path: Path, figures: Path | None = None) -> Path:
+def write_report(chapters: list[Chapter], path: Path, figures: Path | None = None) -> Path:
     """The page, and the files where a folder for them is named."""
-    from study.answers.report import chapters, write_files, write_page  # noqa: PLC0415
+    from study.answers.report import write_files, write_page  # noqa: PLC0415
 
-    found = chapters(folders)
-    write_page(found, path)
+    write_page(chapters, path)
     say(f"page: {path}")
     if figures is not None:
-        say(f"figures and tables: {write_files(found, figures)}")
+        say(f"figures and tables: {write_files(chapters, figures)}")
     return path

@@ -19,7 +19,7 @@ def command(
     """Regress an outcome on log D, rate and prior over trained replicates (NUTS, about half a minute)."""
     from study.answers.effects import effects, store_effects  # noqa: PLC0415
     from study.answers.results import Results  # noqa: PLC0415
-    from study.answers.tables import text_of  # noqa: PLC0415
+    from study.answers.texts import text_of  # noqa: PLC0415
 
     folders = study_folders(results)
     for dataset, own in Results.some(folders).by("dataset").items():

@@ -28,7 +28,6 @@ def command(
     page = (results or [RESULTS])[0] / PAGE if output is None else output
     if page.is_dir():
         raise ConfigurationError(f"--output is the page's file; got the folder {page}: add a name, such as {PAGE}")
-    print_answers(folders)
-    path = write_report(folders, page, figures)
+    path = write_report(print_answers(folders), page, figures)
     if open_:
         typer.launch(path.absolute().as_uri())

@@ -94,12 +94,11 @@ def command(
         return
     outcomes = launch.compute(cells, Console(stderr=True))
     failed = sum(outcome.status == "failed" for outcome in outcomes)
-    if failed < len(cells):
-        print_answers([store.root], with_table=True)
+    chapters = print_answers([store.root], with_table=True) if failed < len(cells) else []
     say(f"\nresults: {store.root}; `latent-study summary {store.root}` has every number")
-    if report and failed < len(cells):
+    if report and chapters:
         try:
-            write_report([store.root], store.root / PAGE)
+            write_report(chapters, store.root / PAGE)
         except Exception as error:  # whatever it is, the results are stored and the run has done its work
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             say_line(f"no page: {reason}; `latent-study report {store.root}` tries again", err=True)

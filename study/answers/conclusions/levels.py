@@ -7,13 +7,13 @@ open.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from analysis.interval import Interval
+from analysis.numerals import plus_minus
 from analysis.summaries import over_seeds
 from study.answers.results import StoredCell, estimate_of
 
@@ -58,13 +58,3 @@ def share_closed(start: Level, reached: Level, end: Level) -> Interval:
     gained = [start.by_seed[seed] - reached.by_seed[seed] for seed in seeds]
     closable = [start.by_seed[seed] - end.by_seed[seed] for seed in seeds]
     return Interval.fieller([(gained, closable)])
-
-
-def plus_minus(value: float, error: float) -> str:
-    """``value ± error`` to one digit of the error; four digits of the value alone where it has no error."""
-    if not math.isfinite(value):
-        return "–"
-    if not error > 0 or not math.isfinite(error):
-        return f"{value:.4g}".replace("-", "−")
-    digits = max(0, -math.floor(math.log10(error)))
-    return f"{value:.{digits}f} ± {error:.{digits}f}".replace("-", "−")

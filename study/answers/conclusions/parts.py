@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import get_args
 
+from analysis.numerals import plain
 from study.answers.conclusions.levels import Level, difference, level, share_closed
 from study.answers.conclusions.phenomenon import Phenomenon
 from study.answers.conclusions.repair import Repair, best
@@ -90,7 +91,7 @@ def _observations(phenomenon: Phenomenon) -> Iterable[Statement]:
             least, most = REGIONS[name]
             region = f"below {most:g}" if least < 0 else f"{least:g} to {most:g}" if most < 9 else f"above {least:g}"
             shown = text if name in phenomenon.observed else fails
-            yield Statement(shown, f"{unit} {table['value'].mean():.2g}, counted {region}")
+            yield Statement(shown, f"{unit} {plain(table['value'].mean())}, counted {region}")
 
 
 def what_helps(phenomenon: Phenomenon, repairs: Sequence[Repair]) -> Part:

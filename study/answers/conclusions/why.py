@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from analysis.numerals import plain
 from analysis.summaries import over_seeds
-from study.answers.conclusions.levels import Level, difference, level, plus_minus, share_closed
+from study.answers.conclusions.levels import Level, difference, level, share_closed
 from study.answers.conclusions.phenomenon import Phenomenon
 from study.answers.conclusions.statement import UNDECIDED, Part, Statement
 from study.answers.conclusions.words import PUT_RIGHT, objective_name
@@ -138,4 +139,4 @@ def _in_use(phenomenon: Phenomenon) -> Iterator[Statement]:
     used, dim = float(values.mean()), phenomenon.cell.settings["latent_dim"]
     if math.isfinite(used):
         most = "Most dimensions respond" if used > dim / 2 else "Most dimensions do not respond"
-        yield Statement(f"{most} to the image", f"{plus_minus(used, 0)} of {dim} dimensions")
+        yield Statement(f"{most} to the image", f"{plain(used)} of {dim} dimensions")

@@ -20,6 +20,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
+from analysis.numerals import plain
 from study.answers.effects import OUTCOMES, stored_effects
 from study.answers.hypotheses import Case, Group, Verdict
 from study.answers.remedies import POOLED
@@ -68,7 +69,7 @@ def render(chapters: Sequence[Chapter]) -> str:
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters |= {"number": _number, "effect": _effect, "duration": _duration, "slug": _slug, "prose": _prose}
+    environment.filters |= {"number": plain, "effect": _effect, "duration": _duration, "slug": _slug, "prose": _prose}
     template = environment.from_string(FOLDER.joinpath("template.html.j2").read_text("utf-8"))
     return template.render(
         policy=_policy(style, script),
@@ -138,17 +139,12 @@ def _effect(verdict: Verdict) -> str:
     if not math.isfinite(verdict.value) or verdict.why.startswith(verdict.effect):
         return ""
     lower, upper = verdict.interval
-    interval = f" [{lower:.3g}, {upper:.3g}]" if math.isfinite(lower) and math.isfinite(upper) else ""
-    return f"{verdict.effect}: {verdict.value:.3g}{interval}"
+    interval = f" [{plain(lower)}, {plain(upper)}]" if math.isfinite(lower) and math.isfinite(upper) else ""
+    return f"{verdict.effect}: {plain(verdict.value)}{interval}"
 
 
 def _lines(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [dict(zip(table.columns, line, strict=True)) for line in table.itertuples(index=False)]
-
-
-def _number(value: float) -> str:
-    """Four significant digits; a dash where there is no number."""
-    return f"{value:.4g}".replace("-", "−") if math.isfinite(value) else "–"
 
 
 def _duration(seconds: float) -> str:

@@ -63,7 +63,9 @@ class Picture:
         """Bytes ``pixels`` ``(height, width, 4)``, red to blue and opacity, as PNG, shown ``scale`` times as large;
         ``alt`` says in words what they show."""
         buffer = io.BytesIO()
-        Image.fromarray(pixels).save(buffer, "PNG", optimize=True)
+        is_grey = (pixels[..., :3] == pixels[..., :1]).all()
+        image = Image.fromarray(np.ascontiguousarray(pixels[..., [0, 3]]), "LA") if is_grey else Image.fromarray(pixels)
+        image.save(buffer, "PNG")
         height, width = pixels.shape[:2]
         return cls(_uri("image/png", buffer.getvalue()), width * scale, height * scale, alt)
 

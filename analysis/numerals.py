@@ -1,0 +1,68 @@
+"""Numerals: numbers as people read them: three significant digits, no powers of ten where digits will do."""
+
+from __future__ import annotations
+
+import math
+
+DIGITS = 3
+"""Significant digits of a number that stands alone."""
+
+NONE = "–"
+"""Stands for a number that is not there."""
+
+_LARGEST, _SMALLEST = 1e9, 1e-5
+"""Beyond these a power of ten is easier to read than zeros."""
+
+
+def plain(value: float, digits: int = DIGITS) -> str:
+    """``value`` to so many significant digits, without trailing zeros; a dash where it is not finite.
+
+    Args:
+        value: the number.
+        digits: significant digits, at least 1.
+
+    >>> plain(1019.4), plain(5.702), plain(-0.012345), plain(0.0), plain(math.nan)
+    ('1020', '5.7', '−0.0123', '0', '–')
+    """
+    if not math.isfinite(value):
+        return NONE
+    if value and not _SMALLEST <= abs(value) < _LARGEST:
+        mantissa, _, power = f"{value:.{digits - 1}e}".partition("e")
+        mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+        return _signed(f"{mantissa}e{int(power)}")
+    decimals = _decimals(value, digits)
+    text = f"{round(value, decimals):.{max(decimals, 0)}f}"
+    return _signed(text.rstrip("0").rstrip(".") if "." in text else text)
+
+
+def plus_minus(value: float, error: float, most: int | None = None) -> str:
+    """``value ± error`` to two digits of the error.
+
+    Args:
+        value: the number.
+        error: its standard error, in the same unit; where there is none, the value stands alone, see :func:`plain`.
+        most: significant digits of the value, where there is no room for more.
+
+    >>> plus_minus(1018.7, 15.21), plus_minus(1.708, 1.36), plus_minus(301.2, 7.1), plus_minus(0.03244, 0.0041)
+    ('1019 ± 15', '1.7 ± 1.4', '301.2 ± 7.1', '0.0324 ± 0.0041')
+    """
+    if not math.isfinite(value) or not error > 0 or not math.isfinite(error):
+        return plain(value)
+    if most is None and error < _SMALLEST:
+        return f"{plain(value)} ± {plain(error, 2)}"
+    decimals = _decimals(error, 2) if most is None else min(_decimals(error, 2), _decimals(value, most))
+    decimals = max(0, decimals)
+    return f"{_signed(f'{value:.{decimals}f}')} ± {error:.{decimals}f}"
+
+
+def _decimals(value: float, digits: int) -> int:
+    """Places after the point at which ``value`` has so many significant digits; negative before it."""
+    if not value:
+        return 0
+    _, _, power = f"{value:.{digits - 1}e}".partition("e")  # of the rounded value: 9.996 is 10.0
+    return digits - 1 - int(power)
+
+
+def _signed(text: str) -> str:
+    """With the sign of minus, and no minus before zero."""
+    return text.replace("-", "−") if text.strip("-0.") else text.lstrip("-")
