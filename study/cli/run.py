@@ -63,7 +63,7 @@ def command(
     - `latent-study run my_study.yaml train.epochs=3 --dry-run`
     - `latent-study run --for H7 dataset=mnist`
     """
-    from study.run.division import check_device, share, worker_count  # noqa: PLC0415
+    from study.run.division import check_device, check_platform, share, worker_count  # noqa: PLC0415
 
     words = arguments or []
     source, assignments = (words[0], words[1:]) if words and "=" not in words[0] else (None, words)
@@ -83,6 +83,7 @@ def command(
         _print_cells(store, cells, costs, "whether their parts fit together, and into memory, is checked when they run")
         return
 
+    check_platform()
     from rich.console import Console  # noqa: PLC0415
 
     from study.run.launch import Launch  # noqa: PLC0415

@@ -5,11 +5,12 @@ Nothing here needs torch, so that a dry run of many cells need not wait for its 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from study.design.cell import Cell
 from study.design.registry import UnknownName
-from study.errors import ConfigurationError
+from study.errors import ConfigurationError, EnvironmentFault
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -38,6 +39,15 @@ def check_device(device: str) -> None:
     """Raises ConfigurationError for what is no kind of device; whether there is one here is not looked at."""
     if device not in DEVICES:
         raise ConfigurationError(str(UnknownName("device", device, DEVICES)))
+
+
+def check_platform() -> None:
+    """Raises EnvironmentFault where cells cannot be computed: they need the processes and signals of Unix."""
+    if not hasattr(os, "fork"):
+        raise EnvironmentFault(
+            "cells are computed on Linux or macOS, whose processes and signals that needs; on Windows, run this in WSL "
+            "(results that lie here can be read: `latent-study report`)"
+        )
 
 
 def _is_count(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -537,6 +538,37 @@ def test_a_lock_that_cannot_be_taken_is_named(copy, folder, kind):
         copy.lock("0123456789ab", wait=False),
     ):
         pass
+
+
+WITHOUT_UNIX = """
+import os, signal, sys
+# Libraries know Windows: what is tried here are our own files.
+import arviz, filelock, matplotlib.pyplot, netCDF4, numba, platformdirs.unix, psutil, pydantic, pyro
+import rich.console, safetensors.torch, sklearn, torch, typer, xarray
+for name in ("fcntl", "resource", "pwd", "grp", "termios"):
+    sys.modules[name] = None
+for name in ("SIGHUP", "SIGKILL", "pthread_sigmask"):
+    delattr(signal, name)
+for name in ("fork", "killpg", "O_DIRECTORY", "mkfifo", "sysconf"):
+    delattr(os, name)
+from study.cli import main
+for words in (line.split("|") for line in sys.argv[1:]):
+    print("<", main(words), ">", file=sys.stderr)
+"""
+
+
+@pytest.mark.slow
+def test_without_what_unix_has_results_are_read_and_a_run_says_what_to_do(copy, tmp_path):
+    """What Windows lacks, taken away: a stand-in for that system, which this is not."""
+    verbs = [f"{verb}|{copy.root}" for verb in ("status", "summary", "compare", "verdict")]
+    lines = [*verbs, f"report|{copy.root}|--output|{tmp_path / 'page.html'}", "list|priors", "run|smoke|--dry-run"]
+    command = [sys.executable, "-c", WITHOUT_UNIX, *lines]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
+    assert "Traceback" not in done.stderr, done.stderr
+    assert re.findall("< (.) >", done.stderr) == [*"0000", "0", "0", "4"], done.stderr
+    assert "in WSL" in done.stderr
+    assert (tmp_path / "page.html").stat().st_size > 10_000
 
 
 FUZZ = """
