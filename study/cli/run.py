@@ -96,7 +96,7 @@ def command(
     outcomes = launch.compute(cells, Console(stderr=True))
     failed = sum(outcome.status == "failed" for outcome in outcomes)
     chapters = print_answers([store.root], with_table=True) if failed < len(cells) else []
-    say(f"\nresults: {store.root}; `latent-study summary {store.root}` has every number")
+    say(f"\nresults: {store.root}\nevery number: `{shlex.join(['latent-study', 'summary', str(store.root)])}`")
     if report and chapters:
         try:
             write_report(chapters, store.root / PAGE)

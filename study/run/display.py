@@ -1,8 +1,14 @@
-"""Display: the progress of a study, as live bars on a terminal and as plain lines elsewhere."""
+"""Display: the progress of a study, as live lines on a terminal and as plain lines elsewhere.
+
+On a terminal each running cell has one line, and the study one below them with the time that is left; a cell that ended
+leaves a line behind. Elsewhere a cell that ended has a line, and once a minute the study has one. No line but that of a
+failure is longer than the terminal is wide, or 80 columns elsewhere.
+"""
 
 from __future__ import annotations
 
 import errno
+import textwrap
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -10,15 +16,21 @@ from contextlib import suppress
 from typing import Protocol, Self, final
 
 from rich.console import Console
-from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bars
+from rich.live import Live
+from rich.text import Text
 
+from study.design.cost import readable_seconds
 from study.files import printable
+from study.run.forecast import Forecast
 from study.run.job import Event, Outcome
 from study.run.progress import Progress
 
-LINE_SECONDS = 10.0
-"""Least time between two lines about the same cell."""
+HEARTBEAT_SECONDS = 60.0
+"""Least time between two lines that no cell's end gives rise to."""
+COLUMNS = 80
+"""Of a line that goes to a file or a pipe."""
+BAR = 16
+"""Columns of the bar of a running cell."""
 
 
 class Display(Protocol):
@@ -30,9 +42,15 @@ class Display(Protocol):
         """Shows one event."""
 
 
-def display(titles: Mapping[str, str], console: Console) -> Display:
-    """The display that suits ``console``; ``titles`` names the cells by key."""
-    return _Live(titles, console) if console.is_terminal else _Lines(titles, console)
+def display(titles: Mapping[str, str], console: Console, forecast: Forecast) -> Display:
+    """The display that suits ``console``.
+
+    Args:
+        titles: what the cells are called, by key.
+        console: where it is shown.
+        forecast: of the time that is left; it is told when cells begin and end.
+    """
+    return (_Live if console.is_terminal else _Lines)(titles, console, forecast)
 
 
 def figures(progress: Progress) -> str:
@@ -44,10 +62,19 @@ def figures(progress: Progress) -> str:
     return ", ".join(parts)
 
 
+def fitted(text: str, room: int) -> str:
+    """``text`` in ``room`` columns: where it is longer, its middle gives way to an ellipsis."""
+    if len(text) <= room:
+        return text
+    kept = max(0, room - 1)
+    head = (kept + 1) // 2
+    return text[:head] + "…"[:room] + text[len(text) - (kept - head) :]
+
+
 def _ending(outcome: Outcome) -> str:
     match outcome.status:
         case "stored":
-            return f"stored after {outcome.seconds:.1f} s" + (f" ({outcome.message})" if outcome.message else "")
+            return f"stored after {readable_seconds(outcome.seconds)}"
         case "present":
             return "already stored"
         case "busy":
@@ -61,25 +88,70 @@ def _ending(outcome: Outcome) -> str:
 
 
 class _Tally:
-    """Counts cells as they end."""
+    """The state of the study, and the lines that tell it."""
 
-    def __init__(self, titles: Mapping[str, str]) -> None:
+    def __init__(self, titles: Mapping[str, str], forecast: Forecast) -> None:
         self.titles = {key: printable(title) for key, title in titles.items()}
+        self.running: dict[str, Progress | None] = {}
+        self._forecast = forecast
         self._ended: Counter[str] = Counter()
 
-    def line(self, outcome: Outcome) -> str:
-        self._ended[outcome.status] += outcome.status not in ("busy", "died")
-        return printable(f"[{self._ended.total()}/{len(self.titles)}] {self.titles[outcome.key]}: {_ending(outcome)}")
+    def take(self, event: Event) -> Outcome | None:
+        """Takes an event in, and gives the outcome where it is one."""
+        if isinstance(event.what, Outcome):
+            self.running.pop(event.key, None)
+            if event.what.status not in ("busy", "died"):
+                self._ended[event.what.status] += 1
+                self._forecast.end(event.key)
+            return event.what
+        if event.what is None:
+            self._forecast.start(event.key)
+        self.running[event.key] = event.what
+        return None
+
+    def ending(self, outcome: Outcome, columns: int, note: str = "") -> str:
+        """The line of a cell that ended, with a ``note``; further lines, indented, where the reason needs them."""
+        number, ending = f"[{self._ended.total()}/{len(self.titles)}] ", printable(_ending(outcome)) + note
+        title = self.titles[outcome.key]
+        room = columns - len(number) - len(ending) - 2
+        if room >= min(len(title), COLUMNS // 4):
+            return f"{number}{fitted(title, room)}: {ending}"
+        first = f"{number}{fitted(title, columns - len(number) - 1)}:"
+        return "\n".join([first, *textwrap.wrap(ending, columns, initial_indent="  ", subsequent_indent="  ")])
+
+    def left(self) -> str:
+        """The time that is left, in words; empty where nothing is known, or nothing is left."""
+        seconds = self._forecast.seconds
+        return f"about {readable_seconds(seconds)} left" if seconds > 0 else ""
+
+    def study(self) -> str:
+        """The line of the study."""
+        running = f"{len(self.running)} running" if self.running else ""
+        parts = [f"{self._ended.total()} of {len(self.titles)} cells ended", running, self.left()]
+        return "study: " + ", ".join(filter(None, parts))
+
+    def cell(self, key: str, columns: int) -> str:
+        """The line of a running cell: bar, phase, title and figures, as much of them as there is room for."""
+        progress = self.running[key]
+        share = progress.done / progress.total if progress and progress.total else 0.0
+        full = round(BAR * min(1.0, share))
+        phase = progress.phase if progress else "starting"
+        head = f"{'━' * full}{'─' * (BAR - full)} {share:4.0%} {phase:<9}  "
+        tail = f"  {numbers}" if progress and (numbers := figures(progress)) else ""
+        room = columns - len(head)
+        if room - len(tail) < COLUMNS // 4:
+            tail = ""
+        return head + fitted(self.titles[key], room - len(tail)) + tail
 
 
 @final
 class _Lines:
-    """One line when a cell starts or ends, and now and then between."""
+    """A line for each cell that ended, and now and then one of the study."""
 
-    def __init__(self, titles: Mapping[str, str], console: Console) -> None:
-        self._tally = _Tally(titles)
+    def __init__(self, titles: Mapping[str, str], console: Console, forecast: Forecast) -> None:
+        self._tally = _Tally(titles, forecast)
         self._console = console
-        self._latest: dict[str, float] = {}
+        self._latest = time.monotonic()
 
     def __enter__(self) -> Self:
         return self
@@ -88,70 +160,46 @@ class _Lines:
         return None
 
     def __call__(self, event: Event) -> None:
-        title = self._tally.titles[event.key]
-        if isinstance(event.what, Outcome):
-            self._print(self._tally.line(event.what))
-        elif event.what is None:
-            self._latest[event.key] = time.monotonic()
-            self._print(f"{title}: starts")
-        elif time.monotonic() - self._latest[event.key] >= LINE_SECONDS:
-            self._latest[event.key] = time.monotonic()
-            progress = event.what
-            self._print(f"{title}: {progress.phase} {progress.done}/{progress.total} {figures(progress)}")
+        if outcome := self._tally.take(event):
+            left = self._tally.left() if outcome.status == "stored" else ""
+            self._print(self._tally.ending(outcome, COLUMNS, f"; {left}" if left else ""))
+        elif time.monotonic() - self._latest >= HEARTBEAT_SECONDS:
+            self._print(self._tally.study())
 
     def _print(self, line: str) -> None:
+        self._latest = time.monotonic()
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 @final
 class _Live:
-    """A bar for the phase that each active cell is in, and a line for each cell that ended."""
+    """Lines of the running cells and of the study, redrawn in place below those of the cells that ended."""
 
-    def __init__(self, titles: Mapping[str, str], console: Console) -> None:
-        self._tally = _Tally(titles)
-        self._tasks: dict[str, tuple[str, TaskID]] = {}
-        self._bars = Bars(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
-            TextColumn("{task.percentage:>3.0f} %"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[figures]}", markup=False),
-            console=console,
-            transient=True,
-        )
+    def __init__(self, titles: Mapping[str, str], console: Console, forecast: Forecast) -> None:
+        self._tally = _Tally(titles, forecast)
+        self._console = console
+        self._live = Live(get_renderable=self._lines, console=console, transient=True, refresh_per_second=4)
 
     def __enter__(self) -> Self:
-        self._bars.start()
+        self._live.start()
         return self
 
     def __exit__(self, *error: object) -> None:
         with suppress(OSError):  # the terminal is gone, and the study's own error tells more
-            self._bars.stop()
+            self._live.stop()
 
     def __call__(self, event: Event) -> None:
         try:
-            self._show(event)
+            if outcome := self._tally.take(event):
+                line = self._tally.ending(outcome, self._console.width)
+                self._console.print(line, markup=False, highlight=False, soft_wrap=True)
         except OSError as error:
             if error.errno != errno.EIO:
                 raise
             # The terminal was closed. The signal that says so stops the study, which saves its cells first.
 
-    def _show(self, event: Event) -> None:
-        title = self._tally.titles[event.key]
-        if isinstance(event.what, Outcome):
-            self._remove(event.key)
-            self._bars.console.print(self._tally.line(event.what), markup=False, highlight=False, soft_wrap=True)
-        elif event.what is None:
-            self._tasks[event.key] = "", self._bars.add_task(title, total=None, figures="starts")
-        elif event.key in self._tasks:
-            progress = event.what
-            if self._tasks[event.key][0] != progress.phase:
-                self._remove(event.key)
-                task = self._bars.add_task(f"{title} {progress.phase}", figures="")
-                self._tasks[event.key] = progress.phase, task
-            _, task = self._tasks[event.key]
-            self._bars.update(task, completed=progress.done, total=progress.total, figures=figures(progress))
-
-    def _remove(self, key: str) -> None:
-        if key in self._tasks:
-            self._bars.remove_task(self._tasks.pop(key)[1])
+    def _lines(self) -> Text:
+        columns = self._console.width
+        running = [self._tally.cell(key, columns) for key in list(self._tally.running)]
+        lines = [*running, fitted(self._tally.study(), columns)]
+        return Text("\n".join(lines), no_wrap=True, overflow="crop")

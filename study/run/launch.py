@@ -16,6 +16,7 @@ from study.run.building import check_all
 from study.run.display import display
 from study.run.execution import execute
 from study.run.experiment import run_cell
+from study.run.forecast import Forecast
 from study.run.job import Event, Job, Outcome
 from study.run.placement import Placement
 from study.run.preflight import check_images, check_roots
@@ -79,7 +80,8 @@ class Launch:
             if cell.key not in stored
         ]
         names = titles({cell.key: cell.config() for cell in cells})
-        with tracking(self.tensorboard, self.store, names) as track, display(names, console) as show:
+        forecast = Forecast({job.cell.key: costs[job.cell.key].seconds for job in jobs}, placement.workers)
+        with tracking(self.tensorboard, self.store, names) as track, display(names, console, forecast) as show:
 
             def watch(event: Event) -> None:
                 track(event)
