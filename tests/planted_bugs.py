@@ -143,6 +143,8 @@ BUGS = [
         "return log_likelihood(z) - rate(prior, q, z)", "return log_likelihood(z)", REFINEMENT),
     Bug("refined codes in the place of the encoder's", "study/measurement/estimators/refinement.py",
         "replicate.prior, before, after, draws", "replicate.prior, after, before, draws", "tests/study/measurement/test_calibration_annealing.py -k refinement"),
+    Bug("a bias beside the shared one", "models/networks/spatial.py",
+        "outputs, bias=not shared)", "outputs, bias=True)", NETWORK_LAWS + "::test_biases_are_those_of_the_other_twin"),
     Bug("constant per place on every output", "models/networks/spatial.py",
         "PlaceConstant(stem, (height, width)))\n        else", "PlaceConstant(outputs * stem, (height, width)))\n        else", NETWORK_LAWS + "::test_a_constant_per_place_is_where_it_is_asked_for_and_starts_at_nothing"),
     Bug("overlap that forgets to halve ‖μ‖", "analysis/geometry/overlap.py",

@@ -6,6 +6,12 @@ The image is padded to a square whose side is 2^levels times the map's, halved `
     latent_dim=16x8x8   the map itself is the latent: D = C·h·w, every latent sees a patch of the image
     latent_dim=16       the same network with a dense layer from the ``stem`` map to D numbers, and back
 
+The two differ in more than the shape of the latent: dense layers have many times the weights of the convolutions in
+their place, and a bias for each number and each place where a convolution has one for each channel. Either difference
+can be taken away by itself: dense layers of low ``rank`` have as few weights, r (inputs + outputs) for inputs times
+outputs, and those with ``dense_bias=channel`` share their biases as convolutions do; and a map has the biases of its
+twin with ``place=both``.
+
 (8×8×1024 is the stem of the decoders of Tolstikhin et al. 2018 and Ghosh et al. 2020, arXiv:1903.12436, where a dense
 layer precedes it.) Normalisation layers are a factor of their own. Convolutions do not know where in the map they are,
 but for the padding at its edges: a constant per place, learned, tells it to the decoder, or gives the encoder a mean
@@ -52,6 +58,18 @@ class PlaceConstant(nn.Module):
         return torch.cat([first + self.constant, rest], 1)
 
 
+class SharedBias(nn.Module):
+    """Adds one learned number to each of the ``channels`` of ``(B, channels, …)``."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """``features`` ``(B, channels, …)`` with the biases added."""
+        return features + self.bias.view(-1, *[1] * (features.dim() - 2))
+
+
 @final
 class Spatial(Network):
     """Stride-2 convolutions, one per level; a vector latent is dense on a map of its own.
@@ -60,7 +78,10 @@ class Spatial(Network):
     stem: channels of the map below a vector latent; a latent that is a map has its own.
     norm: normalisation after each convolution.
     place: a learned constant per place of a latent that is a map: before the decoder, on the mean that the encoder
-        gives (the first of its outputs), or none.
+        gives (the first of its outputs), on both, or none.
+    rank: of the dense layers of a vector latent; none: full.
+    dense_bias: of those layers, one for each number and each place, or, as convolutions have them, one for each channel
+        of the map; the numbers of a vector, which has no channels, share one for their mean and one for their scale.
     """
 
     reference = "Ghosh et al. 2020, arXiv:1903.12436"
@@ -71,12 +92,16 @@ class Spatial(Network):
         channels: Widths = (32, 64),
         stem: Count = 64,
         norm: Literal["none", "group", "batch"] = "none",
-        place: Literal["none", "decoder", "encoder"] = "none",
+        place: Literal["none", "decoder", "encoder", "both"] = "none",
+        rank: Count | None = None,
+        dense_bias: Literal["place", "channel"] = "place",
     ) -> None:
         self.channels = channels
         self.stem = stem
         self.norm = norm
         self.place = place
+        self.rank = rank
+        self.dense_bias = dense_bias
 
     def _stem(self, shapes: Shapes) -> tuple[int, int, int]:
         """Channels, height and width of the map: the latent's own, or the smallest that the image fits."""
@@ -90,6 +115,11 @@ class Spatial(Network):
                     f"{shapes.latent_dim}: a dense layer has a bias for each place"
                 )
             return (self.stem, *least)
+        if (self.rank, self.dense_bias) != (None, "place"):
+            raise ValueError(
+                "network.rank and network.dense_bias are of the dense layers of a vector latent; got latent_dim="
+                f"{'x'.join(map(str, shapes.latent_shape))}, which has none"
+            )
         if len(shapes.latent_shape) != 3 or any(a < b for a, b in zip(shapes.latent_shape[1:], least, strict=True)):
             raise ValueError(
                 f"network spatial with {len(self.channels)} levels needs a vector latent, or a map of at least "
@@ -98,6 +128,13 @@ class Spatial(Network):
             )
         channels, *sides = shapes.latent_shape
         return channels, sides[0], sides[1]
+
+    def _dense(self, inputs: int, shape: tuple[int, ...]) -> list[nn.Module]:
+        """Layers from ``(B, inputs)`` to ``(B, *shape)``, channels first."""
+        outputs, shared = math.prod(shape), self.dense_bias == "channel"
+        last = nn.Linear(inputs if self.rank is None else self.rank, outputs, bias=not shared)
+        narrow = [] if self.rank is None else [nn.Linear(inputs, self.rank, bias=False)]
+        return [*narrow, last, nn.Unflatten(1, shape), *([SharedBias(shape[0])] if shared else [])]
 
     def _block(self, convolution: nn.Module, channels: int) -> list[nn.Module]:
         return [convolution, _NORMS[self.norm](channels), nn.ReLU()]
@@ -113,11 +150,11 @@ class Spatial(Network):
             inputs = channels
         if is_map:
             layers.append(nn.Conv2d(inputs, outputs * stem, 3, padding=1))
-            if self.place == "encoder":
+            if self.place in ("encoder", "both"):
                 layers.append(PlaceConstant(stem, (height, width)))
         else:
             layers += self._block(nn.Conv2d(inputs, stem, 3, padding=1), stem)
-            layers += [nn.Flatten(), nn.Linear(stem * height * width, outputs * shapes.latent_dim)]
+            layers += [nn.Flatten(), *self._dense(stem * height * width, (outputs, shapes.latent_dim))]
         return nn.Sequential(*layers, Layout(outputs, shapes.latent_shape))
 
     @override
@@ -125,9 +162,8 @@ class Spatial(Network):
         stem, height, width = self._stem(shapes)
         layers: list[nn.Module] = []
         if len(shapes.latent_shape) == 1:
-            dense = [nn.Linear(shapes.latent_dim, stem * height * width), nn.Unflatten(1, (stem, height, width))]
-            layers += [*dense, nn.ReLU()]
-        elif self.place == "decoder":
+            layers += [*self._dense(shapes.latent_dim, (stem, height, width)), nn.ReLU()]
+        elif self.place in ("decoder", "both"):
             layers.append(PlaceConstant(stem, (height, width)))
         layers += self._block(nn.Conv2d(stem, self.channels[-1], 3, padding=1), self.channels[-1])
         below = (*reversed(self.channels[:-1]), None)

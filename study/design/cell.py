@@ -170,7 +170,12 @@ def _notation(shape: tuple[int, ...]) -> int | str:
     return shape[0] if len(shape) == 1 else "x".join(map(str, shape))
 
 
-LATER: dict[tuple[str, str], Any] = {("train", "updates"): None, ("evaluate", "refinement"): 0}
+LATER: dict[tuple[str, str], Any] = {
+    ("train", "updates"): None,
+    ("evaluate", "refinement"): 0,
+    ("network", "rank"): None,
+    ("network", "dense_bias"): "place",
+}
 """Settings that joined after cells had been stored, by section and name, with the value that says what was done before
 them: at it they are left out of the key, so that a cell keeps its key, and with it its random numbers."""
 

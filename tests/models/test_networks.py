@@ -125,6 +125,58 @@ def test_a_constant_per_place_is_where_it_is_asked_for_and_starts_at_nothing(pla
             assert torch.allclose(after(events), expected, atol=1e-5)
 
 
+def count(network, shape, *, biases):
+    """Weights, or biases, of both bodies: what is added is of one dimension, or a constant per place."""
+    shapes, parts = Shapes(shape, (1, 28, 28)), []
+    with torch.device("meta"):
+        parts = [*network.encoder(shapes, OUTPUTS).named_parameters(), *network.decoder(shapes, 1).named_parameters()]
+    return sum(p.numel() for name, p in parts if name.endswith("weight") != biases)
+
+
+def spatial(**options):
+    return NETWORKS["spatial"](**{"channels": (32, 64), "stem": 64} | options)
+
+
+def test_a_low_rank_gives_the_vector_as_many_weights_as_its_map():
+    weights, dense, twin = (
+        count(spatial(**options), shape, biases=False)
+        for options, shape in (({}, (64, 8, 8)), ({}, (4096,)), ({"rank": 2}, (4096,)))
+    )
+    assert dense > 100 * weights
+    assert twin == pytest.approx(weights, rel=0.01)
+
+
+def test_biases_are_those_of_the_other_twin():
+    """A dense bias for each of 2 · 4,096 numbers and 64 · 7 · 7 places, or one for each channel or parameter; and a
+    constant for each of 4,096 numbers at either end of a map."""
+    plain, shared = (count(spatial(dense_bias=option), (4096,), biases=True) for option in ("place", "channel"))
+    assert plain - shared == 2 * 4096 + 64 * 7 * 7 - 2 - 64
+    none, both = (count(spatial(place=option), (64, 8, 8), biases=True) for option in ("none", "both"))
+    assert both - none == 2 * 4096
+
+
+def test_dense_layers_are_of_the_rank_that_is_asked_for():
+    torch.manual_seed(0)
+    network, shapes = NETWORKS["spatial"](channels=(4, 8), stem=4, rank=2, dense_bias="channel"), Shapes((9,), IMAGE)
+    encoder, decoder = network.encoder(shapes, OUTPUTS), network.decoder(shapes, OUTPUTS)
+    codes = encoder(torch.rand(50, *IMAGE)).flatten(1)
+    dense = decoder[:2](torch.randn(50, 9))
+    for outputs in (codes, dense):
+        centred = outputs - outputs.mean(0)
+        assert int((torch.linalg.svdvals(centred) > 1e-4).sum()) == 2
+    bias = next(m for m in decoder if hasattr(m, "bias") and m.bias is not None and m.bias.shape == (4,))
+    bias.bias.data.copy_(torch.tensor([1.0, 2.0, 3.0, 4.0]))
+    features = torch.zeros(1, 4, 2, 2)
+    assert torch.equal(bias(features)[0, :, 1, 1], bias.bias)
+    assert torch.equal(bias(features)[0, :, 0, 0], bias.bias)
+
+
+@pytest.mark.parametrize("options", [{"rank": 2}, {"dense_bias": "channel"}])
+def test_a_map_has_no_dense_layers(options):
+    with pytest.raises(ValueError, match="are of the dense layers of a vector latent; got latent_dim=4x2x2"):
+        NETWORKS["spatial"](channels=(4, 8), stem=4, **options).encoder(Shapes((4, 2, 2), IMAGE), OUTPUTS)
+
+
 def test_a_vector_has_no_places():
     with pytest.raises(ValueError, match="needs a latent that is a map"):
         NETWORKS["spatial"](channels=(4, 8), stem=4, place="decoder").encoder(Shapes((3,), IMAGE), OUTPUTS)

@@ -78,7 +78,7 @@ class Offset(Hypothesis[Offsets]):
         refined = alike(plain, offset="aggregate/train/offset", refined="aggregate/train/offset_refined")
         places = families(plain, PLACE, offset="aggregate/train/kl_mean", **ends)
         refined, places = (lines[lines["latent"].astype(str).str.contains("x")] for lines in (refined, places))
-        refined = refined[refined[PLACE] == "none"]
+        refined, places = refined[refined[PLACE] == "none"], places[places[PLACE].isin(PLACES)]
         if refined.empty or set(PLACES) - set(places[PLACE]):
             raise MissingCells(
                 f"no cells with a C×h×w latent whose codes were refined, beside others that differ in {PLACE} alone"
