@@ -118,8 +118,9 @@ class Evaluate(Settings):
         default=(1, 10, 100), description="draws K of importance-weighted bounds on held-out log p(x); []: none"
     )
     importance_images: Count = Field(default=500, description="held-out images, at most, whose log p(x) is bounded")
-    two_sample_draws: Count = Field(
-        default=1_000, description="codes, and as many prior draws, at most, that tests on samples alone compare"
+    two_sample_draws: NonNegativeCount = Field(
+        default=1_000,
+        description="codes, and as many prior draws, at most, that tests on samples alone compare; 0: none",
     )
     samples: NonNegativeCount = Field(
         default=1_000, description="images per source judged for realism, where it can give as many; 0: none"

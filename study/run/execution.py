@@ -135,7 +135,8 @@ def execute(jobs: Sequence[Job], workers: int, watch: Watch) -> list[Outcome]:
     with Stop(patience=1 if workers == 1 else 2).listening() as stop:
         if workers == 1:
             return _both_rounds(jobs, lambda jobs: _run_here(jobs, watch, stop), stop)
-        with Workers(workers, max(1, torch.get_num_threads() // workers)) as pool:
+        compiles = any(job.cell.train.engine != "eager" for job in jobs)
+        with Workers(workers, max(1, torch.get_num_threads() // workers), compiles=compiles) as pool:
             try:
                 return _both_rounds(jobs, lambda jobs: run_on(pool, pool, jobs, watch, stop), stop)
             except BaseException as error:

@@ -38,19 +38,23 @@ PARENTS_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 PRELOADED = (
     "study.run.experiment",
+    "study.run.kernels",
     "torch._dynamo",  # of torch's optimisers
-    "torch._inductor.compile_fx",  # of the compiled engine
-    "sklearn.datasets",  # of the default data set
+    "torch._decomp.decompositions_for_jvp",  # of products with a decoder's Jacobian
 )
 """What every cell imports, some of it when it is first used."""
+
+COMPILER = "torch._inductor.compile_fx"
+"""What the compiled engine imports: seconds that a study of eager cells need not spend."""
 
 _PR_SET_PDEATHSIG = 1
 
 
-def main(control: int, threads: int) -> None:
+def main(control: int, threads: int, compiles: bool) -> None:
     """Serves the parent at the other end of the socket ``control`` until that closes.
 
     threads: of torch, in each worker.
+    compiles: whether cells may be trained by a compiled graph.
     """
     for signum in PARENTS_SIGNALS:
         signal.signal(signum, signal.SIG_IGN)
@@ -60,7 +64,7 @@ def main(control: int, threads: int) -> None:
     line = socket.socket(fileno=control)
     if forks_safely:
         try:
-            import_the_study()
+            import_the_study(compiles)
         except Exception as error:
             line.send(f"{type(error).__name__}: {error}".encode())
             os._exit(1)
@@ -76,7 +80,7 @@ def main(control: int, threads: int) -> None:
                 line.close()
                 for other in (status, *statuses.values()):
                     os.close(other)
-                _work(channel, threads, imported=forks_safely)
+                _work(channel, threads, compiles, imported=forks_safely)
             os.close(channel)
             statuses[worker] = status
         _report_ends(statuses)
@@ -87,14 +91,18 @@ def main(control: int, threads: int) -> None:
     os._exit(0)  # which ends workers that are still there
 
 
-def import_the_study() -> None:
-    """Imports what computes a cell; what libraries warn of then, the parent has shown already."""
+def import_the_study(compiles: bool = True) -> None:
+    """Imports what computes a cell and compiles its kernels; what libraries warn of, the parent has shown already.
+
+    compiles: whether to import the compiler of training graphs, too.
+    """
     terminal = os.dup(2)
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)
     try:
-        for module in PRELOADED:
+        for module in (*PRELOADED, *([COMPILER] if compiles else [])):
             importlib.import_module(module)
+        importlib.import_module("study.run.kernels").compile_kernels()
     finally:
         os.dup2(terminal, 2)
         os.close(terminal)
@@ -112,12 +120,12 @@ def _report_ends(statuses: dict[int, int]) -> None:
         os.close(descriptor)
 
 
-def _work(channel: int, threads: int, *, imported: bool) -> None:
+def _work(channel: int, threads: int, compiles: bool, *, imported: bool) -> None:
     """The life of a forked worker."""
     try:
         _end_with_the_server()
         if not imported:
-            import_the_study()
+            import_the_study(compiles)
         import torch  # noqa: PLC0415  (as above)
 
         torch.set_num_threads(threads)

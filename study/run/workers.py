@@ -18,6 +18,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from multiprocessing import Pipe, spawn
 from multiprocessing.connection import Connection
 from typing import Any, final
@@ -27,9 +28,9 @@ from study.run.fork_server import GRACE_SECONDS, PARENTS_SIGNALS, WorkerChannel
 
 _PROGRAM = """
 import sys
-control, threads, *sys.path = sys.argv[1:]
+control, threads, compiles, *sys.path = sys.argv[1:]
 from study.run.fork_server import main
-main(int(control), int(threads))
+main(int(control), int(threads), compiles == "True")
 """
 
 _END_SECONDS = 2 * GRACE_SECONDS + 1
@@ -54,17 +55,17 @@ class WorkerDied(BrokenExecutor):
 
 @final
 class Workers(Executor):
-    """``number`` processes of ``threads`` torch threads each.
+    """``number`` processes of ``threads`` torch threads each, with the compiler of graphs imported if it ``compiles``.
 
     A task may be given ``channel``: what it sends arrives in ``events``, and it learns of :meth:`stop`.
     """
 
     channel = WorkerChannel()
 
-    def __init__(self, number: int, threads: int) -> None:
+    def __init__(self, number: int, threads: int, *, compiles: bool = True) -> None:
         self.events: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._num_threads = threads
-        self._server = _Server(threads)
+        self._new_server = partial(_Server, threads, compiles)
+        self._server = self._new_server()
         self._replacing = threading.Lock()
         self._workers = [_Worker(self._live_server, self.events.put) for _ in range(number)]
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
@@ -87,7 +88,7 @@ class Workers(Executor):
         with self._replacing:
             if not self._server.alive():
                 self._server.close()
-                self._server = _Server(self._num_threads)
+                self._server = self._new_server()
             return self._server
 
     def stop(self) -> None:
@@ -188,11 +189,11 @@ class _Worker:
 class _Server:
     """The process that forks workers of ``threads`` torch threads; ``ready`` once the first of them has reported."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, compiles: bool) -> None:
         self.ready = False
         self._line, line = socket.socketpair()
         flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
-        words = [str(line.fileno()), str(threads), *(path or os.getcwd() for path in sys.path)]
+        words = [str(line.fileno()), str(threads), str(compiles), *(path or os.getcwd() for path in sys.path)]
         # Ctrl-C reaches all processes of a terminal: the child inherits blocked signals until it ignores them.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, PARENTS_SIGNALS)
         try:

@@ -13,10 +13,15 @@ from torch import Tensor
 from analysis import two_sample
 from analysis.estimate import Estimate
 from analysis.randomness import integer_seed
+from study.design.cell import Evaluate
 from study.measurement.estimators import Quantity, Refused, estimator
 from study.measurement.replicate import Split
 
 LEAST = 40
+
+
+def _asked(evaluate: Evaluate) -> bool:
+    return evaluate.two_sample_draws > 0
 
 
 class _Pair(NamedTuple):
@@ -36,7 +41,8 @@ def _pair(split: Split) -> _Pair:
         "squared_mmd",
         "E k(x, x′) + E k(y, y′) − 2E k(x, y), Gaussian kernel of median bandwidth",
         limits="blind to what the bandwidth smooths away, as D grows",
-    )
+    ),
+    asked=_asked,
 )
 def squared_mmd(split: Split) -> Estimate:
     pair = _pair(split)
@@ -49,7 +55,8 @@ def squared_mmd(split: Split) -> Estimate:
         "E_θ W₂²(θᵀz, θᵀz′) over directions",
         "upper",
         limits="O(1/n) above 0 where the laws agree",
-    )
+    ),
+    asked=_asked,
 )
 def squared_sliced_wasserstein(split: Split) -> Estimate:
     return two_sample.squared_sliced_wasserstein(
@@ -70,6 +77,7 @@ def squared_sliced_wasserstein(split: Split) -> Estimate:
         "lower",
         limits="refused above log n (McAllester & Stratos 2020)",
     ),
+    asked=_asked,
 )
 def classifier(split: Split) -> dict[str, Estimate]:
     purpose = "classifier of codes", split.name
@@ -86,7 +94,8 @@ def classifier(split: Split) -> dict[str, Estimate]:
         "KL(q_N ‖ p) from k-th nearest-neighbour distances (Wang, Kulkarni & Verdú 2009)",
         "consistent",
         limits="D at most 10: beyond, the bias is of the order of the value",
-    )
+    ),
+    asked=_asked,
 )
 def nearest_neighbour_kl(split: Split) -> Estimate:
     return two_sample.nearest_neighbour_kl(*_pair(split))
