@@ -111,6 +111,8 @@ def _records(replicates: Sequence[Records]) -> xr.Dataset:
 
 
 def _mixtures(replicates: Sequence[Measured]) -> xr.Dataset:
+    if not replicates[0].mixtures:
+        return xr.Dataset()
     rows = [{(c.covariance, c.num_components): c for c in m.mixtures} for m in replicates]
     covariances = list(dict.fromkeys(kind for kind, _ in rows[0]))
     components = sorted({number for _, number in rows[0]})

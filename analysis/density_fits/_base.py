@@ -115,6 +115,14 @@ class Density(ABC):
             generator: the whole of the randomness.
         """
 
+    def normals(self) -> dict[str, Tensor] | None:
+        """The density as a mixture of K normals over D dimensions, for use without this package; None where it is none.
+
+        ``weights`` ``(K,)``, ``loc`` ``(K, D)``, and of the covariances ``scale`` ``(K, D)``, or ``scale_tril``
+        ``(K, D, D)``, or ``diagonal`` ``(K, D)`` with ``factor`` ``(K, D, R)``.
+        """
+        return None
+
 
 @dataclass(frozen=True, eq=False)
 class FittedDensity:

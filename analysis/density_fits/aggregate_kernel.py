@@ -39,6 +39,13 @@ class WidenedAggregate(Density):
         """Draws of N(μₙ, h²σ²ₙ) for images n drawn with replacement."""
         return self.aggregate.sample(num, generator)[0]
 
+    @override
+    def normals(self) -> dict[str, Tensor]:
+        """One normal per image."""
+        codes = self.aggregate.bubbles()
+        weights = torch.full((len(codes),), 1 / len(codes), dtype=torch.float64, device=codes.device)
+        return {"weights": weights, "loc": codes.loc.flatten(1), "scale": codes.scale.flatten(1)}
+
 
 @final
 class AggregateKernel(DensityFit):

@@ -33,6 +33,11 @@ class Mixture(Density):
         """Draws of the mixture, float64."""
         return self.mixture.sample(num, generator)
 
+    @override
+    def normals(self) -> dict[str, Tensor]:
+        """The components."""
+        return {"weights": self.mixture.weights, "loc": self.mixture.means, **self.mixture.components.spreads()}
+
 
 @final
 class GaussianMixtureFit(DensityFit):

@@ -40,6 +40,16 @@ class MomentNormal(Density):
         common = _noise(num, normal.loc, normal.cov_factor.shape[1], generator)
         return normal.loc + independent * normal.cov_diag.sqrt() + common @ normal.cov_factor.T
 
+    @override
+    def normals(self) -> dict[str, Tensor]:
+        """A single normal."""
+        normal = self.normal
+        assert isinstance(normal, (FactorNormal, MultivariateNormal))
+        own = {"weights": normal.loc.new_ones(1), "loc": normal.loc[None]}
+        if isinstance(normal, MultivariateNormal):
+            return own | {"scale_tril": normal.scale_tril[None]}
+        return own | {"diagonal": normal.cov_diag[None], "factor": normal.cov_factor[None]}
+
 
 @final
 class MomentNormalFit(DensityFit):

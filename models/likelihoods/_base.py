@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pyro.distributions import TorchDistribution
 from torch import Tensor, nn
@@ -23,6 +23,9 @@ class Likelihood(Configurable, nn.Module, ABC):
 
     family = "likelihood"
     reference: ClassVar[str] = ""
+    gives: ClassVar[Literal["density", "mean", "nothing"]] = "density"
+    """What :meth:`forward` tells of images: a density with its mean; of a decoder that comes from elsewhere perhaps the
+    mean alone, or nothing where there is no decoder."""
     decoder: nn.Module
 
     def __init__(self, context: Context) -> None:

@@ -20,6 +20,20 @@ from study.design.registry import PartRefused, UnknownName
 from study.design.settings import Settings, spelling, validated
 from study.errors import ConfigurationError
 
+GIVEN = "given"
+"""Name, in every family, of a part that is not this project's: it came with a model that was handed over to be
+diagnosed. It can be named and compared, and not be made."""
+
+
+class _Given(Settings):
+    """What is known of a part that was handed over.
+
+    of: what its owner calls it. checksum: of what it gave.
+    """
+
+    of: str = ""
+    checksum: str = ""
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -42,21 +56,34 @@ class Part:
     @property
     def label(self) -> str:
         """The name, with those options that differ from their defaults: ``gaussian_mixture[covariance=full]``."""
+        if self.name == GIVEN:
+            return self.options["of"] or GIVEN
         options = FAMILIES[self.kind].options(self.name)
         changed = [(name, value) for name, value in self.items if value != options[name].default]
         texts = [f"{name}={value if isinstance(value, str) else spelling(value)}" for name, value in changed]
         return f"{self.name}[{','.join(texts)}]" if texts else self.name
 
+    @property
+    def definition(self) -> type[Any]:
+        """The part's class; a part that was given has none here, which is a configuration error."""
+        if self.name == GIVEN:
+            raise ConfigurationError(
+                f"{self.kind}={GIVEN} stands for what `latent-study diagnose` was given; name one that can be made"
+            )
+        return FAMILIES[self.kind][self.name]
+
     def create(self, *context: Any) -> Any:
         """The part itself; a value that its constructor refuses is a configuration error."""
         try:
-            return FAMILIES[self.kind][self.name](*context, **self.options)
+            return self.definition(*context, **self.options)
         except ValueError as error:
             raise ConfigurationError(str(error)) from error
 
 
 @cache
 def _schema(kind: str, name: str) -> type[Settings]:
+    if name == GIVEN:
+        return _Given
     options = FAMILIES[kind].options(name).values()
     fields = {o.name: (o.annotation, ... if o.default is Parameter.empty else o.default) for o in options}
     return create_model(name, __base__=Settings, **fields)  # type: ignore[call-overload]

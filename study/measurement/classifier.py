@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 import filelock
 import torch
@@ -31,7 +31,7 @@ from analysis.randomness import seeded, stream
 from study.design.settings import Settings
 from study.errors import EnvironmentFault
 from study.files import replacing
-from study.images import ImageData
+from study.measurement.images import ImageData
 from study.paths import usable_cache
 
 VERSION = 2
@@ -46,6 +46,13 @@ CHUNK = 1_000
 
 class Unclassifiable(ValueError):
     """A data set without classes to tell apart; the message is the reason for which its estimates are refused."""
+
+
+class FeatureSpace(Protocol):
+    """Where images are compared: a classifier's features, or others."""
+
+    def features(self, images: Tensor) -> Tensor:
+        """Features ``(M, F)``, float64, of ``images`` ``(M, C, H, W)``."""
 
 
 class Network(nn.Module):

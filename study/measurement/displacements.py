@@ -61,7 +61,7 @@ def displaced(reference: Reference, count: int) -> Displaced | None:
 
     def distance(images: Tensor) -> float:
         # Of equal n and nearly equal laws: what the plug-in is too high by cancels in the difference.
-        features = FeatureMoments(reference.classifier.features(images))
+        features = FeatureMoments(reference.space.features(images))
         return squared_frechet(features, reference.moments).plug_in.value
 
     still = distance(decoder(start.train))

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 
 from analysis.density_fits import FittedDensity
-from analysis.mixtures import MixtureSelection, select_gaussian_mixture
-from analysis.tree import Measured
+from analysis.estimate import Estimate
+from analysis.mixtures import Candidate, MixtureSelection, select_gaussian_mixture
+from analysis.tree import Measured, Records
 from models.vae import VAE
 from study.design.cell import Evaluate
-from study.images import ImageData
-from study.measurement.classifier import Classifier
+from study.measurement.classifier import Unclassifiable
 from study.measurement.densities import Fitted, fitted
-from study.measurement.estimators import estimates
+from study.measurement.estimators import Subject, Table, asked
+from study.measurement.images import ImageData
 from study.measurement.records import records
 from study.measurement.replicate import Replicate
 from study.measurement.samples import Reference, Samples, samples
@@ -40,27 +41,61 @@ def measure(
         seed: index of the replicate, which is the whole of the randomness.
         heartbeat: called between estimates and within long ones; what it raises ends the measurement.
     """
-    replicate = Replicate(vae, data, grey, evaluate, seed=seed, heartbeat=heartbeat)
-    densities = fitted(replicate)
-    sources = _sources(replicate, densities)
-    tables = {
-        "aggregate": {name: estimates("aggregate", split) for name, split in replicate.splits.items()},
-        "realism": {name: estimates("realism", source) for name, source in sources.items()},
-        "densities": {name: estimates("densities", density) for name, density in densities.items()},
-    }
-    return Measured(
-        tables={name: rows for name, rows in tables.items() if rows},
-        mixtures=_mixtures(replicate).candidates,
-        records=records(replicate, sources),
-    )
+    measuring = Measuring(Replicate(vae, data, grey, evaluate, seed=seed, heartbeat=heartbeat))
+    for _ in measuring.steps():
+        pass
+    return measuring.result()
+
+
+class Measuring:
+    """The measurement of one replicate, one estimator after the other, so that what is done can be kept.
+
+    Args:
+        replicate: what is measured.
+    """
+
+    def __init__(self, replicate: Replicate) -> None:
+        self.replicate = replicate
+        self.densities: dict[str, Fitted] = {}
+        self._tables: dict[Table, dict[str, dict[str, Estimate]]] = {"aggregate": {}, "realism": {}, "densities": {}}
+        self._candidates: Sequence[Candidate] = ()
+        self._records: Mapping[str, Records] = {}
+
+    @torch.no_grad()
+    def steps(self) -> Iterator[str]:
+        """Does one step at a time, and names it once it is done."""
+        replicate = self.replicate
+        yield from self._fill("aggregate", replicate.splits)
+        self.densities = fitted(replicate)
+        yield "densities"
+        yield from self._fill("densities", self.densities)
+        sources = _sources(replicate, self.densities)
+        yield "samples"
+        yield from self._fill("realism", sources)
+        self._candidates = _mixtures(replicate).candidates
+        yield "mixtures"
+        self._records = records(replicate, sources)
+        yield "records"
+
+    def _fill(self, table: Table, subjects: Mapping[str, Subject]) -> Iterator[str]:
+        for name, subject in subjects.items():
+            row = self._tables[table].setdefault(name, {})
+            for estimator in asked(table, subject):
+                row |= estimator.estimates(subject)
+                yield f"{name}: {estimator.quantities[0].name}"
+
+    def result(self) -> Measured:
+        """What the steps that were done have given."""
+        tables = {str(name): rows for name, rows in self._tables.items() if rows}
+        return Measured(tables=tables, mixtures=self._candidates, records=self._records)
 
 
 def _sources(replicate: Replicate, densities: dict[str, Fitted]) -> dict[str, Samples]:
     """The samples of every source, where they are asked for and there are classes to judge them by."""
-    if not replicate.evaluate.samples or not isinstance(replicate.classifier, Classifier):
+    if not replicate.evaluate.samples or isinstance(replicate.space, Unclassifiable):
         return {}
     fits = {name: each.fit for name, each in densities.items() if isinstance(each.fit, FittedDensity)}
-    return samples(Reference(replicate, replicate.classifier), fits)
+    return samples(Reference(replicate, replicate.space), fits)
 
 
 def _mixtures(replicate: Replicate) -> MixtureSelection:

@@ -70,7 +70,9 @@ def _posterior(replicate: Replicate) -> Records:
     both = _by_split(
         replicate,
         lambda split: (
-            split.draws.integrands() | {"kl_reverse": -split.from_prior.log_ratio, "distortion": split.distortion}
+            split.draws.integrands()
+            | {"kl_reverse": -split.from_prior.log_ratio}
+            | ({"distortion": split.distortion} if replicate.vae.likelihood.gives == "density" else {})
         ),
     )
     unseen = {f"certified_{name}": (("draw",), values) for name, values in replicate.unseen.integrands().items()}

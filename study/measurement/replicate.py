@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from pyro.distributions import TorchDistribution
@@ -29,10 +29,30 @@ from analysis.randomness import seeded, stream
 from models.pure import pure_pyro
 from models.vae import VAE
 from study.design.cell import Evaluate
-from study.images import ImageData
 from study.measurement import encoding
-from study.measurement.classifier import Classifier, Unclassifiable
+from study.measurement.classifier import Classifier, FeatureSpace, Unclassifiable
 from study.measurement.encoding import aggregate_of, log_likelihood
+from study.measurement.images import ImageData
+
+
+class Observations(Protocol):
+    """What a model has codes of, images for one, apart into training and held-out ones."""
+
+    @property
+    def images(self) -> Tensor:
+        """Those of the aggregate, ``(N, *image_shape)``."""
+
+    @property
+    def labels(self) -> Tensor:
+        """Their classes, int64 ``(N,)``."""
+
+    @property
+    def held_out_images(self) -> Tensor:
+        """Others, ``(M, *image_shape)``."""
+
+    @property
+    def held_out_labels(self) -> Tensor:
+        """Their classes, int64 ``(M,)``."""
 
 
 class Split:
@@ -131,18 +151,21 @@ class Replicate:
         evaluate: what is asked for.
         seed: index of the replicate, which is the whole of the randomness.
         heartbeat: called between steps of what takes long; what it raises ends the measurement.
+        features: where images are compared; by default in the features of a classifier of the grey images.
     """
 
     def __init__(
         self,
         vae: VAE,
-        data: ImageData,
-        grey: ImageData,
+        data: Observations,
+        grey: Observations,
         evaluate: Evaluate,
         *,
         seed: int,
         heartbeat: Callable[[], None] = lambda: None,
+        features: FeatureSpace | None = None,
     ) -> None:
+        self._features = features
         self.vae = vae
         self.evaluate = evaluate
         self.seed = seed
@@ -177,10 +200,17 @@ class Replicate:
     @cached_property
     def classifier(self) -> Classifier | Unclassifiable:
         """The classifier of the grey images, or why they have none."""
+        if not isinstance(self.grey, ImageData):
+            return Unclassifiable("a classifier needs images; there are none")
         try:
             return Classifier.of(self.grey.to("cpu")).to(self.grey.images.device)
         except Unclassifiable as reason:
             return reason
+
+    @property
+    def space(self) -> FeatureSpace | Unclassifiable:
+        """Where images are compared, or why they cannot be."""
+        return self._features or self.classifier
 
     @property
     def prior_error(self) -> float:

@@ -18,7 +18,7 @@ from analysis.gain import nearest_by_gain
 from analysis.geometry.distances import nearest
 from analysis.realism.frechet import FeatureMoments
 from analysis.realism.novelty import distance_to_nearest
-from study.measurement.classifier import Classifier
+from study.measurement.classifier import Classifier, FeatureSpace
 from study.measurement.encoding import decode
 from study.measurement.replicate import Replicate
 from study.measurement.sources import LatentSampler, Start, of_density, reference_split, registered, sample_sources
@@ -32,22 +32,22 @@ class Reference:
 
     Args:
         replicate: the model.
-        classifier: whose features distances are taken in.
+        space: whose features distances are taken in.
     """
 
-    def __init__(self, replicate: Replicate, classifier: Classifier) -> None:
+    def __init__(self, replicate: Replicate, space: FeatureSpace) -> None:
         grey = replicate.grey
         split = reference_split(len(grey.held_out_images), replicate.evaluate.samples)
         reference, self.starts = (rows.to(grey.images.device) for rows in split)
         self.replicate = replicate
-        self.classifier = classifier
+        self.space = space
         self.images = grey.held_out_images[reference]
         self.train = grey.images[:NOVELTY_TRAIN]
 
     @cached_property
     def features(self) -> Tensor:
         """Features ``(M, F)`` of the real images."""
-        return self.classifier.features(self.images)
+        return self.space.features(self.images)
 
     @cached_property
     def moments(self) -> FeatureMoments:
@@ -117,12 +117,19 @@ class Samples:
     @cached_property
     def features(self) -> Tensor:
         """Features ``(n, F)``."""
-        return self.reference.classifier.features(self.images)
+        return self.reference.space.features(self.images)
+
+    @property
+    def classifier(self) -> Classifier:
+        """The classifier that has these features; TypeError where features are another's."""
+        if not isinstance(self.reference.space, Classifier):
+            raise TypeError("these features are no classifier's; declare the need CLASSES")
+        return self.reference.space
 
     @cached_property
     def probabilities(self) -> Tensor:
         """Class probabilities ``(n, classes)``."""
-        return self.reference.classifier.class_probabilities(self.features)
+        return self.classifier.class_probabilities(self.features)
 
 
 def samples(reference: Reference, densities: Mapping[str, LatentSampler]) -> dict[str, Samples]:
@@ -156,7 +163,7 @@ def decoded_draws(reference: Reference) -> dict[str, dict[str, Tensor]]:
     latents = {"prior": replicate.prior_z[:num], "aggregate_train": replicate.train.z[:num]}
     ratios = {"prior": replicate.train.from_prior.log_ratio, "aggregate_train": replicate.train.draws.log_ratio}
     distances = {
-        name: nearest(reference.classifier.features(decode(replicate.vae, z)), reference.features)[0][:, 0]
+        name: nearest(reference.space.features(decode(replicate.vae, z)), reference.features)[0][:, 0]
         for name, z in latents.items()
     }
     return {

@@ -17,7 +17,6 @@ from models.shapes import Shapes
 from models.vae import VAE
 from study.design.cell import Cell
 from study.design.cost import Cost, check_cost
-from study.design.families import DATASETS
 from study.errors import ConfigurationError
 
 
@@ -93,7 +92,11 @@ def _cost(
     cell: Cell, shape: tuple[int, ...] | None, parameters: int | None = None, num_images: int | None = None
 ) -> Cost:
     """The cost of a cell whose images have the event shape ``shape``; refused where it is too much."""
+<<<<<<< HEAD
     num_images = num_images or DATASETS[cell.dataset.name].num_images
+=======
+    num_images = cell.dataset.definition.num_images
+>>>>>>> 5775277 (Diagnosis of models trained elsewhere: estimators say what they need of a decoder, parts that were given have a name, and the measurement goes on one estimator after the other)
     cost = Cost.of(cell, parameters, num_images, math.prod(shape) if shape else None)
     check_cost(cell, cost)
     return cost
@@ -121,7 +124,7 @@ def _parts(cell: Cell, context: Context) -> VAE:
 
 def _nominal_shape(cell: Cell) -> tuple[int, int, int] | None:
     """Channels, height and width of the images as far as the configuration tells; of unknown channels, one."""
-    stored = DATASETS[cell.dataset.name].image_shape
+    stored = cell.dataset.definition.image_shape
     if cell.image_size:
         return stored[0] if stored else 1, cell.image_size, cell.image_size
     return stored

@@ -18,7 +18,7 @@ from models.pure import pure_pyro
 from models.vae import VAE
 from study.design.cell import Cell
 from study.design.parts import Part
-from study.images import ImageData
+from study.measurement.images import ImageData
 from study.measurement.measure import measure
 from study.run.building import new_objective, new_vae
 from study.run.data.binarisation import binarised, realistic, redraw

@@ -132,6 +132,11 @@ class Components(ABC):
             generator: the whole of the randomness.
         """
 
+    @abstractmethod
+    def spreads(self) -> dict[str, Tensor]:
+        """The covariances, float64: ``scale`` ``(K, D)``, or ``scale_tril`` ``(K, D, D)``, or ``diagonal`` ``(K, D)``
+        with ``factor`` ``(K, D, R)``."""
+
     @property
     def rank(self) -> int | None:
         """Rank of the covariances less their diagonal, for kinds that have one."""

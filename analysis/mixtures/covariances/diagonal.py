@@ -56,6 +56,10 @@ class Diagonal(Components):
         return -0.5 * (self.variances.log() + variance / self.variances).sum()
 
     @override
+    def spreads(self) -> dict[str, Tensor]:
+        return {"scale": self.variances.sqrt()}
+
+    @override
     def deviations(self, component: int, num: int, generator: torch.Generator) -> Tensor:
         scale = self.variances[component].sqrt()
         return standard_normal(num, len(scale), scale, generator) * scale

@@ -64,6 +64,10 @@ class Full(Components):
         return -(half_log_determinants(scale_tril) + 0.5 * precision @ variance).sum()
 
     @override
+    def spreads(self) -> dict[str, Tensor]:
+        return {"scale_tril": cholesky(self.covariances)}
+
+    @override
     def deviations(self, component: int, num: int, generator: torch.Generator) -> Tensor:
         scale_tril = cholesky(self.covariances[component])
         return standard_normal(num, len(scale_tril), scale_tril, generator) @ scale_tril.T

@@ -101,6 +101,10 @@ class LowRank(Components):
         return -0.5 * (self.noise.log() + variance / self.noise).sum()
 
     @override
+    def spreads(self) -> dict[str, Tensor]:
+        return {"diagonal": self.noise, "factor": self.loadings}
+
+    @override
     def deviations(self, component: int, num: int, generator: torch.Generator) -> Tensor:
         loadings, scale = self.loadings[component], self.noise[component].sqrt()
         dim, rank = loadings.shape

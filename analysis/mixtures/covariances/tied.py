@@ -68,6 +68,10 @@ class Tied(Components):
         return -half_log_determinants(scale_tril) - 0.5 * torch.cholesky_inverse(scale_tril).diagonal() @ variance
 
     @override
+    def spreads(self) -> dict[str, Tensor]:
+        return {"scale_tril": cholesky(self.shared).expand(len(self.means), -1, -1)}
+
+    @override
     def deviations(self, component: int, num: int, generator: torch.Generator) -> Tensor:
         scale_tril = cholesky(self.shared)
         return standard_normal(num, len(scale_tril), scale_tril, generator) @ scale_tril.T

@@ -10,17 +10,31 @@ all that a new estimator takes:
 Its declaration is where the result's tree, the shared error of an estimated prior and the page of methods learn of it.
 """
 
-from study.measurement.estimators._base import Estimator, Need, Quantity, Refused, estimator, once
-from study.measurement.estimators._needs import DIAGONAL_POSTERIOR, FACTORISED_PRIOR
-from study.measurement.estimators._registry import estimates, registered
+from study.measurement.estimators._base import Estimator, Need, Quantity, Refused, Subject, Table, estimator, once
+from study.measurement.estimators._needs import (
+    CLASSES,
+    DECODER,
+    DIAGONAL_POSTERIOR,
+    FACTORISED_PRIOR,
+    IMAGE_DENSITY,
+    REAL_LATENTS,
+)
+from study.measurement.estimators._registry import asked, estimates, registered
 
 __all__ = [
+    "CLASSES",
+    "DECODER",
     "DIAGONAL_POSTERIOR",
     "FACTORISED_PRIOR",
+    "IMAGE_DENSITY",
+    "REAL_LATENTS",
     "Estimator",
     "Need",
     "Quantity",
     "Refused",
+    "Subject",
+    "Table",
+    "asked",
     "estimates",
     "estimator",
     "once",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from types import ModuleType
 
@@ -26,18 +27,24 @@ def registered() -> tuple[tuple[ModuleType, Estimator], ...]:
     return tuple(declarations)
 
 
-def estimates(table: Table, subject: Subject) -> dict[str, Estimate]:
-    """All that is asked for of one row of ``table``, by quantity.
+def asked(table: Table, subject: Subject) -> Iterator[Estimator]:
+    """The estimators that are asked for of one row of ``table``; the heart beats before each.
 
     Args:
         table: in which estimators are looked for.
         subject: the row, with the replicate whose settings say what is asked for.
     """
-    by_quantity: dict[str, Estimate] = {}
     for _, estimator in registered():
         if estimator.table != table or not estimator.asked(subject.replicate.evaluate):
             continue
         if not estimator.rows or subject.name in estimator.rows:
             subject.replicate.heartbeat()
-            by_quantity |= estimator.estimates(subject)
+            yield estimator
+
+
+def estimates(table: Table, subject: Subject) -> dict[str, Estimate]:
+    """All that is asked for of one row of ``table``, by quantity; see :func:`asked`."""
+    by_quantity: dict[str, Estimate] = {}
+    for estimator in asked(table, subject):
+        by_quantity |= estimator.estimates(subject)
     return by_quantity

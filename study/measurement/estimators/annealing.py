@@ -22,8 +22,7 @@ from analysis.precision import to_float64
 from analysis.randomness import seeded
 from models.pure import pure_pyro
 from study.measurement.encoding import posterior
-from study.measurement.estimators import Quantity, Refused, estimator
-from study.measurement.estimators._needs import REAL_LATENTS
+from study.measurement.estimators import IMAGE_DENSITY, REAL_LATENTS, Quantity, Refused, estimator
 from study.measurement.replicate import Replicate, Split
 
 IMAGES = 50
@@ -86,7 +85,7 @@ def _require_gradient(replicate: Replicate) -> None:
         "share of transitions that these chains accepted",
         limits="a low one loosens the bound and never breaks it",
     ),
-    needs=(REAL_LATENTS,),
+    needs=(REAL_LATENTS, IMAGE_DENSITY),
     rows=("held_out",),
     asked=lambda evaluate: evaluate.annealing > 0,
 )
@@ -108,7 +107,7 @@ def annealed(split: Split) -> dict[str, Estimate]:
         "upper − lower end of log p(x) by annealing up and down, simulated images",
         limits="at least the expected error of either end; of simulated images, which may be easier than real ones",
     ),
-    needs=(REAL_LATENTS,),
+    needs=(REAL_LATENTS, IMAGE_DENSITY),
     rows=("held_out",),
     asked=lambda evaluate: evaluate.annealing > 0,
 )

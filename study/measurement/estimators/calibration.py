@@ -13,7 +13,7 @@ from analysis.estimate import Estimate
 from analysis.randomness import seeded
 from models.pure import pure_pyro
 from study.measurement.encoding import CHUNK, posterior
-from study.measurement.estimators import Quantity, estimator, once
+from study.measurement.estimators import IMAGE_DENSITY, Quantity, estimator, once
 from study.measurement.replicate import Split
 
 
@@ -48,6 +48,7 @@ def uniformity(split: Split) -> RankUniformity:
         limits="O(1/√n) above 0 where q(z|x) = p(z|x)",
     ),
     rows=("held_out",),
+    needs=(IMAGE_DENSITY,),
     asked=lambda evaluate: evaluate.calibration > 0,
 )
 def calibration(split: Split) -> dict[str, Estimate]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from analysis.estimate import Estimate
 from analysis.geometry.margins import label_flip_bound, label_flip_rate
 from analysis.realism.labels import label_agreement as agreement
-from study.measurement.estimators import Quantity, estimator
+from study.measurement.estimators import CLASSES, Quantity, estimator
 from study.measurement.samples import Samples
 from study.measurement.sources import local_sample
 
@@ -26,15 +26,16 @@ RECONSTRUCTION = 0.0
     Quantity("label_agreement_real", "the same of the real images x", limits="the accuracy of the classifier"),
     table="realism",
     rows=("local",),
+    needs=(CLASSES,),
 )
 def label_agreement(samples: Samples) -> dict[str, Estimate]:
-    reference = samples.reference
-    real = reference.classifier.probabilities(reference.start.held_out_images)
+    reference, classifier = samples.reference, samples.classifier
+    real = classifier.probabilities(reference.start.held_out_images)
     agreements = {"label_agreement_real": agreement(real, reference.labels)}
     for scale in (RECONSTRUCTION, *NOISE_SCALES):
         generator = samples.replicate.stream("label agreement", f"{scale:g}")
         images, rows = local_sample(samples.replicate.vae, reference.codes.loc, scale, 1, generator)
-        probabilities = reference.classifier.probabilities(images)
+        probabilities = classifier.probabilities(images)
         agreements[f"label_agreement_{scale:g}"] = agreement(probabilities, reference.labels[rows], rows)
     return agreements
 
@@ -54,6 +55,7 @@ def label_agreement(samples: Samples) -> dict[str, Estimate]:
     ),
     table="realism",
     rows=("local",),
+    needs=(CLASSES,),
 )
 def predicted_flips(samples: Samples) -> dict[str, Estimate]:
     loc, labels, flips = samples.reference.codes.loc, samples.reference.labels, {}

@@ -14,7 +14,7 @@ from analysis.gain import squared_gain, squared_step
 from analysis.geometry.spectrum import furthest_eigenvectors
 from analysis.orthogonality import off_axes
 from study.measurement.encoding import decode
-from study.measurement.estimators import Quantity, Refused, estimator
+from study.measurement.estimators import DECODER, Quantity, Refused, estimator
 from study.measurement.replicate import Split
 
 DRAWS = 500
@@ -37,6 +37,7 @@ def _quantities(direction: str, along: str) -> tuple[Quantity, ...]:
     Quantity("mean_norm", "‖m‖, m the mean of the codes", "exact", limits="of q_N"),
     *_quantities("mean", "the mean of the codes"),
     rows=("train",),
+    needs=(DECODER,),
 )
 def along_mean(split: Split) -> dict[str, Estimate]:
     mean = _mean(split)
@@ -44,7 +45,7 @@ def along_mean(split: Split) -> dict[str, Estimate]:
     return {"mean_norm": Estimate.exact(float(mean.norm()), len(split)), **found}
 
 
-@estimator(*_quantities("random", "in a random direction, another for each draw"), rows=("train",))
+@estimator(*_quantities("random", "in a random direction, another for each draw"), rows=("train",), needs=(DECODER,))
 def along_random(split: Split) -> dict[str, Estimate]:
     mean, generator = _mean(split), split.replicate.stream("directions of gain")
     noise = torch.randn(DRAWS, len(mean), dtype=mean.dtype, generator=generator, device=generator.device)
@@ -52,7 +53,9 @@ def along_random(split: Split) -> dict[str, Estimate]:
     return _gains(split, "random", directions * mean.norm())
 
 
-@estimator(*_quantities("principal", "along an eigenvector of the covariance of the codes"), rows=("train",))
+@estimator(
+    *_quantities("principal", "along an eigenvector of the covariance of the codes"), rows=("train",), needs=(DECODER,)
+)
 def along_principal(split: Split) -> dict[str, Estimate]:
     mean = _mean(split)
     try:

@@ -6,7 +6,7 @@ import math
 
 from analysis import divergence, information
 from analysis.estimate import Estimate
-from study.measurement.estimators import Quantity, estimator
+from study.measurement.estimators import IMAGE_DENSITY, Quantity, estimator
 from study.measurement.replicate import Split
 
 
@@ -17,6 +17,7 @@ def rate(split: Split) -> Estimate:
 
 @estimator(
     Quantity("distortion", "−E log p(x|z)", limits="depends on the likelihood and on the binarisation"),
+    needs=(IMAGE_DENSITY,),
 )
 def distortion(split: Split) -> Estimate:
     return Estimate.mean(split.distortion, groups=split.draws.unit)
@@ -30,7 +31,8 @@ def distortion(split: Split) -> Estimate:
         "lower end of log p(x)",
         "loose by E KL(q(z|x) ‖ p(z|x))",
         of_prior=True,
-    )
+    ),
+    needs=(IMAGE_DENSITY,),
 )
 def elbo(split: Split) -> Estimate:
     return Estimate.mean(-split.distortion - split.draws.integrands()["rate"], "lower", groups=split.draws.unit)

@@ -11,7 +11,7 @@ from analysis.estimate import Estimate
 from analysis.likelihood.importance import ImportanceBounds, importance_bounds, log_importance_weights
 from analysis.precision import log_prob_float64
 from study.measurement.encoding import log_likelihood, posterior
-from study.measurement.estimators import Quantity, estimator, once
+from study.measurement.estimators import IMAGE_DENSITY, Quantity, estimator, once
 from study.measurement.replicate import Split
 
 _CHUNK = 50
@@ -64,6 +64,7 @@ def bounds(split: Split) -> ImportanceBounds:
     ),
     Quantity("log_px_unreliable_share", "share of images with k̂ above min(1 − 1/log₁₀ S, 0.7)"),
     rows=("held_out",),
+    needs=(IMAGE_DENSITY,),
     asked=lambda evaluate: bool(evaluate.importance),
 )
 def importance(split: Split) -> dict[str, Estimate]:

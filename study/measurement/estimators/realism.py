@@ -10,7 +10,7 @@ from analysis.estimate import Estimate
 from analysis.realism import frechet, kernel_distance, labels
 from analysis.realism.manifold import manifold
 from analysis.realism.novelty import distance_to_nearest, novelty
-from study.measurement.estimators import Quantity, estimator
+from study.measurement.estimators import CLASSES, Quantity, estimator
 from study.measurement.samples import Samples
 
 
@@ -85,6 +85,7 @@ def neighbours(samples: Samples) -> dict[str, Estimate]:
     ),
     Quantity("confidence", "mean probability of the likeliest class", limits="the same"),
     table="realism",
+    needs=(CLASSES,),
 )
 def classes(samples: Samples) -> dict[str, Estimate]:
     return {

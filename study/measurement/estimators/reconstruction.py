@@ -6,7 +6,7 @@ import torch
 
 from analysis.estimate import Estimate
 from study.measurement.encoding import decode
-from study.measurement.estimators import Quantity, estimator
+from study.measurement.estimators import DECODER, Quantity, estimator
 from study.measurement.replicate import Split
 
 IMAGES = 2_000
@@ -18,7 +18,8 @@ IMAGES = 2_000
         "E of the squared error per pixel of E[x|z = μ(x)]",
         limits="against grey images: of images binarised by chance a perfect copy is E[x(1 − x)] away (0.07 on digits, "
         "0.02 on MNIST)",
-    )
+    ),
+    needs=(DECODER,),
 )
 def reconstruction_error(split: Split) -> Estimate:
     vae = split.replicate.vae

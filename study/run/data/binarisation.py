@@ -20,7 +20,7 @@ from torch import Tensor
 
 from analysis.randomness import stream
 from study.design.cell import Binarisation
-from study.images import ImageData
+from study.measurement.images import ImageData
 
 _BLOCK_PIXELS = 2**15
 """Pixels drawn at a time: the variates stay in cache, and no block is large enough for torch to wake its threads."""

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from study.images import digest
+from study.measurement.images import digest
 from study.paths import cache_directory
 
 VERSION = 1

@@ -12,7 +12,7 @@ import platformdirs
 from study.design.families import DATASETS
 from study.design.registry import UnknownName
 from study.errors import ConfigurationError, DataError, EnvironmentFault, StudyError
-from study.images import ImageData
+from study.measurement.images import ImageData
 
 ROOT_VARIABLE = "LATENT_STUDY_DATA"
 MAX_IMAGE_SIZE = 8_192

@@ -22,6 +22,8 @@ EVALUATE = Evaluate(draws=200, importance=(), samples=0, densities=())
 
 
 class Likelihood(nn.Module):
+    gives = "density"
+
     def __init__(self, linear):
         super().__init__()
         self.linear = linear

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from study.images import ImageData
 from study.measurement import classifier
 from study.measurement.classifier import Classifier, Unclassifiable
+from study.measurement.images import ImageData
 from study.run.data.loading import load
 
 

@@ -46,7 +46,7 @@ class Judged:
         codes = Codes.draw(aggregate, generator)
         vae = VAE(parts.prior, parts.posterior, Linear())
         self.start = Start(vae, codes.z, codes, codes.z.reshape(-1, 1, 2, 2), 0, aggregate)
-        self.classifier, self.replicate = Identity(), self
+        self.space, self.replicate = Identity(), self
         self.moments = FeatureMoments((codes.z * GAINS).double())
 
     def stream(self, *purpose):

@@ -9,11 +9,11 @@ from torch.distributions import Independent, Normal
 
 from analysis.estimate import Estimate
 from study.design.cell import Cell, Evaluate
-from study.images import ImageData
 from study.measurement.classifier import Classifier, Network
 from study.measurement.densities import fitted
 from study.measurement.estimators import Quantity, Refused, estimator, registered
 from study.measurement.estimators._base import NORMALISER_ESTIMATED
+from study.measurement.images import ImageData
 from study.measurement.replicate import Replicate
 from study.measurement.samples import Reference, samples
 from study.run.building import new_vae

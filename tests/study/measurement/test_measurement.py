@@ -9,9 +9,9 @@ from torch import nn
 from analysis.aggregate import DiagonalAggregate, InMemoryCodes
 from models.vae import VAE
 from study.design.cell import Cell, Evaluate
-from study.images import ImageData
 from study.measurement import encoding
 from study.measurement.encoding import encode
+from study.measurement.images import ImageData
 from study.measurement.measure import measure as measure_data
 from study.run.building import new_objective, new_vae
 

@@ -11,8 +11,8 @@ from analysis.aggregate import DiagonalAggregate, InMemoryCodes
 from analysis.density_fits import Codes
 from models.vae import VAE
 from study.design.cell import Cell
-from study.images import ImageData
 from study.measurement.encoding import decode
+from study.measurement.images import ImageData
 from study.measurement.sources import Start, local_sample, reference_split, registered, sample_sources
 from study.run.building import new_vae
 from study.run.data.binarisation import realistic

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from models.options import Configurable
-from study.images import ImageData
+from study.measurement.images import ImageData
 
 
 class Dataset(Configurable, ABC):

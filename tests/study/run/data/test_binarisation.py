@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from study.images import ImageData
+from study.measurement.images import ImageData
 from study.run.data import binarisation
 from study.run.data.binarisation import binarise, binarised, redraw
 

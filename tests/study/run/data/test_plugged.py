@@ -12,7 +12,7 @@ import torch
 from study.cli import main
 from study.design import registry
 from study.errors import ConfigurationError, DataError, EnvironmentFault
-from study.images import ImageData
+from study.measurement.images import ImageData
 from study.run.data.datasets import Dataset
 from study.run.data.loading import load
 

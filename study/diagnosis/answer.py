@@ -1,0 +1,109 @@
+"""Answer: what a diagnosis found, as labelled data, as lines to read, as a page, and as a density to take away."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from analysis.density_fits import FittedDensity
+from study.design.cell import Cell
+from study.diagnosis.evidence import Evidence
+from study.diagnosis.questions import Finding, questions
+from study.diagnosis.sampler import write_sampler
+from study.errors import ConfigurationError
+from study.paths import safe_name
+from study.store import Store
+from study.store.result import CellResult
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """A diagnosis.
+
+    name: of the model, as its owner calls it.
+    cell: its description as a cell of a study, whose own parts are ``given``.
+    tree: every estimate and record, see :mod:`analysis.tree`, with the groups ``dimensions`` and ``outliers``.
+    densities: fitted to the codes, by name.
+    details: how it was come by: seconds, where held-out codes are from, whether it was interrupted.
+    checksum: of the codes.
+    """
+
+    name: str
+    cell: Cell
+    tree: xr.DataTree
+    densities: Mapping[str, FittedDensity]
+    details: Mapping[str, Any]
+    checksum: str
+
+    @cached_property
+    def findings(self) -> dict[str, list[Finding]]:
+        """Lines by question, in the order in which they are asked."""
+        evidence = Evidence(self.tree, dict(self.details))
+        return {title: findings for title, ask in questions().items() if (findings := ask(evidence))}
+
+    def __str__(self) -> str:
+        lines = [f"{self.name}: latent {self.cell.config()['latent_dim']}, {self.details['held_out']}"]
+        if self.details.get("interrupted"):
+            lines.append("interrupted: what had been done by then is kept, the rest is absent")
+        for title, findings in self.findings.items():
+            lines += ["", title, *(f"  {finding}" for finding in findings)]
+        return "\n".join(lines)
+
+    @property
+    def best(self) -> str | None:
+        """Name of the density that certifies the most nats; None where none was fitted."""
+        ranked = Evidence(self.tree, {}).ranking()
+        return next((name for name, _ in ranked if name in self.densities), None)
+
+    def sampler(self, name: str | None = None, folder: Path | str = "sampler") -> Path:
+        """Writes a density for use without this package, and gives its folder; see :mod:`study.diagnosis.sampler`.
+
+        Args:
+            name: of the density; by default :attr:`best`.
+            folder: where it is written.
+
+        Raises:
+            ConfigurationError: where there is no such density, or it has no form of its own in torch.
+        """
+        chosen = name or self.best
+        if chosen is None or chosen not in self.densities:
+            there = ", ".join(self.densities) or "none was fitted"
+            raise ConfigurationError(f"no density {chosen or 'at all'} to take away; there are: {there}")
+        return write_sampler(chosen, self.densities[chosen], Path(folder))
+
+    def save(self, results: Path | str = "results") -> Path:
+        """Stores the tree as a cell of the study ``<results>/<name>``, for ``summary``, ``compare`` and ``report``.
+
+        Args:
+            results: folder of studies.
+
+        Returns:
+            The study's folder.
+
+        Raises:
+            ConfigurationError: where the name cannot be a folder's.
+            EnvironmentFault: where the folder cannot be written.
+        """
+        try:
+            folder = Path(results) / safe_name(self.name)
+        except ValueError as error:
+            raise ConfigurationError(f"{error}; give the model another --name") from error
+        store = Store(folder)
+        with store.lock(self.cell.key, wait=True):
+            store.begin(self.cell, images=self.checksum)
+            store.publish(
+                self.cell,
+                CellResult(self.tree, {}, dict(self.details)),
+                images=self.checksum,
+                device=str(self.details["device"]),
+                seconds=float(self.details["measurement_seconds"]),
+                command=shlex.join(["latent-study", *sys.argv[1:]]),
+            )
+        return folder

@@ -1,0 +1,241 @@
+r"""Codes of a model that was trained elsewhere: means μₙ and standard deviations σₙ of N observations, from arrays.
+
+``loc`` comes with one of ``scale`` (σ), ``log_variance`` (log σ²) and ``variance`` (σ²), by name and never by guess;
+the same names after ``held_out_`` are codes of images that the model was not trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from analysis.randomness import stream
+from study.diagnosis.arrays import Arrays, read_arrays
+from study.diagnosis.parts import LARGEST_SCALE
+from study.errors import DataError
+
+SCALES: dict[str, Callable[[Any], Any]] = {
+    "scale": lambda values: values,
+    "log_variance": lambda values: np.exp(values / 2),
+    "variance": np.sqrt,
+}
+"""Names of what σ is had from, and how."""
+
+HELD_OUT = "held_out_"
+OTHERS = {"labels", "held_out_labels"}
+REFUSED = {"weights", "sample_weights", "sample_weight", "held_out_weights"}
+
+LEAST_CODES = 50
+MOST_HELD_OUT = 10_000
+"""Codes that are held out at most: what is scored on them costs time in proportion to them times N."""
+
+BLOCK = 2**22
+"""Numbers that are looked at together."""
+
+
+@dataclass(frozen=True, eq=False)
+class CodeArrays:
+    """Codes of some observations, which may lie in a file and be read as they are asked for.
+
+    loc: means, ``(N, *latent_shape)``.
+    spread: what ``name`` says, of the same shape.
+    name: ``scale``, ``log_variance`` or ``variance``.
+    labels: classes ``(N,)``; None where there are none.
+    rows: which observations these are, int64; None for all of them in order.
+    """
+
+    loc: npt.NDArray[Any]
+    spread: npt.NDArray[Any]
+    name: str
+    labels: npt.NDArray[Any] | None = None
+    rows: npt.NDArray[np.int64] | None = field(default=None)
+
+    def __len__(self) -> int:
+        return len(self.loc) if self.rows is None else len(self.rows)
+
+    @property
+    def latent_shape(self) -> tuple[int, ...]:
+        """Shape of one latent."""
+        return self.loc.shape[1:]
+
+    def at(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Means and standard deviations of the observations ``index``, int64 ``(n,)``, in single precision at least."""
+        rows = index.cpu().numpy() if self.rows is None else self.rows[index.cpu().numpy()]
+        loc, spread = (_tensor(part[rows]) for part in (self.loc, self.spread))
+        return loc, _scale(spread, self.name)
+
+    def chosen(self, rows: npt.NDArray[np.int64]) -> CodeArrays:
+        """Those observations alone."""
+        return CodeArrays(self.loc, self.spread, self.name, self.labels, rows if self.rows is None else self.rows[rows])
+
+    @cached_property
+    def checksum(self) -> str:
+        """SHA-256 of all codes, twelve hexadecimal digits."""
+        content = sha256(f"{self.name} {self.loc.shape} {self.loc.dtype}".encode())
+        for block in self._blocks():
+            for part in (self.loc, self.spread):
+                content.update(np.ascontiguousarray(part[block]))
+        return content.hexdigest()[:12]
+
+    def _blocks(self) -> Iterator[slice]:
+        step = max(1, BLOCK // max(self.loc[:1].size, 1))
+        return (slice(start, start + step) for start in range(0, len(self.loc), step))
+
+    def check(self, called: str) -> None:
+        """Raises DataError, in one sentence, where these cannot be codes.
+
+        Args:
+            called: what a message calls them.
+        """
+        if self.loc.ndim < 2 or not self.loc.size:
+            raise DataError(f"{called} loc must have the shape (N, *latent_shape); got {self.loc.shape}")
+        if self.spread.shape != self.loc.shape:
+            raise DataError(
+                f"{called} loc and {self.name} must have one shape; got {self.loc.shape} and {self.spread.shape}"
+            )
+        for name, part in (("loc", self.loc), (self.name, self.spread)):
+            if part.dtype.kind != "f":
+                raise DataError(f"{called} {name} must hold floating-point numbers; got {part.dtype}: write float32")
+        if len(self) < LEAST_CODES:
+            raise DataError(f"a diagnosis needs at least {LEAST_CODES} {called} codes; got {len(self)}")
+        self._check_finite(called)
+        self._check_spread(called)
+        if all((self.loc[block] == self.loc[:1]).all() for block in self._blocks()):
+            raise DataError(
+                f"all {len(self):,} {called} codes have the same mean: the encoder ignores its input, or one code was "
+                "written N times"
+            )
+
+    def _check_finite(self, called: str) -> None:
+        for name, part in (("loc", self.loc), (self.name, self.spread)):
+            bad = np.concatenate(
+                [~np.isfinite(part[block]).reshape(len(part[block]), -1).all(1) for block in self._blocks()]
+            )
+            if bad.any():
+                first = ", ".join(map(str, np.flatnonzero(bad)[:5]))
+                more = ", …" if bad.sum() > 5 else ""
+                raise DataError(
+                    f"{called} {name} has numbers that are not finite in {int(bad.sum()):,} of {len(bad):,} rows "
+                    f"({first}{more}); leave these observations out, or mend their codes"
+                )
+
+    def _check_spread(self, called: str) -> None:
+        low = min(float(self.spread[block].min()) for block in self._blocks())
+        high = max(float(self.spread[block].max()) for block in self._blocks())
+        if self.name != "log_variance" and low < 0:
+            raise DataError(
+                f"{called} {self.name} has negative numbers, from {low:.3g} to {high:.3g}: they look like "
+                "log-variances; if they are, name the array log_variance"
+            )
+        least, most = (float(SCALES[self.name](np.float64(end))) for end in (low, high))
+        if least == 0:
+            raise DataError(
+                f"{called} {self.name} has standard deviations of 0: these look like plain codes without noise, which "
+                "have no density; give the posterior's own, or that of the noise that was added in training"
+            )
+        if most > LARGEST_SCALE:
+            hint = (
+                "they look like variances or log-variances" if self.name == "scale" else "this looks like a wrong name"
+            )
+            raise DataError(
+                f"{called} {self.name} gives standard deviations up to {most:.3g}, above {LARGEST_SCALE:g}: {hint}; "
+                f"name the array {' or '.join(name for name in SCALES if name != self.name)} if it is that"
+            )
+
+
+def _tensor(values: npt.NDArray[Any]) -> Tensor:
+    """A tensor of its own memory, in single precision at least."""
+    return torch.from_numpy(np.array(values, dtype=np.float64 if values.dtype.itemsize == 8 else np.float32))
+
+
+def _scale(spread: Tensor, name: str) -> Tensor:
+    if name == "scale":
+        return spread
+    return (spread / 2).exp() if name == "log_variance" else spread.sqrt()
+
+
+def from_file(path: Path) -> tuple[CodeArrays, CodeArrays, str]:
+    """Codes and held-out codes of a file, and how these were had; see :func:`from_arrays`."""
+    return from_arrays(read_arrays(path), path.name)
+
+
+def from_arrays(arrays: Arrays, called: str = "the arrays") -> tuple[CodeArrays, CodeArrays, str]:
+    """Codes, held-out codes, checked, and a sentence on where the second come from.
+
+    Args:
+        arrays: by name, see the module.
+        called: what a message calls them.
+
+    Raises:
+        DataError: where names are missing or unknown, or numbers cannot be codes.
+    """
+    if weights := REFUSED & arrays.keys():
+        raise DataError(
+            f"{called} holds {min(weights)}: weighted observations have no exact aggregate here; "
+            "resample them by their weights and write these"
+        )
+    known = {f"{head}{name}" for head in ("", HELD_OUT) for name in ("loc", *SCALES)} | OTHERS
+    if unknown := arrays.keys() - known:
+        raise DataError(f"{called} holds {min(unknown)}, which is none of {', '.join(sorted(known))}; leave it out")
+    codes = _part(arrays, "", called)
+    codes.check("")
+    if f"{HELD_OUT}loc" not in arrays:
+        return *_split(codes), _said(len(codes))
+    held_out = _part(arrays, HELD_OUT, called)
+    held_out.check("held-out")
+    if held_out.latent_shape != codes.latent_shape:
+        raise DataError(
+            f"codes have latents {codes.latent_shape} and held-out codes {held_out.latent_shape}; "
+            "give those of one model"
+        )
+    given = len(held_out)
+    if given > MOST_HELD_OUT:
+        held_out = held_out.chosen(_order(given)[:MOST_HELD_OUT])
+    of = "all" if given == len(held_out) else f"{len(held_out):,} by a seeded choice"
+    return codes, held_out, f"held-out codes were given: {given:,}, of which {of} are used"
+
+
+def _part(arrays: Arrays, head: str, called: str) -> CodeArrays:
+    names = [name for name in SCALES if f"{head}{name}" in arrays]
+    if f"{head}loc" not in arrays or len(names) != 1:
+        found = ", ".join(sorted(arrays)) or "nothing"
+        raise DataError(
+            f"{called} must hold {head}loc and one of {', '.join(f'{head}{name}' for name in SCALES)}; it holds {found}"
+        )
+    loc, labels = arrays[f"{head}loc"], arrays.get(f"{head}labels")
+    if labels is not None and (labels.shape != loc.shape[:1] or labels.dtype.kind not in "iu"):
+        raise DataError(
+            f"{head}labels must be whole numbers, one for each of the {len(loc):,} codes; got {labels.shape}"
+        )
+    return CodeArrays(loc, arrays[f"{head}{names[0]}"], names[0], labels)
+
+
+def _order(num: int) -> npt.NDArray[np.int64]:
+    return torch.randperm(num, generator=stream(0, "held-out codes")).numpy()
+
+
+def num_held_out(num: int) -> int:
+    """How many of ``num`` observations are held out where none were given: a fifth, up to MOST_HELD_OUT."""
+    return min(num // 5, MOST_HELD_OUT)
+
+
+def _split(codes: CodeArrays) -> tuple[CodeArrays, CodeArrays]:
+    order = _order(len(codes))
+    held = num_held_out(len(codes))
+    return codes.chosen(np.sort(order[held:])), codes.chosen(np.sort(order[:held]))
+
+
+def _said(num: int) -> str:
+    return (
+        f"no held-out codes were given: {num_held_out(num):,} of {num:,} were set aside by a seeded split, and "
+        "unless the model never saw them they flatter what is certified"
+    )

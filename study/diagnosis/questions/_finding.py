@@ -1,0 +1,42 @@
+"""Finding: one line of a diagnosis: what, how much, how sure, and what to know before it is used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from analysis.estimate import Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line.
+
+    text: what it is.
+    estimate: the number with its error and flags; None where the text says all.
+    remark: what follows from it, or what it is to be compared with.
+    """
+
+    text: str
+    estimate: Estimate | None = None
+    remark: str = ""
+
+    @property
+    def number(self) -> str:
+        """The number with its error; empty where there is none."""
+        if self.estimate is None:
+            return ""
+        if self.estimate.bound == "exact" and not self.estimate.is_refused:
+            return f"{self.estimate.value:.4g}"
+        if self.estimate.is_refused:
+            return "–"
+        return str(self.estimate).partition(" [")[0]
+
+    @property
+    def flags(self) -> str:
+        """What to know before the number is used."""
+        return "" if self.estimate is None else "; ".join(self.estimate.flags)
+
+    def __str__(self) -> str:
+        number = f": {self.number}" if self.number else ""
+        remark = f"; {self.remark}" if self.remark else ""
+        return f"{self.text}{number}{remark}{f' [{self.flags}]' if self.flags else ''}"
