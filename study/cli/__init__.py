@@ -1,4 +1,4 @@
-"""Command line: `latent-study run | status | summary | compare | effects | verdict | report | export | list`.
+"""Command line: `latent-study run | status | summary | compare | effects | verdict | report | export | diagnose | list`.
 
 A verb is one file whose function `command` has the words: options and their help. What a verb does lies in
 a wing of the package, which the function imports when it is called: help, `status` and `list` answer without waiting
@@ -16,7 +16,7 @@ import typer
 
 from study.errors import reported
 
-VERBS = ("run", "status", "summary", "compare", "effects", "verdict", "report", "export", "list")
+VERBS = ("run", "status", "summary", "compare", "effects", "verdict", "report", "export", "diagnose", "list")
 """In the order in which a user meets them."""
 
 app = typer.Typer(

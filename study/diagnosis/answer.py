@@ -78,11 +78,12 @@ class Answer:
             raise ConfigurationError(f"no density {chosen or 'at all'} to take away; there are: {there}")
         return write_sampler(chosen, self.densities[chosen], Path(folder))
 
-    def save(self, results: Path | str = "results") -> Path:
-        """Stores the tree as a cell of the study ``<results>/<name>``, for ``summary``, ``compare`` and ``report``.
+    def save(self, results: Path | str = "results", study: str | None = None) -> Path:
+        """Stores the tree as a cell of a study, for ``summary``, ``compare`` and ``report``.
 
         Args:
             results: folder of studies.
+            study: its name, by default that of the model; several models in one study are compared.
 
         Returns:
             The study's folder.
@@ -92,7 +93,7 @@ class Answer:
             EnvironmentFault: where the folder cannot be written.
         """
         try:
-            folder = Path(results) / safe_name(self.name)
+            folder = Path(results) / safe_name(study or self.name)
         except ValueError as error:
             raise ConfigurationError(f"{error}; give the model another --name") from error
         store = Store(folder)

@@ -92,11 +92,7 @@ def _cost(
     cell: Cell, shape: tuple[int, ...] | None, parameters: int | None = None, num_images: int | None = None
 ) -> Cost:
     """The cost of a cell whose images have the event shape ``shape``; refused where it is too much."""
-<<<<<<< HEAD
-    num_images = num_images or DATASETS[cell.dataset.name].num_images
-=======
-    num_images = cell.dataset.definition.num_images
->>>>>>> 5775277 (Diagnosis of models trained elsewhere: estimators say what they need of a decoder, parts that were given have a name, and the measurement goes on one estimator after the other)
+    num_images = num_images or cell.dataset.definition.num_images
     cost = Cost.of(cell, parameters, num_images, math.prod(shape) if shape else None)
     check_cost(cell, cost)
     return cost

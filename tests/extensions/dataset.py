@@ -14,12 +14,8 @@ from typing import final
 
 import torch
 
-<<<<<<< HEAD
-from study.images import ImageData, checksum, digest, held_out_split
+from study.measurement.images import ImageData, checksum, digest, held_out_split
 from study.run.data.resizing import resized
-=======
-from study.measurement.images import ImageData, checksum, digest, held_out_split, resized
->>>>>>> 5775277 (Diagnosis of models trained elsewhere: estimators say what they need of a decoder, parts that were given have a name, and the measurement goes on one estimator after the other)
 from study.run.data.datasets._base import Dataset
 
 

@@ -5,11 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-<<<<<<< HEAD:tests/study/test_images.py
-from study.images import ImageData, held_out_split
-=======
-from study.measurement.images import ImageData, held_out_split, resized
->>>>>>> 5775277 (Diagnosis of models trained elsewhere: estimators say what they need of a decoder, parts that were given have a name, and the measurement goes on one estimator after the other):tests/study/measurement/test_images.py
+from study.measurement.images import ImageData, held_out_split
 from study.run.data.loading import load
 from study.run.data.resizing import resized
 

@@ -23,11 +23,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from study.errors import DataError
-<<<<<<< HEAD
-from study.images import ImageData, checksum, digest
-=======
-from study.measurement.images import ImageData, checksum, digest, resized
->>>>>>> 5775277 (Diagnosis of models trained elsewhere: estimators say what they need of a decoder, parts that were given have a name, and the measurement goes on one estimator after the other)
+from study.measurement.images import ImageData, checksum, digest
 from study.run.data.datasets._base import Dataset
 from study.run.data.idx_files import FILES, SIDE, advice, read_all, read_idx
 from study.run.data.resizing import resized

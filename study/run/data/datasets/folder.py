@@ -11,11 +11,7 @@ from torch import Tensor
 
 from study.errors import DataError
 from study.files import printable
-<<<<<<< HEAD
-from study.images import ImageData, checksum, digest, held_out_split
-=======
-from study.measurement.images import ImageData, checksum, digest, held_out_split, require_memory, resized
->>>>>>> 5775277 (Diagnosis of models trained elsewhere: estimators say what they need of a decoder, parts that were given have a name, and the measurement goes on one estimator after the other)
+from study.measurement.images import ImageData, checksum, digest, held_out_split
 from study.run.data.collection import Collection, collect
 from study.run.data.datasets._base import Dataset
 from study.run.data.decoded import Decoded, decoded

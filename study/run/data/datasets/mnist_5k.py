@@ -16,11 +16,7 @@ import numpy as np
 import torch
 
 from study.errors import DataError
-<<<<<<< HEAD
-from study.images import ImageData, checksum, digest, held_out_split
-=======
-from study.measurement.images import ImageData, checksum, digest, held_out_split, resized
->>>>>>> 5775277 (Diagnosis of models trained elsewhere: estimators say what they need of a decoder, parts that were given have a name, and the measurement goes on one estimator after the other)
+from study.measurement.images import ImageData, checksum, digest, held_out_split
 from study.run.data.datasets._base import Dataset
 from study.run.data.resizing import resized
 

@@ -13,11 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-<<<<<<< HEAD
 import study.run.data.resizing
-=======
-import study.measurement.images
->>>>>>> 5775277 (Diagnosis of models trained elsewhere: estimators say what they need of a decoder, parts that were given have a name, and the measurement goes on one estimator after the other)
 from study.cli import main
 from study.errors import ConfigurationError, DataError
 from study.run.data.datasets import folder
@@ -320,11 +316,7 @@ def test_images_that_are_all_alike_are_refused(write, tmp_path):
 @pytest.mark.parametrize("size", [20_000, None])
 def test_more_images_than_memory_are_refused_before_it_is_taken(size, tmp_path, monkeypatch):
     write_classes(tmp_path)
-<<<<<<< HEAD
     monkeypatch.setattr(study.run.data.resizing, "available_memory", lambda: 4_000)
-=======
-    monkeypatch.setattr(study.measurement.images, "_memory", lambda: 4_000)
->>>>>>> 5775277 (Diagnosis of models trained elsewhere: estimators say what they need of a decoder, parts that were given have a name, and the measurement goes on one estimator after the other)
     monkeypatch.setattr(torch.Tensor, "new_empty", lambda *_, **__: pytest.fail("memory was taken"))
     with pytest.raises((DataError, ConfigurationError), match=r"20 images of 1×8×8 need .* GB of memory|at most 8,192"):
         load("folder", root=tmp_path, image_size=size)

@@ -22,10 +22,6 @@ import torch
 
 from study.design.families import DATASETS
 from study.errors import DataError
-<<<<<<< HEAD
-=======
-from study.measurement.images import resized
->>>>>>> 5775277 (Diagnosis of models trained elsewhere: estimators say what they need of a decoder, parts that were given have a name, and the measurement goes on one estimator after the other)
 from study.run.data.loading import load
 from study.run.data.resizing import resized
 

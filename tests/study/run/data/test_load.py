@@ -8,11 +8,7 @@ from pathlib import Path
 import platformdirs
 import pytest
 
-<<<<<<< HEAD
 import study.run.data.resizing
-=======
-import study.measurement.images
->>>>>>> 5775277 (Diagnosis of models trained elsewhere: estimators say what they need of a decoder, parts that were given have a name, and the measurement goes on one estimator after the other)
 from study.design.families import DATASETS
 from study.errors import ConfigurationError, DataError, EnvironmentFault
 from study.run.data.loading import data_root, load
@@ -87,11 +83,7 @@ def test_images_larger_than_any_are_a_matter_of_configuration(name, tmp_path):
 
 
 def test_resizing_beyond_memory_is_refused_before_it_is_taken(monkeypatch):
-<<<<<<< HEAD
     monkeypatch.setattr(study.run.data.resizing, "available_memory", lambda: 1e9)
-=======
-    monkeypatch.setattr(study.measurement.images, "_memory", lambda: 1e9)
->>>>>>> 5775277 (Diagnosis of models trained elsewhere: estimators say what they need of a decoder, parts that were given have a name, and the measurement goes on one estimator after the other)
     with pytest.raises(
         DataError, match=r"1,797 images of 1×4096×4096 need 120.6 GB of memory, where 1.0 GB can be had"
     ):

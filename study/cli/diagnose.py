@@ -1,0 +1,68 @@
+"""`latent-study diagnose`: what is wrong with the prior of a model that was trained elsewhere, from its codes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from study.errors import ConfigurationError, say, say_line
+from study.paths import RESULTS
+
+
+def command(
+    codes: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="CODES…",
+            help="Files with `loc` and `scale`, `log_variance` or `variance`: .npz, .safetensors, .nc, .zarr.",
+        ),
+    ],
+    prior: Annotated[
+        str,
+        typer.Option(metavar="NAME|FILE", help="A prior that needs no training, or a file of a mixture."),
+    ] = "standard_normal",
+    draws: Annotated[int, typer.Option(min=2, metavar="M", help="Draws that estimates rest on.")] = 2_000,
+    density: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A density to fit, repeated; see `list densities`.")
+    ] = None,
+    results: Annotated[Path, typer.Option(metavar="DIR", help="Where results are kept.")] = RESULTS,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Of the study; else as the file.")] = None,
+    sampler: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write the density that certifies most, with torch-only code.")
+    ] = None,
+) -> None:
+    """Diagnose any VAE from its codes: is there a mismatch with the prior, where, and what to sample from instead.
+
+    Codes are named, never guessed. `held_out_loc` and its scale are codes of images that the model never saw; without
+    them some are set aside.
+
+    Examples:
+
+    - `latent-study diagnose codes.npz --sampler out`
+    - `latent-study diagnose epoch_10.npz epoch_90.npz --name my_vae`, and then `latent-study summary results/my_vae`
+    """
+    from study.diagnosis.codes import from_file  # noqa: PLC0415
+    from study.diagnosis.diagnose import diagnose_codes, evaluation  # noqa: PLC0415
+
+    if len(codes) > 1 and sampler is not None:
+        raise ConfigurationError("--sampler takes the density of one file of codes; diagnose one at a time")
+    settings = {"draws": draws} | ({"densities": tuple(density)} if density else {})
+    evaluate = evaluation(**settings)
+    for path in codes:
+        own, held_out, said = from_file(path)
+        answer = diagnose_codes(
+            own,
+            held_out,
+            said=said,
+            prior=prior,
+            evaluate=evaluate,
+            name=path.stem,
+            say=lambda line: say_line(line, err=True),
+        )
+        say(str(answer))
+        folder = answer.save(results, name)
+        say(f"\nresults: {folder}; `latent-study summary {folder}` has every number")
+        if sampler is not None:
+            say(f"sampler: {answer.sampler(folder=sampler)}, from {answer.best}")

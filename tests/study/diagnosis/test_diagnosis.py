@@ -1,0 +1,255 @@
+"""A diagnosis against closed forms, planted mismatches, and the cell of a model that this project trained."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.distributions import Bernoulli, Independent, Laplace, Normal
+
+from analysis.randomness import stream
+from study.cli import main
+from study.design.cell import Cell, Evaluate
+from study.diagnosis import diagnose, diagnose_codes
+from study.diagnosis.codes import from_arrays
+from study.diagnosis.diagnose import evaluation
+from study.diagnosis.evidence import Evidence
+from study.diagnosis.questions.mismatch import certified
+from study.errors import DataError
+from study.measurement.images import ImageData
+from study.measurement.measure import measure
+from study.run.building import new_vae
+
+FEW = evaluation(draws=400, densities=())
+
+
+def of_arrays(loc, scale, evaluate=FEW, **settings):
+    codes, held_out, said = from_arrays({"loc": loc, "scale": scale})
+    return diagnose_codes(codes, held_out, said=said, evaluate=evaluate, **settings)
+
+
+def evidence_of(answer):
+    return Evidence(answer.tree, dict(answer.details))
+
+
+def gaussian_codes(num, dim, mean=0.0, sd=1.0, within=0.6, seed=0, name="codes"):
+    """Codes whose aggregate is N(mean, sd² I) in law: posteriors of variance ``within`` about normal means."""
+    generator = stream(seed, name)
+    spread = torch.tensor(sd).square() - within
+    loc = mean + spread.sqrt() * torch.randn(num, dim, generator=generator)
+    return loc.numpy(), np.full((num, dim), math.sqrt(within), np.float32)
+
+
+def test_linear_gaussian_codes_have_their_closed_form():
+    mean, sd, within, dim = 0.5, 1.3, 0.6, 3
+    found = evidence_of(of_arrays(*gaussian_codes(4_000, dim, mean, sd, within)))
+    kl = dim * (mean**2 + sd**2 - 1 - math.log(sd**2)) / 2
+    information = dim * math.log(sd**2 / within) / 2
+    rate = found("aggregate/train/rate")
+    assert abs(rate.value - kl - information) < 4 * rate.standard_error + 0.1
+    lower, upper = found("aggregate/train/kl_lower"), found("aggregate/train/kl_upper")
+    assert lower.value - 4 * lower.standard_error < kl < upper.value + 4 * upper.standard_error
+    assert found.number("aggregate/train/kl_mean") == pytest.approx(dim * mean**2 / 2, rel=0.1)
+
+
+@pytest.mark.parametrize("planted", ["mean", "variance"])
+def test_planted_nats_are_found_where_they_were_planted(planted):
+    loc, scale = gaussian_codes(3_000, 6)
+    nats = 2.0
+    if planted == "mean":
+        loc[:, 4] += math.sqrt(2 * nats)
+    else:  # v − 1 − ln v = 2 nats, of the aggregate in law
+        loc[:, 4] = loc[:, 4] / np.sqrt(0.4) * math.sqrt(6.5 - 0.6)
+    answer = of_arrays(loc, scale)
+    kinds = {name: evidence_of(answer).record("dimensions", f"kl_{name}") for name in ("mean", "variance")}
+    expected = nats if planted == "mean" else (6.5 - 1 - math.log(6.5)) / 2
+    assert kinds[planted].argmax() == 4
+    assert kinds[planted][4] == pytest.approx(expected, rel=0.1)
+    assert sum(values.sum() for values in kinds.values()) == pytest.approx(expected, rel=0.15)
+    assert "worst dimensions, nats in mean and variance; 4 (" in str(answer)
+    assert "yes: held-out codes certify" in str(answer)
+
+
+@pytest.mark.parametrize("dim", [8, 1_024, pytest.param(65_536, marks=pytest.mark.slow)])
+def test_inert_dimensions_change_nothing(dim):
+    loc, scale = gaussian_codes(300, 4, mean=1.0)
+    padded = [np.concatenate([a, np.full((300, dim - 4), b, np.float32)], 1) for a, b in ((loc, 0), (scale, 1))]
+    few = evaluation(draws=60, densities=())
+    plain, inert = (evidence_of(of_arrays(*codes, few)) for codes in ((loc, scale), padded))
+    for name in ("kl_mean", "kl_variances", "active_units_by_kl"):
+        address = f"aggregate/train/{name}"
+        assert inert.number(address) == pytest.approx(plain.number(address), rel=1e-4, abs=1e-6)
+    kl = inert("aggregate/train/rate")
+    assert abs(kl.value - plain.number("aggregate/train/rate")) < 6 * kl.standard_error + 0.02
+
+
+def test_a_posterior_that_is_the_prior_raises_no_alarm():
+    loc, scale = np.zeros((200, 3), np.float32), np.ones((200, 3), np.float32)
+    loc[0] = 1e-6  # codes that are all alike are refused
+    answer = of_arrays(loc, scale)
+    assert "certify none" in str(answer)
+    assert "posterior collapse" in str(answer)
+
+
+@pytest.mark.slow
+def test_a_copy_of_the_prior_is_flagged_at_most_once_in_twenty():
+    few = evaluation(draws=60, densities=("moment_normal",))
+    alarms = 0
+    for seed in range(200):
+        answer = of_arrays(*gaussian_codes(150, 2, seed=seed, name="copies of the prior"), few)
+        alarms += certified(evidence_of(answer))
+    assert alarms <= 10
+
+
+class Small(nn.Module):
+    """A VAE as anybody writes it, with dropout, in training mode."""
+
+    def __init__(self):
+        super().__init__()
+        self.enc, self.dec = nn.Linear(64, 6), nn.Linear(3, 64)
+        self.drop = nn.Dropout(0.5)
+
+    def encode(self, x):
+        loc, log_variance = self.enc(self.drop(x.flatten(1))).chunk(2, 1)
+        return loc, (log_variance / 2).exp()
+
+    def decode(self, z):
+        return self.dec(z).sigmoid().reshape(-1, 1, 8, 8)
+
+
+@pytest.fixture
+def small():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return Small()
+
+
+def pictures(num=400, seed=0):
+    return torch.rand(num, 1, 8, 8, generator=stream(seed, "pictures"))
+
+
+def test_mode_random_state_and_gradients_are_as_they_were(small):
+    small.dec.eval()
+    before, modes = torch.get_rng_state(), [part.training for part in small.modules()]
+    diagnose(small.encode, small.decode, images=pictures(), evaluate=evaluation(draws=50, samples=20, densities=()))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert [part.training for part in small.modules()] == modes
+    assert all(parameter.grad is None for parameter in small.parameters())
+
+
+def test_modes_come_back_after_an_error_too(small):
+    with pytest.raises(DataError):
+        diagnose(lambda x: small.encode(x)[0], images=pictures())
+    assert small.training
+
+
+@pytest.mark.parametrize("kind", ["images", "logits", "distribution"])
+def test_decoders_of_every_kind(small, kind):
+    decode = {
+        "images": (small.decode, "identity"),
+        "logits": (lambda z: small.dec(z).reshape(-1, 1, 8, 8), "sigmoid"),
+        "distribution": (lambda z: Bernoulli(small.decode(z), validate_args=False), "identity"),
+    }[kind]
+    few = evaluation(draws=50, samples=150, importance=(1, 2), importance_images=5, densities=())
+    found = evidence_of(diagnose(small.encode, decode[0], link=decode[1], images=pictures(), evaluate=few))
+    assert 0 < found.number("aggregate/train/reconstruction_error") < 0.5
+    assert (found("aggregate/train/elbo") is not None and not found("aggregate/train/elbo").is_refused) == (
+        kind == "distribution"
+    )
+    level = found("realism/prior/squared_kernel_distance")
+    assert "features of an untrained network" in level.flags
+    assert math.isfinite(level.value)
+
+
+def test_features_and_classes_of_the_caller(small):
+    few = evaluation(draws=50, samples=40, densities=())
+    own = diagnose(small.encode, small.decode, images=pictures(), features=lambda x: x.flatten(1)[:, :5], evaluate=few)
+    assert "features of the caller" in evidence_of(own)("realism/prior/squared_frechet").flags
+    assert evidence_of(own)("realism/prior/confidence").is_refused
+
+
+def test_a_prior_may_be_any_distribution(small):
+    prior = Independent(Laplace(torch.zeros(3), torch.ones(3)), 1)
+    found = evidence_of(diagnose(small.encode, images=pictures(), prior=prior, evaluate=FEW))
+    assert found("aggregate/train/kl_mean").is_refused
+    assert math.isfinite(found.number("aggregate/train/rate"))
+    standard = [
+        evidence_of(diagnose(small.encode, images=pictures(), prior=p, evaluate=FEW)).number("aggregate/train/rate")
+        for p in ("standard_normal", Normal(0.0, 1.0), Normal(torch.zeros(3), torch.ones(3)))
+    ]
+    assert len(set(standard)) == 1
+
+
+def test_a_model_of_ours_gives_the_numbers_of_its_cell():
+    settings = {
+        "draws": 80,
+        "importance": (1, 2),
+        "importance_images": 5,
+        "samples": 40,
+        "densities": ("moment_normal",),
+    }
+    evaluate = Evaluate.model_validate(settings)
+    cell = Cell.from_config({"latent_dim": 2, "network": {"name": "mlp", "hidden": [8]}, "binarisation": "none"})
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        vae = new_vae(cell, (1, 8, 8)).eval()
+    images, others = pictures(160), pictures(100, seed=1)
+    labels = [torch.arange(len(part)) % 2 for part in (images, others)]
+    data = ImageData("noise", images, labels[0], others, labels[1], ("0", "1"), "", "")
+    own = measure(vae, data, data, evaluate, seed=0)
+    answer = diagnose(
+        vae.posterior, vae.likelihood, images=images, held_out=others, labels=labels[0], held_out_labels=labels[1],
+        evaluate=evaluate,
+    )  # fmt: skip
+    found = evidence_of(answer)
+    compared = 0
+    for group, rows in own.tables.items():
+        for row, estimates in rows.items():
+            for quantity, estimate in estimates.items():
+                again = found(f"{group}/{row}/{quantity}")
+                assert again is not None, (group, row, quantity)
+                assert again.value == pytest.approx(estimate.value, rel=1e-6, nan_ok=True), (group, row, quantity)
+                compared += 1
+    assert compared > 200
+
+
+def test_a_stored_diagnosis_is_a_cell_for_every_verb(tmp_path, capsys):
+    for seed, name in enumerate(("early", "late")):
+        loc, scale = gaussian_codes(120, 3, mean=0.3 * seed, seed=seed)
+        np.savez(tmp_path / f"{name}.npz", loc=loc, scale=scale)
+    words = ["diagnose", str(tmp_path / "early.npz"), str(tmp_path / "late.npz"), "--draws", "60"]
+    results = tmp_path / "results"
+    assert main([*words, "--density", "moment_normal", "--results", str(results), "--name", "checkpoints"]) == 0
+    shown = capsys.readouterr()
+    assert "Where is it?" in shown.out
+    assert "draws under all N components" in shown.err
+    for verb in ("summary", "compare", "status", "verdict", "report"):
+        assert main([verb, str(results / "checkpoints")]) == 0, verb
+        told = capsys.readouterr().out
+        if verb == "summary":
+            assert "early" in told
+            assert "late" in told
+    assert (results / "checkpoints" / "report.html").is_file()
+
+
+def test_what_was_given_cannot_be_run(capsys):
+    assert main(["run", "dataset=given", "--dry-run"]) == 2
+    assert "dataset=given" in capsys.readouterr().err
+    assert main(["run", "digits", "prior=given", "--dry-run"]) == 2
+    assert "prior=given" in capsys.readouterr().err
+
+
+def test_an_interrupt_keeps_what_was_done():
+    done = []
+
+    def say(line):
+        done.append(line)
+        if len(done) == 8:
+            raise KeyboardInterrupt
+
+    loc, scale = gaussian_codes(100, 2)
+    answer = of_arrays(loc, scale, say=say)
+    assert answer.details["interrupted"]
+    assert "interrupted: what had been done by then is kept" in str(answer)
+    assert evidence_of(answer)("aggregate/train/bubble_bhattacharyya") is not None
