@@ -28,11 +28,10 @@ diagnosed. It can be named and compared, and not be made."""
 class _Given(Settings):
     """What is known of a part that was handed over.
 
-    of: what its owner calls it. checksum: of what it gave.
+    of: what its owner calls it.
     """
 
     of: str = ""
-    checksum: str = ""
 
 
 @dataclass(frozen=True, slots=True)

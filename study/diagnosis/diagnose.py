@@ -268,7 +268,7 @@ def _cell(subject: _Subject, vae: VAE, evaluate: Evaluate) -> Cell:
             "dataset": GIVEN,
             "binarisation": "none",
             "latent_dim": shape[0] if len(shape) == 1 else "x".join(map(str, shape)),
-            "network": {"name": GIVEN, "of": subject.name, "checksum": subject.checksum},
+            "network": {"name": GIVEN, "of": subject.name},
             "posterior": GIVEN,
             "prior": prior,
             "likelihood": GIVEN,
