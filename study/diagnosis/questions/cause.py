@@ -7,6 +7,7 @@ import math
 from analysis.estimate import Estimate
 from study.diagnosis.evidence import Evidence
 from study.diagnosis.questions._finding import Finding
+from study.diagnosis.questions.mismatch import certified
 
 QUESTION = "What probably caused it? (hints, not facts)"
 
@@ -59,7 +60,7 @@ def _weight(evidence: Evidence) -> list[Finding]:
 def _slack(evidence: Evidence) -> list[Finding]:
     total = evidence.number("aggregate/train/kl")
     slack = evidence.number("aggregate/train/kl_mean") + evidence.number("aggregate/train/kl_variances")
-    if not (total > 0 and slack / total > FEW_USED):
+    if not (certified(evidence) and total > 0 and slack / total > FEW_USED):
         return []
     return [
         Finding(

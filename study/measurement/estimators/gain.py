@@ -80,6 +80,7 @@ def along_principal(split: Split) -> dict[str, Estimate]:
         limits="what a Jacobian of the same singular values would have without any alignment",
     ),
     rows=("train",),
+    needs=(DECODER,),
 )
 def alignment(split: Split) -> dict[str, Estimate]:
     z = split.z[:ALIGNED]
