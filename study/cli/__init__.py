@@ -1,4 +1,4 @@
-"""Command line: `latent-study run | status | summary | compare | effects | verdict | report | export | diagnose | list`.
+"""Command line: `latent-study VERB`, a verb for each file of this folder that VERBS names.
 
 A verb is one file whose function `command` has the words: options and their help. What a verb does lies in
 a wing of the package, which the function imports when it is called: help, `status` and `list` answer without waiting
