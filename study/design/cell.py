@@ -171,18 +171,22 @@ def _notation(shape: tuple[int, ...]) -> int | str:
     return shape[0] if len(shape) == 1 else "x".join(map(str, shape))
 
 
-LATER: dict[tuple[str, str], Any] = {
+LATER: dict[tuple[str, ...], Any] = {
     ("train", "updates"): None,
     ("evaluate", "refinement"): 0,
     ("network", "rank"): None,
     ("network", "dense_bias"): "place",
+    ("seed_offset",): 0,
 }
-"""Settings that joined after cells had been stored, by section and name, with the value that says what was done before
-them: at it they are left out of the key, so that a cell keeps its key, and with it its random numbers."""
+"""Settings that joined after cells had been stored, by section, if any, and name, with the value that says what was
+done before them: at it they are left out of the key, so that a cell keeps its key, and with it its random numbers."""
 
 
 def key_of(config: Mapping[str, Any]) -> str:
     """Twelve hexadecimal digits of the SHA-256 of those settings of a cell's configuration that define its result."""
+
+    def is_absent(*path: str, value: Any) -> bool:
+        return path in LATER and value == LATER[path]
 
     def defining(section: str, settings: Any) -> Any:
         if not isinstance(settings, Mapping):
@@ -190,11 +194,11 @@ def key_of(config: Mapping[str, Any]) -> str:
         return {
             name: value
             for name, value in settings.items()
-            if not (section == "train" and name in Train.execution)
-            and not ((section, name) in LATER and value == LATER[section, name])
+            if not (section == "train" and name in Train.execution) and not is_absent(section, name, value=value)
         }
 
-    text = json.dumps({section: defining(section, settings) for section, settings in config.items()}, sort_keys=True)
+    kept = {name: value for name, value in config.items() if not is_absent(name, value=value)}
+    text = json.dumps({section: defining(section, settings) for section, settings in kept.items()}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -222,6 +226,11 @@ class Cell(Settings):
     objective: Annotated[Part, Member("objective")] = _choice("objective", "elbo", "what SVI minimises")
     beta: NonNegative = Field(default=1.0, description="scale of the latent term in training")
     seeds: Count = Field(default=2, description="replicates: independent trainings of the same configuration")
+    seed_offset: NonNegativeCount = Field(
+        default=0,
+        description="seed of the first replicate: order, noise, pixels and draws of replicate r follow offset + r, "
+        "first weights the whole configuration too; 100 repeats a study on fresh seeds",
+    )
     train: Train = Field(default_factory=Train)
     evaluate: Evaluate = Field(default_factory=Evaluate)
 

@@ -55,6 +55,7 @@ def run_cell(cell: Cell, workspace: Path, *, device: str, data_root: Path | None
         fixed.held_out_images,
         cell.train,
         beta=cell.beta,
+        first_seed=cell.seed_offset,
         workspace=workspace,
         identity=f"{cell.key} {data.checksum}",
         report=report,
@@ -65,7 +66,9 @@ def run_cell(cell: Cell, workspace: Path, *, device: str, data_root: Path | None
     for replicate, vae in enumerate(vaes):
         heartbeat = partial(report, Progress("measuring", replicate, cell.seeds))
         heartbeat()
-        measured.append(measure(vae.eval(), fixed, grey, cell.evaluate, seed=replicate, heartbeat=heartbeat))
+        measured.append(
+            measure(vae.eval(), fixed, grey, cell.evaluate, seed=cell.seed_offset + replicate, heartbeat=heartbeat)
+        )
     seconds = {
         "data_seconds": round(data_seconds, 3),
         "measurement_seconds": round(time.perf_counter() - began, 3),
@@ -93,14 +96,14 @@ def run_cell(cell: Cell, workspace: Path, *, device: str, data_root: Path | None
 
 
 def new_replicate(cell: Cell, data: ImageData, replicate: int) -> VAE:
-    """The replicate before training: its weights follow from the cell's key and its index alone.
+    """The replicate before training: its weights follow from the cell's key and its seed alone.
 
     cell: the configuration.
     data: its images, of which parts may look at the first.
-    replicate: index of the training seed.
+    replicate: its index; its seed is that after ``seed_offset``.
     """
     examples = data.images[:NUM_EXAMPLES]
-    with seeded(stream(replicate, "initial weights", cell.key)):
+    with seeded(stream(cell.seed_offset + replicate, "initial weights", cell.key)):
         return new_vae(cell, data.image_shape, examples)
 
 

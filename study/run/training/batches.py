@@ -25,7 +25,7 @@ class Batches:
 
     images: a tensor ``(N, *image_shape)`` that all replicates share for good, or a function that gives each
         replicate's images of an epoch.
-    replicates: indices of the replicates, ``(S,)``.
+    replicates: seeds of the replicates, ``(S,)``.
     batch_size: B, at most N; the last, incomplete batch of an epoch is left out.
     noise_shapes: per-replicate shapes that one update asks for.
     """

@@ -66,18 +66,20 @@ def fit(
     train: Train,
     *,
     beta: float = 1.0,
+    first_seed: int = 0,
     workspace: Path | None = None,
     identity: str = "",
     report: Reporter = lambda progress: None,
 ) -> Fit:
     """Trains the replicates of one cell in place.
 
-    vaes: replicates 0 … S − 1.
+    vaes: the replicates, S of them.
     objective: what is minimised.
     images: ``(N, *image_shape)``, or a function of replicate and epoch.
     held_out: ``(M, *image_shape)``.
     train: how.
     beta: factor on the latent term.
+    first_seed: seed of the first replicate's order, noise and pixels; those of the others follow it.
     workspace: folder for checkpoints; a run that finds one there goes on from it, bit for bit on the same machine.
     identity: names the cell and its images; checkpoints of another one, and damaged ones, are set aside.
     report: where progress goes.
@@ -90,7 +92,7 @@ def fit(
         saved = checkpoints.newest() if checkpoints else None
         with matmul_precision(next(vaes[0].parameters()).device), seeded(stream(0, "training")):
             try:
-                session = _Run(vaes, objective, images, held_out, train, beta, checkpoints, saved, report)
+                session = _Run(vaes, objective, images, held_out, train, beta, first_seed, checkpoints, saved, report)
             except Corrupt as error:
                 if checkpoints is None:
                     raise
@@ -110,11 +112,13 @@ class _Run:
         held_out: Tensor,
         train: Train,
         beta: float,
+        first_seed: int,
         checkpoints: Checkpoints | None,
         saved: Checkpoint | None,
         report: Reporter,
     ) -> None:
         self.vaes, self.train, self.beta, self.checkpoints, self.report = list(vaes), train, beta, checkpoints, report
+        self.first_seed = first_seed
         example = images(0, 0) if callable(images) else images
         shapes = noise_shapes(vaes[0], objective, _floats(example[: min(train.batch_size, len(example))]))
         everyone = list(range(len(vaes)))
@@ -151,7 +155,8 @@ class _Run:
     def _group(self, groups: list[list[int]], images: Tensor | ImagesOf, shapes: list[torch.Size]) -> None:
         """Replicates of one group share a program; inputs and state of each group as before the first update."""
         self.groups = groups
-        self.batches = [Batches(images, group, self.train.batch_size, shapes) for group in groups]
+        seeds = [[self.first_seed + r for r in group] for group in groups]
+        self.batches = [Batches(images, group, self.train.batch_size, shapes) for group in seeds]
         self.states = [State.initial([self.vaes[r] for r in group]) for group in groups]
 
     def _choose(self, objective: Objective, bf16: bool) -> Choice:
