@@ -45,7 +45,8 @@ class Offsets(NamedTuple):
     """Squared offsets of the codes.
 
     refined: of each plain cell ``offset`` and ``refined``, ‖m‖² of the same images before and after.
-    places: of cells that differ in PLACE alone ``offset``, ½‖m‖² in nats, and the prior's ``gap`` in quality.
+    places: of cells that differ in PLACE alone ``offset``, ½‖m‖² in nats, and the prior's ``gap`` in quality, NaN where
+        no samples were judged.
     """
 
     refined: pd.DataFrame
@@ -74,16 +75,19 @@ class Offset(Hypothesis[Offsets]):
 
     @override
     def evidence(self, results: Results) -> Offsets:
-        plain, ends = results.plain(), {"worst": frechet("prior"), "best": frechet("aggregate_train")}
+        plain, index = results.plain(), ["key", "replicate"]
         refined = alike(plain, offset="aggregate/train/offset", refined="aggregate/train/offset_refined")
-        places = families(plain, PLACE, offset="aggregate/train/kl_mean", **ends)
+        places = families(plain, PLACE, offset="aggregate/train/kl_mean")
         refined, places = (lines[lines["latent"].astype(str).str.contains("x")] for lines in (refined, places))
         refined, places = refined[refined[PLACE] == "none"], places[places[PLACE].isin(PLACES)]
         if refined.empty or set(PLACES) - set(places[PLACE]):
             raise MissingCells(
                 f"no cells with a C×h×w latent whose codes were refined, beside others that differ in {PLACE} alone"
             )
-        return Offsets(refined, places.assign(gap=places["worst"] - places["best"]))
+        worst, best = (
+            plain.values(frechet(source)).set_index(index)["value"] for source in ("prior", "aggregate_train")
+        )
+        return Offsets(refined, places.join((worst - best).rename("gap"), on=index))
 
     @override
     def decide(self, evidence: Offsets) -> Verdict:
@@ -95,8 +99,10 @@ class Offset(Hypothesis[Offsets]):
                 ("½‖m‖² with a constant per place before the decoder over that without", "decoder", {"most": HALF}),
             )
         )
-        gap = ratio_over_seeds(_of(places, "decoder", "gap"), _of(places, "none", "gap"))
-        notes = [f"gap in quality of the prior with that constant over that without: {gap}"]
+        notes = []
+        if places["gap"].notna().all():
+            gap = ratio_over_seeds(_of(places, "decoder", "gap"), _of(places, "none", "gap"))
+            notes.append(f"gap in quality of the prior with that constant over that without: {gap}")
         return conclude([_kept(refined), free, told], scope(pd.concat([refined, places])), notes=notes)
 
     @override

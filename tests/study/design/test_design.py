@@ -264,7 +264,9 @@ def test_the_presets_hold_what_they_promise():
     assert {"digits", "mnist", "smoke"} <= sweep.keys()
     three = {"standard_normal", "gaussian_mixture", "vamp"}
     digits = sweep["digits"]
-    assert {(c.latent_dim, c.train.epochs) for c in digits} >= {(d, e) for d in (2, 8, 32, 128) for e in (80, 320)}
+    assert {(c.latent_dim, c.train.updates) for c in digits} >= {(d, u) for d in (2, 8, 32, 128) for u in (880, 3520)}
+    assert {cell.train.schedule for cell in digits} == {"constant", "cosine"}
+    assert {cell.train.updates for cell in sweep["controls_digits"] if cell.limit} == {1650}
     assert {(c.prior.name, c.latent_dim) for c in digits} >= {(p, d) for p in three for d in (2, 32, 128)}
     assert {c.beta for c in digits} == {0.25, 0.5, 1}
     assert {c.objective.name for c in digits} == {"elbo", "both_means", "kl_mean"}

@@ -153,3 +153,15 @@ def test_the_gap_is_regressed_on_the_gain_too_and_decides_nothing():
 def test_the_distance_weighted_by_the_gain_stands_beside_the_log_ratio():
     why = BY_NAME["h13_extrapolation"].examine(world("h13_extrapolation", lambda replicate: True)).verdict.why
     assert "JᵀJ-weighted distance to codes: 1" in why
+
+
+def test_where_the_mean_comes_from_is_decided_without_samples():
+    def without(cell, replicate):
+        numbers, records = WORLDS["h22_offset"](cell, True)
+        return {name: value for name, value in numbers.items() if not name.startswith("realism")}, records
+
+    hypothesis = BY_NAME["h22_offset"]
+    verdict = hypothesis.examine(remembered(hypothesis.needs.study(), without)).verdict
+    assert verdict.decision == "supported"
+    assert "gap in quality" not in verdict.why
+    assert "gap in quality" in hypothesis.examine(world("h22_offset", lambda replicate: True)).verdict.why
