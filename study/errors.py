@@ -130,6 +130,9 @@ class Interrupted(StudyError):
         return f"stopped by {self.signum.name}{lost}; the same command resumes where it stopped"
 
 
+LONGEST = 2_000
+"""Characters of an error's sentence."""
+
 CLOSED_PIPE = 141
 """128 + SIGPIPE, as a shell reports of ``latent-study … | head``."""
 
@@ -198,7 +201,7 @@ def reported(command: Callable[[], int | None], *, debug: bool = False) -> int:
             say("".join(traceback.format_exception(error)), err=True)
         message, code = _sentence(error)
         with suppress(OSError):  # stderr may be full or closed too
-            say_line(f"error: {' '.join(message.split())}", err=True)
+            say_line(f"error: {_brief(' '.join(message.split()))}", err=True)
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EIO):
             _silence()
         return code
@@ -241,6 +244,11 @@ def _sentence(error: BaseException) -> tuple[str, int]:
             place = error.filename or "the output"
             return f"cannot read or write {place}: {error.strerror or error}", EnvironmentFault.exit_code
     raise AssertionError("one of the kinds that are reported") from error
+
+
+def _brief(message: str) -> str:
+    """``message``, whose middle is left out where it is very long: some quote what a file or a user wrote."""
+    return message if len(message) <= LONGEST else f"{message[: LONGEST // 2]} […] {message[-LONGEST // 2 :]}"
 
 
 def _silence() -> None:

@@ -96,9 +96,14 @@ def safe_name(name: str) -> str:
     return name
 
 
-def ensure_writable(folder: Path) -> None:
-    """Makes ``folder`` and tries it with a file, so that a run learns before its work whether it can store any."""
+def ensure_writable(folder: Path, option: str = "--results") -> None:
+    """Makes ``folder`` and tries it with a file, so that a run learns before its work whether it can store any.
+
+    option: of the command line, which names another.
+
+    Raises EnvironmentFault.
+    """
     try:
         _try(folder)
     except OSError as error:
-        raise EnvironmentFault(f"cannot write in {folder}: {error.strerror}; choose another --results") from error
+        raise EnvironmentFault(f"cannot write in {folder}: {error.strerror}; choose another {option}") from error

@@ -89,6 +89,8 @@ class Study(Settings):
         if not isinstance(document, Mapping):
             raise ConfigurationError(f"{source}: expected description, settings and factors; got {document!r}")
         entries = frozen(document)
+        if "name" in entries:
+            raise ConfigurationError(f"{source}: a study has the name of its file; leave out name")
         arm_entries = entries.get("arms", {})
         if not isinstance(arm_entries, Mapping):
             raise ConfigurationError(f"{source}: expected arms by name, with settings and factors; got {arm_entries!r}")

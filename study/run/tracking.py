@@ -6,19 +6,23 @@ workers know of it. Optional: it needs the extra ``tensorboard``.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from analysis.sprite import sprite
 from study.errors import EnvironmentFault
+from study.paths import ensure_writable
 from study.run.job import Event, Outcome
 from study.run.progress import Progress
 from study.store.store import Store
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
+
+log = logging.getLogger(__name__)
 
 SCALARS = ("loss", "rate", "distortion", "images_per_second")
 
@@ -32,11 +36,13 @@ def tracking(folder: Path | None, store: Store, names: Mapping[str, str]) -> Ite
     names: name of each cell's folder, by key.
 
     Raises:
-        EnvironmentFault: if TensorBoard is not installed.
+        EnvironmentFault: if TensorBoard is not installed, or the folder cannot be written. What goes wrong later, a
+            full disk for one, ends the logs with a warning, and nothing else of the run.
     """
     if folder is None:
         yield lambda event: None
         return
+    ensure_writable(folder, "--tensorboard")
     tracker = _Tracker(folder, store, names)
     try:
         yield tracker
@@ -57,8 +63,17 @@ class _Tracker:
             ) from error
         self._new, self._folder, self._store, self._names = SummaryWriter, folder, store, names
         self._writers: dict[str, SummaryWriter] = {}
+        self._has_ended = False
 
     def __call__(self, event: Event) -> None:
+        if not self._has_ended:
+            try:
+                self._log(event)
+            except OSError as error:
+                self._has_ended = True
+                log.warning("TensorBoard sees no more of this run: %s", error)
+
+    def _log(self, event: Event) -> None:
         match event.what:
             case Progress(phase="training") as progress:
                 writer = self._writer(event.key)
@@ -72,7 +87,8 @@ class _Tracker:
     def close(self) -> None:
         """Flushes and closes every writer."""
         for writer in self._writers.values():
-            writer.close()
+            with suppress(OSError):
+                writer.close()
 
     def _writer(self, key: str) -> SummaryWriter:
         if key not in self._writers:

@@ -35,6 +35,9 @@ MAX_RECORD = 2**22
 MAX_RESULT = 2**31
 """Bytes of a result, as stored and in memory: 2 GiB; a cell of D = 65,536 has less than a tenth of it."""
 
+MAX_EXPANSION = 32
+"""Times the size of its file that the arrays of a result may take in memory: a result is stored uncompressed."""
+
 MAX_WEIGHTS = 2**35
 """Bytes of a file of tensors: 32 GiB."""
 
@@ -170,12 +173,12 @@ def tree(path: Path) -> xr.DataTree:
     with regular(path, MAX_RESULT) as place, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with netCDF4.Dataset(place) as dataset:
-            _check_declared(dataset, path.name)
+            _check_declared(dataset, path.name, min(MAX_RESULT, MAX_EXPANSION * place.stat().st_size))
         with xr.open_datatree(place, engine="netcdf4", decode_times=False) as opened:
             return opened.load()
 
 
-def _check_declared(dataset: netCDF4.Dataset, name: str) -> None:
+def _check_declared(dataset: netCDF4.Dataset, name: str, limit: int) -> None:
     groups, variables, size = [dataset], 0, 0
     while groups:
         group = groups.pop()
@@ -187,7 +190,7 @@ def _check_declared(dataset: netCDF4.Dataset, name: str) -> None:
                 elements *= length
             # Strings of variable length are pointers, of which each text has one.
             size += elements * getattr(variable.dtype, "itemsize", 64)
-        if size > MAX_RESULT:
-            raise Corrupt(f"{name} declares arrays of more than {MAX_RESULT:,} bytes")
+        if size > limit:
+            raise Corrupt(f"{name} declares arrays of more than {limit:,} bytes")
         if variables + len(groups) > MAX_VARIABLES:
             raise Corrupt(f"{name} declares more than {MAX_VARIABLES:,} variables")

@@ -65,6 +65,8 @@ def _check_variables(name: str, group: xr.Dataset) -> None:
     for variable, values in group.variables.items():
         if not (_is_numeric(values) or _is_text(values)):
             raise Corrupt(f"{name}/{variable} of its result holds neither numbers nor texts")
+        if _is_text(values) and not all(str(text).isprintable() for text in values.values.flat):
+            raise Corrupt(f"{variable} in {name} of its result has characters that cannot be shown")
     for dim, index in group.indexes.items():
         if not index.is_unique or index.hasnans:
             raise Corrupt(f"the labels of {dim} in {name} of its result are not distinct")

@@ -18,5 +18,6 @@ if __name__ == "__main__":
     start = time.monotonic()
     tallies = campaign(options.places, options.seed, cold=options.cold, kinds=options.kind)
     print(table(tallies))
-    print(f"{options.places} places in {time.monotonic() - start:.0f} s, seed {options.seed}")
+    places = sum(tally.places for tally in tallies.values())
+    print(f"{places} places in {time.monotonic() - start:.0f} s, seed {options.seed}")
     sys.exit(any(any(tally.wrong.values()) for tally in tallies.values()))

@@ -60,7 +60,7 @@ class Tally:
 
 
 def campaign(places: int, seed: int, *, cold: bool = False, kinds: list[str] | None = None) -> dict[str, Tally]:
-    """Runs it and prints each fault that went wrong, with the number of its place.
+    """Runs it, as far as Ctrl-C lets it come, and prints each fault that went wrong, with the number of its place.
 
     places: number of places, dealt to ``kinds`` in turn.
     seed: of the moments and of the choices that a fault makes.
@@ -80,12 +80,13 @@ def campaign(places: int, seed: int, *, cold: bool = False, kinds: list[str] | N
         reference = contents(Path(folder) / "reference")
         assert len(reference) == NUM_CELLS
         tallies = {kind: Tally() for kind in kinds}
-        for place in range(places):
-            kind = kinds[place % len(kinds)]
-            rng = random.Random(f"{seed}/{place}")
-            results = Path(folder) / f"place-{place}"
-            results.mkdir()
-            _disturb(kind, rng, study, results, duration, reference, cold, tallies[kind], place)
+        with suppress(KeyboardInterrupt):
+            for place in range(places):
+                kind = kinds[place % len(kinds)]
+                rng = random.Random(f"{seed}/{place}")
+                results = Path(folder) / f"place-{place}"
+                results.mkdir()
+                _disturb(kind, rng, study, results, duration, reference, cold, tallies[kind], place)
     return tallies
 
 

@@ -112,6 +112,17 @@ def test_sizes_on_the_command_line_are_one_sentence(tmp_path, monkeypatch, capsy
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("word", ["beta=0x" + "f" * 900_000, "network.hidden=[" + "8," * 20_000 + "8]", "x" * 900_000])
+def test_sentences_end_and_say_what_to_do(tmp_path, capsys, word):
+    with quickly():
+        assert main(["run", "smoke", word, "--dry-run", "--results", str(tmp_path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert len(line) < 2_100
+    assert line.startswith("error: ")
+    assert "[…]" in line
+    assert not line.endswith("8]")
+
+
 def test_negative_zero_is_zero():
     assert str(parse_override("beta=-0.0")) == str(("beta", (0.0,)))
     assert str(parse_document("{beta: [-0.0, -.0e5]}", "f")) == str({"beta": (0.0, 0.0)})

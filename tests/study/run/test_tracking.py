@@ -58,3 +58,22 @@ def test_a_run_leaves_curves_and_sample_grids(tmp_path, monkeypatch):
     log.Reload()
     assert "epoch/loss" in log.Tags()["scalars"]
     assert "samples/prior" in log.Tags()["images"]
+
+
+def test_a_folder_that_cannot_be_is_refused_before_the_work(tmp_path):
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(EnvironmentFault, match=r"cannot write in .*file: .*; choose another --tensorboard"),
+        tracking(tmp_path / "file", Store(tmp_path), {}),
+    ):
+        pass
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_logs_that_cannot_go_on_end_with_one_warning(tmp_path, caplog):
+    pytest.importorskip("tensorboard")
+    with tracking(tmp_path / "t", Store(tmp_path), {"k": "x" * 300, "l": "fine"}) as watch:
+        for step in range(3):
+            watch(Event("k", Progress("training", step, 3, loss=1.0)))
+    (record,) = caplog.records
+    assert "TensorBoard sees no more of this run" in record.getMessage()

@@ -210,13 +210,18 @@ def changed(change):
     return harm
 
 
-def bomb(folder):
-    import netCDF4
+def bomb(values):
+    """A small file that declares many ``values``, which are nowhere in it."""
 
-    (folder / RESULT).unlink()
-    with netCDF4.Dataset(folder / RESULT, "w") as dataset:
-        dataset.createDimension("x", 2**40)
-        dataset.createVariable("aggregate", "f8", ("x",), zlib=True, chunksizes=(2**20,))
+    def harm(folder):
+        import netCDF4
+
+        (folder / RESULT).unlink()
+        with netCDF4.Dataset(folder / RESULT, "w") as dataset:
+            dataset.createDimension("x", values)
+            dataset.createVariable("aggregate", "f4", ("x",), zlib=True, chunksizes=(2**20,), fill_value=1.0)
+
+    return harm
 
 
 def replaced(groups, name, **variables):
@@ -226,13 +231,15 @@ def replaced(groups, name, **variables):
 RESULTS = {
     "empty": lambda folder: (folder / RESULT).write_bytes(b""),
     "no netCDF": lambda folder: (folder / RESULT).write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(200)),
-    "a bomb": bomb,
+    "a bomb beyond any result": bomb(2**40),
+    "a bomb within the limit": bomb(3 * 10**8),
     "a pipe": lambda folder: ((folder / RESULT).unlink(), os.mkfifo(folder / RESULT)),
     "a folder": lambda folder: ((folder / RESULT).unlink(), (folder / RESULT).mkdir()),
     "an endless device": lambda folder: ((folder / RESULT).unlink(), (folder / RESULT).symlink_to("/dev/zero")),
     "no values": changed(lambda g: g | {"aggregate": g["aggregate"].drop_vars("value")}),
     "values that are texts": changed(lambda g: replaced(g, "aggregate", value=g["aggregate"]["flags"])),
     "flags that are numbers": changed(lambda g: replaced(g, "aggregate", flags=g["aggregate"]["value"])),
+    "flags with escapes": changed(lambda g: replaced(g, "aggregate", flags=g["aggregate"]["flags"] + "\x1b[2J")),
     "no quantities": changed(lambda g: g | {"aggregate": g["aggregate"].drop_vars("quantity")}),
     "other dimensions": changed(lambda g: g | {"aggregate": g["aggregate"].rename(split="part")}),
     "rows twice": changed(lambda g: g | {"aggregate": g["aggregate"].assign_coords(split=["train", "train"])}),
