@@ -113,8 +113,32 @@ class Interval:
             return cls(value, math.nan, math.nan, n, level=level, reason=ONE_VALUE)
         covariances = np.stack([np.cov(pair) / size for pair, size in zip(pairs, sizes, strict=True)])
         freedom = _effective_freedom(covariances, sizes - 1, np.array([1.0, -value]))
+        return cls.of_ratio((float(above), float(below)), covariances.sum(0), freedom=freedom, n=n, level=level)
+
+    @classmethod
+    def of_ratio(
+        cls,
+        means: tuple[float, float],
+        covariance: npt.NDArray[np.float64],
+        *,
+        freedom: float,
+        n: int,
+        level: float = 0.95,
+    ) -> Interval:
+        """Fieller's interval of a ratio of two means, for a denominator that should be positive.
+
+        Args:
+            means: numerator and denominator.
+            covariance: of the two, ``(2, 2)``.
+            freedom: degrees of freedom that the covariance rests on.
+            n: number of independent units.
+            level: of confidence.
+        """
+        above, below = means
+        if below <= 0:
+            return cls(math.nan, math.nan, math.nan, n, freedom=freedom, level=level, reason=NO_RATIO)
         square = _quantile(freedom, level) ** 2
-        (var_above, shared), (_, var_below) = covariances.sum(0)
+        (var_above, shared), (_, var_below) = covariance.tolist()
         # mean(a − ρ b)² ≤ t² var(mean(a − ρ b)) is a quadratic in ρ: leading ρ² + 2 middle ρ + last ≤ 0.
         leading = below**2 - square * var_below
         middle = -(above * below - square * shared)
@@ -123,7 +147,7 @@ class Interval:
             return cls(math.nan, math.nan, math.nan, n, freedom=freedom, level=level, reason=NO_RATIO)
         root = math.sqrt(max(middle**2 - leading * last, 0.0))  # rounding alone makes it negative, at a width of 0
         ends = (float((-middle - root) / leading), float((-middle + root) / leading))
-        return cls(value, *ends, n, freedom=freedom, level=level)
+        return cls(above / below, *ends, n, freedom=freedom, level=level)
 
     def __contains__(self, value: float) -> bool:
         """Whether ``value`` lies between the ends; nothing lies in an interval that is not there."""

@@ -10,102 +10,26 @@ An estimate is named by its address (:mod:`analysis.address`): ``aggregate/train
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
-from analysis.address import Address
-from analysis.layout import ROWS
-from study.answers.settings import settings
-from study.design.cell import Cell, Train
-from study.design.length import LENGTHS
+from study.answers.stored_cell import FIELDS, IMMATERIAL, StoredCell, estimate_of, held_fixed
+from study.design.cell import Cell
 from study.errors import ConfigurationError
-from study.store.manifest import Manifest
 from study.store.reading import Corrupt
 from study.store.schema import check_result
 from study.store.store import Store
 
 log = logging.getLogger(__name__)
 
-IMMATERIAL = {"seeds", *(f"train.{name}" for name in Train.execution)}
-"""Settings in which cells of one family may differ: they change what is computed of a result, and not the result."""
-
-FIELDS = ("value", "standard_error", "n", "bound", "flags")
-"""What :meth:`Results.values` gives of an estimate."""
-
-
-@dataclass(frozen=True, eq=False)
-class StoredCell:
-    """One finished cell: its configuration, its result and its trained replicates.
-
-    study: name of the study that computed it.
-    store: the store that holds it.
-    manifest: its record there.
-    tree: its result, see :mod:`analysis.tree`.
-    """
-
-    study: str
-    store: Store
-    manifest: Manifest
-    tree: xr.DataTree
-
-    @property
-    def key(self) -> str:
-        """The cell's key."""
-        return self.manifest.key
-
-    @cached_property
-    def cell(self) -> Cell:
-        """The configuration, validated."""
-        return Cell.from_config(self.manifest.config)
-
-    @cached_property
-    def settings(self) -> dict[str, Any]:
-        """Every setting under its dotted name, see :func:`settings`."""
-        counted = self.manifest.details.get("training_images")
-        return settings(self.manifest.config, counted if isinstance(counted, int) else None)
-
-    @cached_property
-    def identity(self) -> tuple[Any, ...]:
-        """What is equal among cells whose results differ by chance alone, or by how they were measured."""
-        return _held_fixed(self.settings, ())
-
-    @property
-    def groups(self) -> frozenset[str]:
-        """Names of the tree's groups."""
-        return frozenset(self.tree.children)
-
-    def group(self, name: str) -> xr.Dataset | None:
-        """A group of the tree, or None where this cell has none of that name."""
-        return self.tree[name].to_dataset() if name in self.groups else None
-
-
-def estimate_of(cell: StoredCell, estimate: str) -> xr.Dataset | None:
-    """The FIELDS of one estimate of ``cell`` by replicate (``chain``); None where the cell has none of that address.
-
-    Args:
-        cell: the finished cell.
-        estimate: address, ``"group/row/quantity"``.
-
-    Raises ValueError if ``estimate`` is no address, or its group holds no estimates.
-    """
-    address = Address.parse(estimate)
-    if address.group not in ROWS:
-        raise ValueError(f"expected an estimate in one of the groups {', '.join(ROWS)}; got {estimate!r}: name one")
-    table = cell.group(address.group)
-    if table is None:
-        return None
-    dim = ROWS[address.group]
-    if address.row not in table[dim].values or address.quantity not in table["quantity"].values:
-        return None
-    return table.sel({"quantity": address.quantity, dim: address.row})
+__all__ = ["FIELDS", "IMMATERIAL", "Results", "StoredCell", "check_some", "estimate_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,7 +139,7 @@ class Results:
         """
         members: dict[tuple[Any, ...], list[StoredCell]] = defaultdict(list)
         for cell in self.cells:
-            members[_held_fixed(cell.settings, factors)].append(cell)
+            members[held_fixed(cell.settings, factors)].append(cell)
         families = [Results(tuple(cells)) for cells in members.values()]
         return sorted(families, key=lambda family: (-len(family), family.cells[0].key))
 
@@ -252,7 +176,8 @@ class Results:
 
     def frame(self, **estimates: str) -> pd.DataFrame:
         """One line per cell and replicate that has all ``estimates``, each given as ``column="group/row/quantity"``:
-        ``key``, ``replicate``, the values under their columns, and every setting.
+        ``key``, ``replicate``, the values under their columns, their standard errors under ``<column>_error``, and
+        every setting.
 
         Of cells that differ by chance alone, or by how they were measured, the one with the most replicates stands for
         all of them.
@@ -271,17 +196,23 @@ class Results:
         cells = {cell.key: cell for cell in chosen.values()}
         lines = [
             {"key": key, "replicate": replicate}
-            | {column: values[key, replicate] for column, values in columns.items()}
+            | {column: values[key, replicate][0] for column, values in columns.items()}
+            | {f"{column}_error": values[key, replicate][1] for column, values in columns.items()}
             | cells[key].settings
             for key, replicate in sorted(shared)
             if key in cells
         ]
         return pd.DataFrame(lines) if lines else pd.DataFrame(columns=["key", "replicate", *estimates])
 
-    def _by_replicate(self, name: str) -> dict[tuple[str, int], float]:
-        """The values of the estimate of this address by key and replicate."""
-        table = self.values(name)
-        return dict(zip(zip(table["key"], table["replicate"], strict=True), table["value"], strict=True))
+    def _by_replicate(self, name: str) -> dict[tuple[str, int], tuple[float, float]]:
+        """The estimate of this address, with its standard error, by key and replicate."""
+        numbers = [(cell.key, found) for cell in self.cells if (found := cell.numbers(name)) is not None]
+        return {
+            (key, replicate): (value, error)
+            for key, found in numbers
+            for replicate, (value, error) in enumerate(found.tolist())
+            if math.isfinite(value)
+        }
 
     def by(self, setting: str) -> dict[Any, Results]:
         """These results apart by the values of a setting."""
@@ -303,17 +234,3 @@ def check_some(loaded: Iterable[Results], folders: Sequence[Path]) -> None:
 
 def _is_choice(value: Any) -> bool:
     return isinstance(value, (set, frozenset, list, range))
-
-
-def _held_fixed(settings: Mapping[str, Any], factors: tuple[str, ...]) -> tuple[Any, ...]:
-    free = set(factors) | IMMATERIAL | (set(LENGTHS) if "updates" in settings else set())
-    heads = tuple(f"{factor}." for factor in factors)
-    fixed = {
-        name: value
-        for name, value in settings.items()
-        if name not in free and not name.startswith((*heads, "evaluate.")) and name not in {"latent", "latent_dim"}
-    }
-    if "latent" not in factors:
-        sides = "×".join(settings["latent"].split("x")[1:])
-        fixed["latent"] = sides if "latent_dim" in factors else settings["latent"]
-    return tuple(sorted((name, str(value)) for name, value in fixed.items()))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -14,14 +14,18 @@ from rich.table import Table
 from rich.text import Text
 
 from study.answers.formats import Format
-from study.answers.hypotheses import Case, hypotheses
+from study.answers.hypotheses import Case, cases
 from study.answers.results import Results
 from study.answers.texts import text_of
 
 COLUMNS = (
     "dataset",
     "hypothesis",
+    "family",
     "decision",
+    "probability",
+    "p_value",
+    "adjusted",
     "claim",
     "effect",
     "value",
@@ -29,28 +33,34 @@ COLUMNS = (
     "upper",
     "seeds",
     "why",
+    "decides",
     "scope",
     "needs",
 )
 
+OF_VERDICT = ("decision", "probability", "p_value", "adjusted", "effect", "value", "seeds", "why", "decides", "scope")
+"""Columns that are what they are called of a verdict."""
+
 
 def verdicts(results: Results) -> pd.DataFrame:
     """One line per data set and hypothesis, see :func:`case_table`."""
-    cases = [each.examine(of_dataset) for of_dataset in results.by("dataset").values() for each in hypotheses()]
-    return case_table(cases)
+    return case_table(case for of_dataset in results.by("dataset").values() for case in cases(of_dataset))
 
 
 def case_table(cases: Iterable[Case]) -> pd.DataFrame:
     """One line per case, with the columns COLUMNS.
 
-    ``value`` is the effect and ``lower`` and ``upper`` the ends of its 95 % interval over ``seeds``, NaN where cells
-    are missing; ``needs`` tells which, and how to compute them.
+    ``family`` says how much the verdict can bear; ``probability`` is that of the claim, at least; ``p_value`` is of the
+    side that the evidence is on, and ``adjusted`` the same by Holm over the primary family. ``value`` is the effect and
+    ``lower`` and ``upper`` the ends of its 95 % interval over ``seeds``, NaN where cells are missing; ``decides`` says
+    which runs would decide what is undecided, and ``needs`` which cells the claim needs, and how to compute them.
     """
     lines = []
     for case in cases:
-        verdict, (lower, upper) = asdict(case.verdict), case.verdict.interval
-        about = {"hypothesis": case.hypothesis.id, "claim": case.hypothesis.claim, "needs": case.needs}
-        lines.append({"dataset": case.dataset} | about | verdict | {"lower": lower, "upper": upper})
+        verdict, (lower, upper) = case.verdict, case.verdict.interval
+        about = {"hypothesis": case.hypothesis.id, "family": case.hypothesis.family, "claim": case.hypothesis.claim}
+        line = {"dataset": case.dataset, "needs": case.needs, "lower": lower, "upper": upper}
+        lines.append(line | about | {name: getattr(verdict, name) for name in OF_VERDICT})
     return pd.DataFrame(lines, columns=list(COLUMNS))
 
 
@@ -78,11 +88,27 @@ def verdict_text(folders: Sequence[Path], format: Format, width: int | None) -> 
 def terminal_table(table: pd.DataFrame) -> Table:
     """The verdicts of one data set as a table to read."""
     lines = Table(box=box.HORIZONTALS, show_lines=True, expand=True)
-    for name, ratio in (("", None), ("claim", 4), ("verdict", None), ("seeds", None), ("why", 7), ("rests on", 3)):
-        lines.add_column(name, ratio=ratio, overflow="fold", justify="right" if name == "seeds" else "left")
+    for name, ratio in (("", None), ("claim", 4), ("verdict", None), ("P", None), ("p", None), ("why", 7)):
+        lines.add_column(name, ratio=ratio, overflow="fold", justify="right" if name in {"P", "p"} else "left")
     lines.title = ", ".join(table["dataset"].unique())
+    lines.caption = (
+        "P: probability that the claim holds by its rule, at least, over seeds and evaluation. p: of the side that the "
+        "evidence is on; of primary claims, which have a *, adjusted for each other (Holm). A check is true by "
+        "construction and no evidence; all others are exploratory."
+    )
     for line in table.to_dict("records"):
-        seeds = str(line["seeds"] or "")
-        words = [line["hypothesis"], line["claim"], line["decision"], seeds, line["why"], line["scope"]]
-        lines.add_row(*(Text(str(word)) for word in words))
+        primary, check = (line["family"] == name for name in ("primary", "check"))
+        verdict = f"{line['decision']}{' (check)' if check else ''}".replace(" ", "\n")
+        probabilities = [_probability(line[name]) for name in ("probability", "adjusted" if primary else "p_value")]
+        needed = f"\nwould decide it: {line['decides']}" if line["decides"] and line["seeds"] else ""
+        seeds = f"\n{line['seeds']} seeds; {line['scope']}" if line["seeds"] else ""
+        words = [f"{line['hypothesis']}{' *' if primary else ''}", line["claim"], verdict, *probabilities]
+        lines.add_row(*(Text(str(word)) for word in [*words, f"{line['why']}{seeds}{needed}"]))
     return lines
+
+
+def _probability(value: float) -> str:
+    """Two digits; empty where there is none."""
+    if math.isnan(value):
+        return ""
+    return "<.01" if value < 0.01 else ">.99" if value > 0.99 else f"{value:.2f}".removeprefix("0")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from study.answers.hypotheses._base import Case, Decision, Group, Hypothesis, MissingCells, Verdict
+from study.answers.hypotheses._base import Case, Decision, Family, Group, Hypothesis, MissingCells, Verdict
+from study.answers.hypotheses._docket import docket
 from study.answers.hypotheses._needs import Needs
+from study.answers.results import Results
 from study.design.registry import Registry, UnknownName
 from study.design.study import Study
 from study.errors import ConfigurationError
@@ -16,11 +18,13 @@ __all__ = [
     "HYPOTHESES",
     "Case",
     "Decision",
+    "Family",
     "Group",
     "Hypothesis",
     "MissingCells",
     "Needs",
     "Verdict",
+    "cases",
     "hypotheses",
     "needed_study",
 ]
@@ -29,6 +33,11 @@ __all__ = [
 def hypotheses() -> list[Hypothesis[Any]]:
     """One of each hypothesis, by number."""
     return sorted((kind() for kind in HYPOTHESES.values()), key=lambda each: int(each.id.removeprefix("H")))
+
+
+def cases(results: Results) -> list[Case]:
+    """Every hypothesis on the results of one data set, see :func:`study.answers.hypotheses._docket.docket`."""
+    return docket(hypotheses(), results)
 
 
 def needed_study(id: str) -> Study:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from matplotlib.figure import Figure
@@ -15,7 +15,13 @@ from matplotlib.figure import Figure
 from study.answers.hypotheses._needs import DATASET, Needs
 from study.answers.results import Results
 
-Decision = Literal["supported", "refuted", "undecided"]
+Decision = Literal["supported", "refuted", "not supported", "undecided"]
+"""What the words mean, :mod:`study.answers.hypotheses._criterion` says."""
+
+Family = Literal["primary", "exploratory", "check"]
+"""How much a verdict can bear: one of the few claims that were named to be answered, whose p-values are adjusted for
+each other; one among many, for which nothing is adjusted; or what is true by construction, which tests the instrument
+and is no evidence."""
 
 Group = Literal["picture", "cause", "cure"]
 """What a claim bears on: the intuition's picture of codes as bubbles in the prior, what makes samples bad, and what
@@ -26,11 +32,16 @@ makes them better."""
 class Verdict:
     """What the cells at hand say of a claim.
 
-    decision: supported, refuted or undecided.
+    decision: supported, refuted, not supported or undecided.
     effect: what ``value`` measures, with its unit.
     interval: 95 % interval of the effect over ``seeds`` training seeds (or independent repetitions).
     why: one or two sentences with the numbers that decide, by the rule in the hypothesis' own file.
     scope: on what it rests: data set, dimensions, training lengths.
+    probability: that the claim holds by the rule, at least, under the spread of seeds and the noise of the evaluation.
+    p_value: of the side that the evidence is on, for the claim or against it, two-sided.
+    adjusted: the same by Holm over the primary family; NaN outside it.
+    decides: which runs would decide it, and at what cost; empty where it is decided.
+    rule: the :class:`~study.answers.hypotheses._rule.Rule` that gave it; None where cells are missing.
     """
 
     decision: Decision
@@ -40,6 +51,11 @@ class Verdict:
     interval: tuple[float, float] = (math.nan, math.nan)
     seeds: int = 0
     scope: str = ""
+    probability: float = math.nan
+    p_value: float = math.nan
+    adjusted: float = math.nan
+    decides: str = ""
+    rule: Any = field(default=None, compare=False, repr=False)
 
 
 class MissingCells(Exception):
@@ -58,6 +74,8 @@ class Hypothesis[Evidence](ABC):
     """As in ``H7``."""
     group: ClassVar[Group] = "cause"
     """What it bears on."""
+    family: ClassVar[Family] = "exploratory"
+    """How much its verdict can bear."""
     claim: ClassVar[str]
     """One sentence that can be true or false."""
     caption: ClassVar[str]

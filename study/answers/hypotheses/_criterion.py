@@ -1,36 +1,61 @@
 """Criterion: one number that a claim stands or falls with, and the region where the claim says it lies.
 
-The whole 95 % interval inside the region: supported. The whole interval outside: refuted. Else undecided, as where two
-families by themselves say the opposite of each other: then it depends on what they differ in, and the claim does not
-say so.
+With the 95 % interval of the number,
+
+    supported       the whole interval lies inside the region
+    refuted         the whole interval lies where the opposite of the claim holds
+    not supported   the whole interval lies outside the region and not where the opposite holds
+    undecided       else: the region's edge is within half an interval's width of the estimate
+
+An edge that the claim itself names, as in "most of the gap", has the opposite behind it. Other edges are the least
+effect that the study calls one, and the claim is of the effect as such: the opposite begins at the value ``null`` of no
+effect, and between null and edge the effect claimed is not shown, and excluded in the size asked for. A region with two
+ends is a claim of equivalence, and the rule is that of two one-sided tests with the region as margin (Schuirmann 1987).
+
+Undecided, too, is what two families by themselves say the opposite of: it depends on what they differ in, and the claim
+does not say so.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from analysis.interval import Interval
-from study.answers.hypotheses._base import Decision, Verdict
-from study.answers.hypotheses._intervals import over_seeds, ratio_over_seeds
+from analysis.paired_ratio import PairedRatio
+from study.answers.hypotheses._base import Decision
+from study.answers.hypotheses._intervals import family_means, over_seeds, ratio_over_seeds
 
-ANSWERS: dict[Decision, str] = {"supported": "yes", "refuted": "no", "undecided": "open"}
+ANSWERS: dict[Decision, str] = {
+    "supported": "yes",
+    "refuted": "no",
+    "not supported": "not shown",
+    "undecided": "open",
+}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Criterion:
-    """``effect``, with its unit, has the ``interval``; the claim has it between ``least`` and ``most``.
+    """``effect``, with its unit, is estimated by ``number``; the claim has it between ``least`` and ``most``.
 
+    null: the effect's value where there is none, if the edge is the least effect that counts; None where the claim
+        names the edge.
+    level: of its intervals.
     parts: the interval of each family by itself, by label, where it has two seeds.
     """
 
     effect: str
-    interval: Interval
+    number: PairedRatio
     least: float = -math.inf
     most: float = math.inf
+    null: float | None = None
+    level: float = 0.95
     parts: Mapping[str, Interval] = field(default_factory=dict)
 
     @classmethod
@@ -41,6 +66,7 @@ class Criterion:
         *,
         least: float = -math.inf,
         most: float = math.inf,
+        null: float | None = None,
         level: float = 0.95,
     ) -> Criterion:
         """Of the mean of ``values``.
@@ -49,11 +75,17 @@ class Criterion:
             effect: what is measured, with its unit.
             values: families × replicates.
             least, most: ends of the region in which the claim has the mean, in the unit of the effect.
+            null: the value of no effect, where an end is the least effect that counts.
             level: of the intervals.
         """
-        rows = {str(label): row.dropna() for label, row in values.iterrows()}
-        parts = {label: Interval.student_t(row, level) for label, row in rows.items() if len(row) >= 2}
-        return cls(effect, over_seeds(values, level), least, most, parts)
+        (means,) = family_means(values)
+        parts = {
+            label: over_seeds(values.loc[[label]].dropna(axis=1), level)
+            for label in values.index
+            if values.loc[label].notna().sum() >= 2
+        }
+        named = {str(label): part for label, part in parts.items()}
+        return cls(effect, PairedRatio(means), least, most, null, level, named)
 
     @classmethod
     def of_ratio(
@@ -64,6 +96,7 @@ class Criterion:
         *,
         least: float = -math.inf,
         most: float = math.inf,
+        null: float | None = None,
     ) -> Criterion:
         """Of the ratio of the means of two tables, families × replicates, with Fieller's intervals.
 
@@ -72,29 +105,86 @@ class Criterion:
             numerator: the values above.
             denominator: the values below, with the same families and replicates.
             least, most: ends of the region in which the claim has the ratio.
+            null: the value of no effect, where an end is the least effect that counts.
         """
         parts = {}
         for label in numerator.index:
             row = numerator.loc[[label]].dropna(axis=1)
             if row.shape[1] >= 2:
                 parts[str(label)] = ratio_over_seeds(row, denominator.loc[[label], row.columns])
-        return cls(effect, ratio_over_seeds(numerator, denominator), least, most, parts)
+        above, below = family_means(numerator, denominator)
+        return cls(effect, PairedRatio(above, below), least, most, null, parts=parts)
+
+    def evaluated_with(self, noise: npt.NDArray[np.float64]) -> Criterion:
+        """The same where the evaluation of one replicate is known to have this ``noise``, a covariance ``(2, 2)``."""
+        return replace(self, number=replace(self.number, evaluation=noise))
+
+    @cached_property
+    def interval(self) -> Interval:
+        """Of the number, at its level."""
+        return self.number.interval(self.level)
+
+    @property
+    def probability(self) -> float:
+        """That the number lies in the region, by its confidence distribution."""
+        return self.number.probability_above(self.least) - self.number.probability_above(self.most)
+
+    @property
+    def p_inside(self) -> float:
+        """Two-sided p-value against every value outside the region: small where the claim is shown."""
+        outside = [1 - self.number.probability_above(self.least), self.number.probability_above(self.most)]
+        return float(np.minimum(2 * np.max(outside), 1.0))
+
+    @property
+    def p_outside(self) -> float:
+        """Two-sided p-value against every value inside the region: small where the claim is excluded."""
+        inside = [self.number.probability_above(self.least), 1 - self.number.probability_above(self.most)]
+        return float(np.minimum(2 * np.min(inside), 1.0))
+
+    @property
+    def decision(self) -> Decision:
+        """By the rule of the module docstring."""
+        return self.decision_at(1 - self.level)
+
+    def decision_at(self, against: float) -> Decision:
+        """The decision where the number counts as outside at p-values below ``against``."""
+        if self.contradictory or math.isnan(self.probability):
+            return "undecided"
+        if self.p_inside < 1 - self.level:
+            return "supported"
+        if self.p_outside >= against:
+            return "undecided"
+        return "not supported" if self._short_of_opposite(self.interval) else "refuted"
 
     def decision_of(self, interval: Interval) -> Decision:
         """What an interval alone says; NaN says nothing."""
         if self.least < interval.lower and interval.upper < self.most:
             return "supported"
-        return "refuted" if interval.upper <= self.least or interval.lower >= self.most else "undecided"
+        if interval.upper <= self.least or interval.lower >= self.most:
+            return "not supported" if self._short_of_opposite(interval) else "refuted"
+        return "undecided"
+
+    def _short_of_opposite(self, interval: Interval) -> bool:
+        """Whether an interval outside the region does not lie wholly where the opposite holds."""
+        if self.null is None:
+            return False
+        return interval.upper > self.null if interval.upper <= self.least else interval.lower < self.null
 
     @property
     def contradictory(self) -> bool:
-        """Whether one family supports what another refutes."""
-        return {"supported", "refuted"} <= {self.decision_of(part) for part in self.parts.values()}
+        """Whether one family supports what another excludes."""
+        decisions = {self.decision_of(part) for part in self.parts.values()}
+        return "supported" in decisions and not decisions.isdisjoint({"refuted", "not supported"})
 
     @property
-    def decision(self) -> Decision:
-        """Supported, refuted or undecided, by the rule of the module docstring."""
-        return "undecided" if self.contradictory else self.decision_of(self.interval)
+    def edges(self) -> list[float]:
+        """Ends of the region."""
+        return [edge for edge in (self.least, self.most) if math.isfinite(edge)]
+
+    @property
+    def open_edges(self) -> list[float]:
+        """Ends of the region that the interval holds."""
+        return [edge for edge in self.edges if edge in self.interval]
 
     def __str__(self) -> str:
         text = f"{self.effect}: {self.interval}, {self._region}: {ANSWERS[self.decision]}"
@@ -108,53 +198,3 @@ class Criterion:
         if math.isinf(self.least):
             return f"below {self.most:.3g}"
         return f"above {self.least:.3g}" if math.isinf(self.most) else f"within {self.least:.3g} to {self.most:.3g}"
-
-
-def conjunction(decisions: Sequence[Decision]) -> Decision:
-    """Of a claim that needs every part: refuted where one part is."""
-    if "refuted" in decisions:
-        return "refuted"
-    return "undecided" if "undecided" in decisions else "supported"
-
-
-def unanimity(decisions: Sequence[Decision]) -> Decision:
-    """Of a claim with several measures: decided where they agree."""
-    return decisions[0] if len(set(decisions)) == 1 else "undecided"
-
-
-def first_given_rest(decisions: Sequence[Decision]) -> Decision:
-    """Of a claim that the first criterion decides where the others, its premises, hold."""
-    return decisions[0] if set(decisions[1:]) <= {"supported"} else "undecided"
-
-
-def some_effect(decisions: Sequence[Decision]) -> Decision:
-    """Of a claim that some effect is there, from criteria that each say one is not."""
-    opposite: dict[Decision, Decision] = {"supported": "refuted", "refuted": "supported", "undecided": "undecided"}
-    return opposite[conjunction(decisions)]
-
-
-def conclude(
-    criteria: Sequence[Criterion],
-    scope: str,
-    *,
-    combine: Callable[[Sequence[Decision]], Decision] = conjunction,
-    notes: Sequence[str] = (),
-) -> Verdict:
-    """The verdict of several criteria.
-
-    Args:
-        criteria: at least one; the first gives the effect.
-        scope: on what the verdict rests.
-        combine: how the decisions of the criteria, in their order, make one.
-        notes: what follows the criteria in the verdict's ``why``.
-    """
-    first = criteria[0]
-    return Verdict(
-        combine([criterion.decision for criterion in criteria]),
-        "; ".join([*map(str, criteria), *notes]),
-        first.effect,
-        first.interval.value,
-        (first.interval.lower, first.interval.upper),
-        min(criterion.interval.n for criterion in criteria),
-        scope,
-    )

@@ -22,6 +22,9 @@ RATIO_AUC = "aggregate/train/log_ratio_auc"
 DISTINGUISHABLE = 0.75
 """Least mean RATIO_AUC of cells in which there is a mismatch to speak of: half way from blindness to certainty."""
 
+CLEAR = 4
+"""Standard errors above 0 from which on an estimate may be divided by, or have a logarithm."""
+
 CEILING = "aggregate_kernel"
 """The widened aggregate of the training images: what any density can reach, and no repair."""
 
@@ -69,7 +72,8 @@ def excess(results: Results, *factors: str) -> pd.DataFrame:
     """Families with ``excess``: log2 of how many times the squared Fréchet distance of prior draws is that of aggregate
     draws, 0 where they are equally good. A ratio, so that it compares decoders of different quality."""
     lines = families(results, *factors, worst=frechet_plug_in("prior"), best=frechet_plug_in("aggregate_train"))
-    return lines.assign(excess=np.log2(lines["worst"] / lines["best"]))
+    measurable = above_noise(lines, "worst", "best")
+    return measurable.assign(excess=np.log2(measurable["worst"] / measurable["best"]))
 
 
 def best_density(results: Results, **estimates: str) -> pd.DataFrame:
@@ -91,6 +95,35 @@ def best_density(results: Results, **estimates: str) -> pd.DataFrame:
             f"no cells with densities fitted to their codes whose samples were judged, and {_names(estimates)}"
         )
     return _labelled(best)
+
+
+def above_noise(lines: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """The families in which every cell has these ``columns``, means over seeds, CLEAR standard errors of one evaluation
+    above 0, so that ratios and logarithms of them are not those of noise; an estimate without an error counts as exact.
+
+    Raises MissingCells where no family has them.
+    """
+
+    def clear(family: pd.DataFrame) -> bool:
+        means = family.groupby("key")[[name for column in columns for name in (column, f"{column}_error")]].mean()
+        return all((means[name] > CLEAR * means[f"{name}_error"].fillna(0.0)).all() for name in columns)
+
+    measurable = lines.groupby("family", sort=False).filter(clear)
+    if measurable.empty:
+        raise MissingCells(
+            f"no cells in which {' and '.join(columns)} are {CLEAR} standard errors above 0, so that a ratio of them "
+            "is more than noise: more draws of each source make it so"
+        )
+    return measurable
+
+
+def with_optional(results: Results, lines: pd.DataFrame, **estimates: str) -> pd.DataFrame:
+    """``lines`` with the ``estimates`` of their cells and replicates that have them, NaN elsewhere."""
+    index = ["key", "replicate"]
+    for column, name in estimates.items():
+        found = results.values(name).set_index(index)["value"].rename(column)
+        lines = lines.join(found.astype(float), on=index)
+    return lines
 
 
 def distinguishable(lines: pd.DataFrame) -> pd.DataFrame:

@@ -18,6 +18,9 @@ occur together under averaging alone. Refuted if either is the other way round. 
 rate over D; the rate itself is reported beside it. (Below D = 512, μ_d of 0.3 is a rate of under 25 nats, and says
 little of "in every dimension".) That binarisation by chance is left out was added after a first run, whose copies were
 counted as bad reconstructions; the thresholds are those from before it.
+
+Amendment of 2026-11-26: (c) is asked as F(aggregate) at most a quarter of F(prior), which is the same, with the margin
+1 − 4 F(aggregate)/F(prior) in the place of F(prior)/4F(aggregate) − 1: F(aggregate) may be all noise, F(prior) is not.
 """
 
 from __future__ import annotations
@@ -30,10 +33,11 @@ from matplotlib.figure import Figure
 
 from study.answers.hypotheses import _marks as marks
 from study.answers.hypotheses._base import Hypothesis, MissingCells, Verdict
-from study.answers.hypotheses._criterion import Criterion, conclude
+from study.answers.hypotheses._criterion import Criterion
 from study.answers.hypotheses._families import dims, families, frechet, scope
 from study.answers.hypotheses._intervals import by_replicate, mean_of
 from study.answers.hypotheses._needs import Needs
+from study.answers.hypotheses._rule import conclude
 from study.answers.results import Results
 
 LEAST_DIM = 512
@@ -52,7 +56,7 @@ REGIONS = {
     "error": (-math.inf, 0.02),
     "rms_loc": (-math.inf, 0.3),
     "mean_scale": (0.9, 1.1),
-    "ratio": (4.0, math.inf),
+    "ratio": (-math.inf, 0.25),
     "agreement": (0.8, math.inf),
 }
 """Where each observation counts as made."""
@@ -60,7 +64,7 @@ LABELS = {
     "error": "(a) squared error per pixel",
     "rms_loc": "(b) root mean square of μ_d",
     "mean_scale": "(b) mean σ_d",
-    "ratio": "(c) F(prior) / F(aggregate)",
+    "ratio": "(c) F(aggregate) / F(prior)",
     "agreement": "(d) share that keeps the label",
     "rate": "rate R, nats",
 }
@@ -71,6 +75,7 @@ class Reductions(Hypothesis[pd.DataFrame]):
     """The asker's observations under three reductions of the ELBO."""
 
     id = "H10"
+    family = "primary"
     group = "cause"
     claim = (
         "At large D the asker's observations (a) to (d) occur together under averaged loss terms, not under the sum."
@@ -89,7 +94,7 @@ class Reductions(Hypothesis[pd.DataFrame]):
 
     @override
     def evidence(self, results: Results) -> pd.DataFrame:
-        """Families over the objective that have the sum and an average, with F(prior)/F(aggregate) as ``ratio``."""
+        """Families over the objective that have the sum and an average, with F(aggregate)/F(prior) as ``ratio``."""
         exact = results.plain("objective").where(binarisation=set(results.levels("binarisation")) - BY_CHANCE)
         reductions = families(exact, "objective", **COLUMNS)
         comparable = reductions.groupby("family").filter(
@@ -97,7 +102,7 @@ class Reductions(Hypothesis[pd.DataFrame]):
         )
         if comparable.empty:
             raise MissingCells(f"no cells under {SUM} and under {' or '.join(AVERAGES)} with all else equal")
-        return comparable.assign(ratio=comparable["worst"] / comparable["best"])
+        return comparable.assign(ratio=comparable["best"] / comparable["worst"])
 
     @override
     def decide(self, evidence: pd.DataFrame) -> Verdict:
@@ -124,7 +129,7 @@ class Reductions(Hypothesis[pd.DataFrame]):
         for panel, (column, label) in zip(axes, LABELS.items(), strict=True):
             for name, lines in evidence.groupby("objective"):
                 marks.means(panel, lines, "latent_dim", column, str(name))
-            if column in {"ratio", "rate"}:
+            if column == "rate":
                 marks.log_axis(panel, "y")
             if column in REGIONS:
                 marks.region(panel, *REGIONS[column], vertical=False)
@@ -153,6 +158,6 @@ def _description(objective: str, lines: pd.DataFrame) -> str:
     mean = lines[[*REGIONS, "rate"]].mean()
     return (
         f"{objective}: squared error {mean['error']:.3g}, μ {mean['rms_loc']:.3g}, σ {mean['mean_scale']:.3g}, "
-        f"F ratio {mean['ratio']:.3g}, label kept {mean['agreement']:.3g}, rate {mean['rate']:.3g} nats or "
-        f"{mean['rate'] / lines['latent_dim'].iloc[0]:.2g} per dimension"
+        f"F(aggregate)/F(prior) {mean['ratio']:.3g}, label kept {mean['agreement']:.3g}, rate {mean['rate']:.3g} nats "
+        f"or {mean['rate'] / lines['latent_dim'].iloc[0]:.2g} per dimension"
     )

@@ -9,6 +9,8 @@ normalisation, which has no modes; and log2 of F(prior draws decoded in training
 Rule, before any run: supported if one of the effects lies wholly outside ± log2 1.25 (a quarter of F more or less: the
 least that this study calls a difference of samples); refuted if all lie wholly inside; else undecided. Intervals are at
 1 − 0.05/3, for any of three may decide.
+
+Amendment of 2026-11-26: cells count in which the distances are four standard errors above 0.
 """
 
 from __future__ import annotations
@@ -23,10 +25,11 @@ from matplotlib.figure import Figure
 from analysis.plots import ROLES
 from study.answers.hypotheses import _marks as marks
 from study.answers.hypotheses._base import Hypothesis, MissingCells, Verdict
-from study.answers.hypotheses._criterion import Criterion, conclude, some_effect
-from study.answers.hypotheses._families import alike, excess, frechet, scope
+from study.answers.hypotheses._criterion import Criterion
+from study.answers.hypotheses._families import above_noise, alike, excess, frechet, scope
 from study.answers.hypotheses._intervals import by_replicate, contrast, mean_of
 from study.answers.hypotheses._needs import Needs
+from study.answers.hypotheses._rule import conclude, some_effect
 from study.answers.results import Results
 
 EDGE = math.log2(1.25)
@@ -74,7 +77,8 @@ class Normalisation(Hypothesis[Norms]):
             raise MissingCells(
                 "no cells with network.norm=batch beside cells of another normalisation with all else equal"
             )
-        modes = alike(results.plain(), evaluation=frechet("prior"), training=frechet("prior_batch_statistics"))
+        both = alike(results.plain(), evaluation=frechet("prior"), training=frechet("prior_batch_statistics"))
+        modes = above_noise(both, "evaluation", "training")
         return Norms(with_batch, modes.assign(mode=np.log2(modes["training"] / modes["evaluation"])))
 
     @override

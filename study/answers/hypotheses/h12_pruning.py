@@ -18,10 +18,11 @@ from matplotlib.figure import Figure
 
 from study.answers.hypotheses import _marks as marks
 from study.answers.hypotheses._base import Hypothesis, Verdict
-from study.answers.hypotheses._criterion import Criterion, conclude
+from study.answers.hypotheses._criterion import Criterion
 from study.answers.hypotheses._families import at_two_lengths, dims, longest, scope, shortest
 from study.answers.hypotheses._intervals import by_replicate, over_seeds
 from study.answers.hypotheses._needs import Needs
+from study.answers.hypotheses._rule import conclude
 from study.answers.results import Results
 
 MOST = 0.1

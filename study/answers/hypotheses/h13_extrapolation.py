@@ -10,6 +10,8 @@ the least that would make where a draw lies matter beside what else makes an ima
 
 Beside it stands, and decides nothing, the correlation with another distance from the codes: ‖J(z)(μ − z)‖ to the
 nearest code μ, J the Jacobian of the decoder, which counts a way in the latent by how far the image moves along it.
+
+Amendment of 2026-11-26: A correlation between −0.3 and 0 makes the claim not supported, and one above 0 refutes it.
 """
 
 from __future__ import annotations
@@ -24,11 +26,12 @@ from scipy import stats
 from analysis.plots import ROLES
 from study.answers.hypotheses import _marks as marks
 from study.answers.hypotheses._base import Hypothesis, Verdict
-from study.answers.hypotheses._criterion import Criterion, conclude
+from study.answers.hypotheses._criterion import Criterion
 from study.answers.hypotheses._families import RATIO_AUC, alike, distinguishable, scope
 from study.answers.hypotheses._intervals import by_replicate, over_seeds
 from study.answers.hypotheses._needs import Needs
 from study.answers.hypotheses._records import having_records, record_lines
+from study.answers.hypotheses._rule import conclude
 from study.answers.results import Results
 
 MOST = -0.3
@@ -105,7 +108,8 @@ class Extrapolation(Hypothesis[Draws]):
 
 def _correlation(draws: pd.DataFrame) -> Criterion:
     correlations = by_replicate(draws, _rank_correlation("log_ratio"))
-    return Criterion.of_mean("rank correlation of distance to real images and log q_N − log p", correlations, most=MOST)
+    effect = "rank correlation of distance to real images and log q_N − log p"
+    return Criterion.of_mean(effect, correlations, most=MOST, null=0.0)
 
 
 def _rank_correlation(column: str) -> Callable[[pd.DataFrame], float]:

@@ -19,14 +19,18 @@ from matplotlib.figure import Figure
 
 from study.answers.hypotheses import _marks as marks
 from study.answers.hypotheses._base import Hypothesis, Verdict
-from study.answers.hypotheses._criterion import Criterion, conclude
-from study.answers.hypotheses._families import alike, scope
+from study.answers.hypotheses._criterion import Criterion
+from study.answers.hypotheses._families import alike, scope, with_optional
 from study.answers.hypotheses._intervals import by_replicate, mean_of, over_seeds
 from study.answers.hypotheses._needs import Needs
+from study.answers.hypotheses._rule import conclude
 from study.answers.results import Results
 
 SCALES = (0.5, 1.0, 2.0, 4.0)
 MOST = 0.1
+BESIDE = {"upper": "realism/local/predicted_flips_upper_1", "ceiling": "realism/local/label_agreement_0"}
+"""What is reported where it was measured: the union bound on flips at s = 1, and the share of reconstructions that keep
+the label, beyond which no noise can go."""
 
 
 @final
@@ -34,6 +38,7 @@ class Margins(Hypothesis[pd.DataFrame]):
     """Label flips of noisy codes against those that the margins between centres predict."""
 
     id = "H14"
+    family = "primary"
     group = "picture"
     claim = "Decoded draws of N(μ(x), s²I) keep the label of x as far as the margins between posterior means predict."
     caption = (
@@ -45,10 +50,12 @@ class Margins(Hypothesis[pd.DataFrame]):
 
     @override
     def evidence(self, results: Results) -> pd.DataFrame:
-        """Shares ``agreement_<s>`` of draws that keep the label, and ``predicted_<s>`` of flips, at each scale s."""
+        """Shares ``agreement_<s>`` of draws that keep the label, and ``predicted_<s>`` of flips, at each scale s; and
+        those of BESIDE, NaN where they were not measured."""
         columns = {f"agreement_{scale:g}": f"realism/local/label_agreement_{scale:g}" for scale in SCALES}
         columns |= {f"predicted_{scale:g}": f"realism/local/predicted_flips_{scale:g}" for scale in SCALES}
-        return alike(results.plain("beta", "objective", "posterior"), **columns)
+        cells = results.plain("beta", "objective", "posterior")
+        return with_optional(cells, alike(cells, **columns), **BESIDE)
 
     @override
     def decide(self, evidence: pd.DataFrame) -> Verdict:
@@ -57,7 +64,7 @@ class Margins(Hypothesis[pd.DataFrame]):
         return conclude(
             [Criterion.of_mean("mean |flips measured − flips predicted|", differences, most=MOST)],
             scope(evidence),
-            notes=[f"share of N(μ(x), I) that keeps its label: {agreement}"],
+            notes=[f"share of N(μ(x), I) that keeps its label: {agreement}", *_beside(evidence)],
         )
 
     @override
@@ -75,3 +82,13 @@ class Margins(Hypothesis[pd.DataFrame]):
 def _difference(lines: pd.DataFrame) -> float:
     gaps = [abs(1 - lines[f"agreement_{scale:g}"] - lines[f"predicted_{scale:g}"]).mean() for scale in SCALES]
     return float(sum(gaps) / len(gaps))
+
+
+def _beside(lines: pd.DataFrame) -> list[str]:
+    """Notes on the bound and the ceiling, where they were measured."""
+    notes = []
+    if lines["upper"].notna().any():
+        notes.append(f"flips that the margins allow at most at s = 1: {lines['upper'].mean():.3g}")
+    if lines["ceiling"].notna().any():
+        notes.append(f"share of reconstructions that keep it: {lines['ceiling'].mean():.3g}")
+    return notes

@@ -9,6 +9,10 @@ samples: F is their squared Fréchet distance to held-out images. Differences ar
 Rule, before any run: over all learned priors at hand, supported if they gain more than 0.1 nats per image and F is
 below 0.8 of that of the fit (log2 ratio below −0.32); refuted if neither holds; else undecided, as where one prior says
 the opposite of another. 0.1 nats, and a quarter of F, are the least that this study calls a difference.
+
+Amendments of 2026-11-26, before the runs of that day were looked at: a ratio counts where both distances are four
+standard errors above 0, and else the claim is undecided, as an extrapolated distance may be negative. Gains between 0
+and the least that counts make the claim not supported, and losses refute it.
 """
 
 from __future__ import annotations
@@ -22,10 +26,11 @@ from matplotlib.figure import Figure
 
 from study.answers.hypotheses import _marks as marks
 from study.answers.hypotheses._base import Hypothesis, MissingCells, Verdict
-from study.answers.hypotheses._criterion import Criterion, conclude, unanimity
-from study.answers.hypotheses._families import best_density, by_family, families, frechet, scope
+from study.answers.hypotheses._criterion import Criterion
+from study.answers.hypotheses._families import above_noise, best_density, by_family, families, frechet, scope
 from study.answers.hypotheses._intervals import by_replicate, mean_of
 from study.answers.hypotheses._needs import Needs
+from study.answers.hypotheses._rule import conclude, unanimity
 from study.answers.results import Results
 
 LEAST_NATS, MOST_RATIO = 0.1, math.log2(0.8)
@@ -52,10 +57,12 @@ class LearnedPriors(Hypothesis[pd.DataFrame]):
 
     @override
     def evidence(self, results: Results) -> pd.DataFrame:
-        """Of each learned prior beside a standard cell ``nats`` gained over its fit and log2 ``ratio`` of distances."""
+        """Of each learned prior beside a standard cell ``nats`` gained over its fit, and the distances."""
         standard = results.plain()
         usual = {cell.settings["prior"] for cell in standard}
-        fits = best_density(standard, standard_elbo=ELBO)[["key", "replicate", "certified", "fitted", "standard_elbo"]]
+        fits = best_density(standard, standard_elbo=ELBO)[
+            ["key", "replicate", "certified", "fitted", "fitted_error", "standard_elbo"]
+        ]
         pairs = []
         for label, family in by_family(families(results.plain("prior"), "prior", elbo=ELBO, distance=frechet("prior"))):
             fit = fits[fits["key"].isin(family["key"])].drop(columns="key")
@@ -68,10 +75,7 @@ class LearnedPriors(Hypothesis[pd.DataFrame]):
             raise MissingCells(
                 "no learned prior beside a standard prior whose fitted density was judged, with all else equal"
             )
-        return paired.assign(
-            nats=paired["elbo"] - paired["standard_elbo"] - paired["certified"],
-            ratio=np.log2(paired["distance"] / paired["fitted"]),
-        )
+        return paired.assign(nats=paired["elbo"] - paired["standard_elbo"] - paired["certified"])
 
     @override
     def decide(self, evidence: pd.DataFrame) -> Verdict:
@@ -86,8 +90,10 @@ class LearnedPriors(Hypothesis[pd.DataFrame]):
 
 
 def _criteria(pairs: pd.DataFrame) -> list[Criterion]:
-    nats, ratio = (by_replicate(pairs, mean_of(column)) for column in ("nats", "ratio"))
+    nats = by_replicate(pairs, mean_of("nats"))
+    judged = above_noise(pairs, "distance", "fitted")
+    ratio = by_replicate(judged, lambda lines: float(np.log2(lines["distance"] / lines["fitted"]).mean()))
     return [
-        Criterion.of_mean("held-out ELBO gained over the fit, nats", nats, least=LEAST_NATS),
-        Criterion.of_mean("log2 F(learned prior) / F(fit)", ratio, most=MOST_RATIO),
+        Criterion.of_mean("held-out ELBO gained over the fit, nats", nats, least=LEAST_NATS, null=0.0),
+        Criterion.of_mean("log2 F(learned prior) / F(fit)", ratio, most=MOST_RATIO, null=0.0),
     ]

@@ -8,6 +8,8 @@ are its differences between each likelihood and the default one, per replicate, 
 Rule, before any run: supported if some likelihood's effect lies wholly outside ± log2 1.25 (a quarter of F more or
 less: the least that this study calls a difference of samples), refuted if all lie wholly inside, else undecided. With k
 likelihoods to compare intervals are at 1 − 0.05/k, for any of them may decide.
+
+Amendment of 2026-11-26: cells count in which the distances are four standard errors above 0.
 """
 
 from __future__ import annotations
@@ -20,10 +22,11 @@ from matplotlib.figure import Figure
 
 from study.answers.hypotheses import _marks as marks
 from study.answers.hypotheses._base import Hypothesis, MissingCells, Verdict
-from study.answers.hypotheses._criterion import Criterion, conclude, some_effect
+from study.answers.hypotheses._criterion import Criterion
 from study.answers.hypotheses._families import dims, excess, scope
 from study.answers.hypotheses._intervals import contrast
 from study.answers.hypotheses._needs import Needs
+from study.answers.hypotheses._rule import conclude, some_effect
 from study.answers.results import Results
 from study.design.cell import Cell
 

@@ -8,6 +8,8 @@ Rule, before any run: over cells whose shells coincide, |AUC of ‖z‖ − ½| 
 on average over seeds (hypothesis H3), supported if the gain is below log2 1.25 (a quarter of F: the least that this
 study calls a difference of samples); refuted if above. The gain where shells differ is reported, and decides nothing:
 the claim leaves it open.
+
+Amendment of 2026-11-26: cells count in which both distances are four standard errors above 0.
 """
 
 from __future__ import annotations
@@ -21,10 +23,11 @@ from matplotlib.figure import Figure
 
 from study.answers.hypotheses import _marks as marks
 from study.answers.hypotheses._base import Hypothesis, MissingCells, Verdict
-from study.answers.hypotheses._criterion import Criterion, conclude
-from study.answers.hypotheses._families import alike, by_family, dims, frechet, scope
+from study.answers.hypotheses._criterion import Criterion
+from study.answers.hypotheses._families import above_noise, alike, by_family, dims, frechet, scope
 from study.answers.hypotheses._intervals import by_replicate, mean_of
 from study.answers.hypotheses._needs import Needs
+from study.answers.hypotheses._rule import conclude
 from study.answers.results import Results
 
 BLIND, MOST = 0.1, math.log2(1.25)
@@ -49,7 +52,7 @@ class SphericalDraws(Hypothesis[pd.DataFrame]):
     def evidence(self, results: Results) -> pd.DataFrame:
         """Of each cell the ``gain`` of the projection, and how far ``apart`` the shells are, |AUC of ‖z‖ − ½|."""
         columns = {"worst": frechet("prior"), "shell": frechet("shell_prior"), "norm_auc": "aggregate/train/norm_auc"}
-        cells = alike(results.plain(), **columns)
+        cells = above_noise(alike(results.plain(), **columns), "worst", "shell")
         return cells.assign(gain=np.log2(cells["worst"] / cells["shell"]), apart=(cells["norm_auc"] - 0.5).abs())
 
     @override

@@ -25,11 +25,12 @@ from matplotlib.figure import Figure
 from analysis.plots import INK
 from study.answers.hypotheses import _marks as marks
 from study.answers.hypotheses._base import Hypothesis, Verdict
-from study.answers.hypotheses._criterion import Criterion, conclude
+from study.answers.hypotheses._criterion import Criterion
 from study.answers.hypotheses._families import dims, families, scope
 from study.answers.hypotheses._intervals import by_replicate
 from study.answers.hypotheses._needs import Needs
 from study.answers.hypotheses._records import record_lines
+from study.answers.hypotheses._rule import conclude
 from study.answers.results import Results
 
 MOST = 0.05

@@ -17,6 +17,9 @@ mean is above one half, the permuted mean does less than half of what the mean d
 brings about more than a quarter of the gap (ratios of means over seeds with Fieller's interval); refuted if one of the
 three lies outside; undecided where a gap is not distinguishable from 0, or where one cell says the opposite of another.
 The mean with its sign turned and offsets in random directions are reported, and decide nothing.
+
+Amendment of 2026-11-26: Less than a quarter of the gap and more than nothing, brought about by taking the mean
+from the codes, makes the claim not supported, and no part of it refutes it.
 """
 
 from __future__ import annotations
@@ -28,10 +31,11 @@ from matplotlib.figure import Figure
 
 from study.answers.hypotheses import _marks as marks
 from study.answers.hypotheses._base import Hypothesis, MissingCells, Verdict
-from study.answers.hypotheses._criterion import Criterion, conclude
+from study.answers.hypotheses._criterion import Criterion
 from study.answers.hypotheses._families import alike, by_family, frechet, scope
 from study.answers.hypotheses._intervals import by_replicate, mean_of, ratio_over_seeds
 from study.answers.hypotheses._needs import Needs
+from study.answers.hypotheses._rule import conclude
 from study.answers.results import Results
 
 HALF, QUARTER = 0.5, 0.25
@@ -57,6 +61,7 @@ class FirstMoment(Hypothesis[pd.DataFrame]):
     """Samples with and without the mean of the codes, and offsets of its size that are not it."""
 
     id = "H20"
+    family = "primary"
     group = "cause"
     claim = "What prior samples of a feature map lack is first of all the mean of the codes."
     caption = (
@@ -111,7 +116,7 @@ class FirstMoment(Hypothesis[pd.DataFrame]):
             [
                 _share(evidence),
                 Criterion.of_ratio(permuted, tables["by_permuted"], tables["first"], most=HALF),
-                Criterion.of_ratio(removed, tables["lost"], tables["gap"], least=QUARTER),
+                Criterion.of_ratio(removed, tables["lost"], tables["gap"], least=QUARTER, null=0.0),
             ],
             scope(evidence),
             notes=others,

@@ -21,6 +21,9 @@ standard prior: supported if ρ(lost, gain | nats) is above 0.5 and ρ(lost, nat
 Student-t intervals; refuted if either lies outside; undecided where one is open, or where one cell says the opposite of
 another. 0.3² = 9 % of the variance of the ranks is what H13, too, takes for the least that matters, and a half is a
 quarter of it.
+
+Amendment of 2026-11-26: A correlation with the gain between 0 and 0.5 makes the claim not supported, and one
+below 0 refutes it.
 """
 
 from __future__ import annotations
@@ -35,11 +38,12 @@ from scipy import stats
 
 from study.answers.hypotheses import _marks as marks
 from study.answers.hypotheses._base import Hypothesis, Verdict
-from study.answers.hypotheses._criterion import Criterion, conclude
+from study.answers.hypotheses._criterion import Criterion
 from study.answers.hypotheses._families import alike, by_family, scope
 from study.answers.hypotheses._intervals import by_replicate
 from study.answers.hypotheses._needs import Needs
 from study.answers.hypotheses._records import having_records, record_lines
+from study.answers.hypotheses._rule import conclude
 from study.answers.results import Results
 
 LEAST, MOST = 0.5, 0.3
@@ -100,7 +104,7 @@ class Gain(Hypothesis[pd.DataFrame]):
 
 def _by_gain(displacements: pd.DataFrame) -> Criterion:
     gain = by_replicate(displacements, _partial("gain", "nats"))
-    return Criterion.of_mean("rank correlation of quality lost and gain at given nats", gain, least=LEAST)
+    return Criterion.of_mean("rank correlation of quality lost and gain at given nats", gain, least=LEAST, null=0.0)
 
 
 def _partial(column: str, given: str) -> Callable[[pd.DataFrame], float]:

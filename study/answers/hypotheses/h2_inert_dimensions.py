@@ -21,11 +21,12 @@ from matplotlib.figure import Figure
 from analysis.plots import ROLES, colour, marker
 from study.answers.hypotheses import _marks as marks
 from study.answers.hypotheses._base import Hypothesis, Verdict
-from study.answers.hypotheses._criterion import Criterion, conclude, first_given_rest
+from study.answers.hypotheses._criterion import Criterion
 from study.answers.hypotheses._families import alike, scope
 from study.answers.hypotheses._intervals import by_replicate
 from study.answers.hypotheses._needs import Needs
 from study.answers.hypotheses._records import having_records, record_lines
+from study.answers.hypotheses._rule import conclude, first_given_rest
 from study.answers.results import Results
 
 MOST, THIN = 1e-6, 0.01
@@ -37,6 +38,7 @@ class InertDimensions(Hypothesis[pd.DataFrame]):
     """KL, information and total variation with up to 65,536 dimensions in which q equals p."""
 
     id = "H2"
+    family = "check"
     group = "picture"
     claim = "Dimensions in which q equals p change neither KL, mutual information nor total variation, however many."
     caption = (

@@ -21,7 +21,8 @@ from matplotlib.figure import Figure
 from analysis.plots import ROLES
 from study.answers.hypotheses import _marks as marks
 from study.answers.hypotheses._base import Hypothesis, Verdict
-from study.answers.hypotheses._criterion import Criterion, conclude, first_given_rest
+from study.answers.hypotheses._criterion import Criterion
+from study.answers.hypotheses._rule import conclude, first_given_rest
 from study.answers.results import Results
 
 LATENT_DIM, IMAGES, REPETITIONS = 16, 500, 10
@@ -33,6 +34,7 @@ class Disjointness(Hypothesis[pd.DataFrame]):
     """The linear-Gaussian VAE: q_N disjoint from the prior, samples exact."""
 
     id = "H4"
+    family = "check"
     group = "picture"
     claim = "An aggregate posterior q_N that is disjoint from the prior can go with samples that are exact."
     caption = (

@@ -23,11 +23,12 @@ from matplotlib.figure import Figure
 from analysis.interval import Interval
 from study.answers.hypotheses import _marks as marks
 from study.answers.hypotheses._base import Hypothesis, MissingCells, Verdict
-from study.answers.hypotheses._criterion import Criterion, conclude
-from study.answers.hypotheses._families import alike, by_family, families, scope
+from study.answers.hypotheses._criterion import Criterion
+from study.answers.hypotheses._families import alike, by_family, families, scope, with_optional
 from study.answers.hypotheses._intervals import by_replicate, mean_of, over_seeds, slope
 from study.answers.hypotheses._needs import Needs
 from study.answers.hypotheses._records import record_lines
+from study.answers.hypotheses._rule import conclude
 from study.answers.results import Results
 
 SATURATED, TOLERANCE = 0.1, 0.1
@@ -37,6 +38,13 @@ COLUMNS = {
     "information": "aggregate/train/information",
     "log_n": "aggregate/train/log_n",
 }
+
+BESIDE = {"covered": "aggregate/train/soft_covering", "apart": "aggregate/train/bubble_total_variation"}
+NAMES = {
+    "covered": "share min(1, N e^(−R)) of the prior that so many bubbles cover",
+    "apart": "total variation of one bubble and the prior",
+}
+"""What is reported of cells with disjoint bubbles, where it was measured, and decides nothing."""
 
 
 class Subsets(NamedTuple):
@@ -57,6 +65,7 @@ class Coverage(Hypothesis[Subsets]):
     """Slope of KL(q_N ‖ p) in log N at a fixed model."""
 
     id = "H5"
+    family = "check"
     group = "picture"
     claim = (
         "While its bubbles are disjoint, q_N covers the prior as N e^(−R): KL(q_N ‖ p) falls by 1 nat per e-fold of N."
@@ -75,7 +84,8 @@ class Coverage(Hypothesis[Subsets]):
 
     @override
     def evidence(self, results: Results) -> Subsets:
-        cells = alike(results.plain("beta", "objective", "posterior"), **COLUMNS)
+        of_any = results.plain("beta", "objective", "posterior")
+        cells = with_optional(of_any, alike(of_any, **COLUMNS), **BESIDE)
         columns = {"images": "num_images", "kl": "kl"}
         curves = record_lines(results, cells, "subsampling", columns, split="train")
         return Subsets(cells, curves, _retrained(results))
@@ -93,6 +103,9 @@ class Coverage(Hypothesis[Subsets]):
         criterion = Criterion.of_mean("slope of KL(q_N ‖ p) in log N", slopes, least=low, most=high)
         retrained = evidence.retrained
         notes = [f"slope over networks trained anew on N images: {retrained}"] if retrained else []
+        notes += [
+            f"{name}: {disjoint[column].mean():.3g}" for column, name in NAMES.items() if disjoint[column].notna().any()
+        ]
         return conclude([criterion], scope(disjoint), notes=notes)
 
     @override

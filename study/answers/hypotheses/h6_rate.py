@@ -25,14 +25,20 @@ from matplotlib.figure import Figure
 
 from study.answers.hypotheses import _marks as marks
 from study.answers.hypotheses._base import Hypothesis, MissingCells, Verdict
-from study.answers.hypotheses._criterion import Criterion, conclude, first_given_rest
+from study.answers.hypotheses._criterion import Criterion
 from study.answers.hypotheses._families import at_two_lengths, by_family, dims, frechet, longest, scope
 from study.answers.hypotheses._intervals import by_replicate, over_seeds
 from study.answers.hypotheses._needs import Needs
+from study.answers.hypotheses._rule import Combination, conclude, first_given_rest
 from study.answers.results import Results
 
 ADDED, EXPLAINED, LEAST_CELLS = 0.1, 0.5, 6
 GAIN = "aggregate/train/gain_mean"
+
+WHATEVER_THE_RATE = Combination(
+    lambda decisions: "refuted" if decisions[0] == "refuted" else first_given_rest(decisions), "first"
+)
+"""What log2 D adds refutes by itself; the claim needs that the rate explains the gap."""
 
 
 @final
@@ -83,7 +89,7 @@ class Rate(Hypothesis[pd.DataFrame]):
             [Criterion.of_mean("share that log2 D adds at fixed rate", added, most=ADDED), explained],
             scope(evidence),
             notes=notes,
-            combine=lambda decisions: "refuted" if decisions[0] == "refuted" else first_given_rest(decisions),
+            combine=WHATEVER_THE_RATE,
         )
 
     @override

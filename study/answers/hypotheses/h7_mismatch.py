@@ -8,6 +8,8 @@ Rule, before any run: at the longest training of each family over D, supported i
 doubling of D, refuted if both are below. (0.1 nats per doubling is 1.1 nats from D = 32 to 65,536, a factor of three in
 the density of draws; less is no reason for bad samples.) Undecided where one training length only is at hand: a verdict
 on D from one length may be a verdict on optimisation. The slope at the shortest training is reported beside it.
+
+Amendment of 2026-11-26: Slopes between 0 and 0.1 make the claim not supported, and slopes below 0 refute it.
 """
 
 from __future__ import annotations
@@ -19,10 +21,11 @@ from matplotlib.figure import Figure
 
 from study.answers.hypotheses import _marks as marks
 from study.answers.hypotheses._base import Hypothesis, Verdict
-from study.answers.hypotheses._criterion import Criterion, conclude, unanimity
+from study.answers.hypotheses._criterion import Criterion
 from study.answers.hypotheses._families import at_two_lengths, longest, scope, shortest
 from study.answers.hypotheses._intervals import by_replicate, over_seeds, per_doubling
 from study.answers.hypotheses._needs import Needs
+from study.answers.hypotheses._rule import conclude, unanimity
 from study.answers.results import Results
 
 LEAST = 0.1
@@ -34,6 +37,7 @@ class Mismatch(Hypothesis[pd.DataFrame]):
     """KL(q_N ‖ p), and what held-out images certify of it, against the latent dimension."""
 
     id = "H7"
+    family = "primary"
     group = "cause"
     claim = "The mismatch KL(q ‖ p) of aggregate posterior and prior grows with the latent dimension D."
     caption = (
@@ -55,7 +59,10 @@ class Mismatch(Hypothesis[pd.DataFrame]):
     def decide(self, evidence: pd.DataFrame) -> Verdict:
         criteria = [
             Criterion.of_mean(
-                f"{name}, nats per doubling of D", by_replicate(longest(evidence), per_doubling(column)), least=LEAST
+                f"{name}, nats per doubling of D",
+                by_replicate(longest(evidence), per_doubling(column)),
+                least=LEAST,
+                null=0.0,
             )
             for column, name in (("kl", "growth of KL(q_N ‖ p)"), ("certified", "growth of its certified lower end"))
         ]

@@ -24,10 +24,11 @@ from matplotlib.figure import Figure
 from analysis.plots import ROLES
 from study.answers.hypotheses import _marks as marks
 from study.answers.hypotheses._base import Hypothesis, Verdict
-from study.answers.hypotheses._criterion import Criterion, conclude
+from study.answers.hypotheses._criterion import Criterion
 from study.answers.hypotheses._families import best_density, dims, frechet, scope
 from study.answers.hypotheses._intervals import by_replicate, mean_of, over_seeds
 from study.answers.hypotheses._needs import Needs
+from study.answers.hypotheses._rule import conclude
 from study.answers.results import Results
 
 HALF = 0.5
@@ -38,6 +39,7 @@ class ExPost(Hypothesis[pd.DataFrame]):
     """Share of the prior's gap in quality that densities fitted after training close."""
 
     id = "H8"
+    family = "primary"
     group = "cure"
     claim = (
         "A density fitted to the codes after training closes most of the gap in quality between prior and aggregate."

@@ -12,22 +12,25 @@ The control is the fully connected twin: the same network with a dense layer to 
 Rule, before any run: supported if shuffling places brings about more than half of the gap of the maps, and the twins'
 gap is below 0.8 of that of the maps at equal D (ratios of means, Fieller's interval); refuted if either fails;
 undecided where one is open, or holds while the other is missing. Shuffling channels is reported, and decides nothing.
+
+Amendment of 2026-11-26: A share between 0 and a half, or twins whose gap is between 0.8 of that of maps
+and all of it, make the claim not supported; what lies beyond refutes it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple, final, override
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from study.answers.hypotheses import _marks as marks
-from study.answers.hypotheses._base import Decision, Hypothesis, MissingCells, Verdict
-from study.answers.hypotheses._criterion import Criterion, conclude
+from study.answers.hypotheses._base import Hypothesis, MissingCells, Verdict
+from study.answers.hypotheses._criterion import Criterion
 from study.answers.hypotheses._families import alike, by_family, frechet, scope
 from study.answers.hypotheses._intervals import by_replicate, mean_of, ratio_over_seeds
 from study.answers.hypotheses._needs import Needs
+from study.answers.hypotheses._rule import Combination, conclude
 from study.answers.results import Results
 
 HALF, LESS = 0.5, 0.8
@@ -51,6 +54,7 @@ class SpatialCodes(Hypothesis[Maps]):
     """Shuffled codes of maps, and maps against vectors of the same number of dimensions."""
 
     id = "H9"
+    family = "primary"
     group = "cause"
     claim = "In a C×h×w latent, samples of the prior fail because the dependence between places is missing from them."
     caption = (
@@ -82,9 +86,11 @@ class SpatialCodes(Hypothesis[Maps]):
         notes = [f"share that shuffling channels brings about: {channels}"]
         if twins is None:
             notes.append("no vector of the same D with all else equal: without the twin it cannot be supported")
-            return conclude([_share(cells)], scope(cells), combine=_without_twin, notes=notes)
+            return conclude([_share(cells)], scope(cells), combine=WITHOUT_TWIN, notes=notes)
         vectors, gaps = (by_replicate(twins, mean_of(column)) for column in ("gap_vector", "gap_map"))
-        control = Criterion.of_ratio("gap of fully connected twins over that of maps", vectors, gaps, most=LESS)
+        control = Criterion.of_ratio(
+            "gap of fully connected twins over that of maps", vectors, gaps, most=LESS, null=1.0
+        )
         return conclude([_share(cells), control], scope(cells), notes=notes)
 
     @override
@@ -105,11 +111,11 @@ class SpatialCodes(Hypothesis[Maps]):
 def _share(cells: pd.DataFrame) -> Criterion:
     effect = "share of the prior's gap that shuffling places brings about"
     shuffled, gaps = (by_replicate(cells, mean_of(column)) for column in ("locations", "gap"))
-    return Criterion.of_ratio(effect, shuffled, gaps, least=HALF)
+    return Criterion.of_ratio(effect, shuffled, gaps, least=HALF, null=0.0)
 
 
-def _without_twin(decisions: Sequence[Decision]) -> Decision:
-    return "refuted" if decisions == ["refuted"] else "undecided"
+WITHOUT_TWIN = Combination(lambda decisions: "undecided" if decisions[0] == "supported" else decisions[0])
+"""Maps by themselves can exclude the claim, and not support it."""
 
 
 def _twins(results: Results) -> pd.DataFrame | None:

@@ -13,7 +13,7 @@ import xarray as xr
 from analysis.interval import Interval
 from analysis.summaries import over_seeds, summary
 from study.answers.conclusions import Conclusion, conclude
-from study.answers.hypotheses import Case, hypotheses
+from study.answers.hypotheses import Case, cases
 from study.answers.remedies import remedies
 from study.answers.results import Results, StoredCell, estimate_of
 from study.design.labels import labels
@@ -59,7 +59,7 @@ class Chapter:
     @cached_property
     def cases(self) -> dict[str, Case]:
         """Every hypothesis with its evidence and verdict by its id, in the order of their numbers."""
-        return {each.id: each.examine(self.results) for each in hypotheses()}
+        return {case.hypothesis.id: case for case in cases(self.results)}
 
     @cached_property
     def conclusion(self) -> Conclusion:

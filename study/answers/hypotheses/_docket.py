@@ -1,0 +1,74 @@
+"""Docket: every hypothesis before the results of one data set, with p-values adjusted for each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from analysis.multiplicity import holm
+from study.answers.hypotheses._base import Case, Hypothesis
+from study.answers.hypotheses._deciding import seconds_per_seed, what_decides
+from study.answers.hypotheses._noise import with_noise
+from study.answers.results import Results
+
+REMEASUREMENTS = 5
+"""Times that results are drawn anew: with S seeds, 4 S degrees of freedom for the noise of the evaluation."""
+
+ERROR = 0.05
+"""Probability of any false verdict among those of the primary family."""
+
+
+def docket(hypotheses: Sequence[Hypothesis[Any]], results: Results) -> list[Case]:
+    """The case of each hypothesis on the results of one data set.
+
+    Its probability holds the spread of seeds and the noise of the evaluation. What is decided in the primary family is
+    decided at Holm's level over all of it, cells at hand or not.
+    """
+    again = _again(results)
+    cases = []
+    for hypothesis in hypotheses:
+        case = hypothesis.examine(results)
+        if case.verdict.rule is not None and hypothesis.needs is not None:
+            case = replace(case, verdict=with_noise(hypothesis, case.verdict.rule, again).verdict)
+        cases.append(case)
+    return [_decided(case, results) for case in _adjusted(cases)]
+
+
+def _again(results: Results) -> list[Results]:
+    # Noise comes from torch's generators, for which no reader of results waits that asks for no verdict.
+    from analysis.randomness import stream  # noqa: PLC0415
+    from study.answers.remeasured import remeasured  # noqa: PLC0415
+
+    return [remeasured(results, stream(time, "remeasured")) for time in range(REMEASUREMENTS)] if len(results) else []
+
+
+def _adjusted(cases: Sequence[Case]) -> list[Case]:
+    """The cases with adjusted p-values in the primary family, where what Holm leaves open is undecided."""
+    primary = [case for case in cases if case.hypothesis.family == "primary"]
+    tested = [case for case in primary if case.verdict.p_value == case.verdict.p_value]
+    p_values = dict(zip(map(id, tested), holm([case.verdict.p_value for case in tested], len(primary)), strict=True))
+    adjusted = []
+    for case in cases:
+        if id(case) in p_values:
+            verdict = replace(case.verdict, adjusted=float(p_values[id(case)]))
+            if verdict.decision != "undecided" and verdict.adjusted >= ERROR:
+                why = f"{verdict.why}; {verdict.decision} by itself, and open at p = {verdict.adjusted:.2g} after Holm"
+                verdict = replace(verdict, decision="undecided", why=why)
+            adjusted.append(replace(case, verdict=verdict))
+        else:
+            adjusted.append(case)
+    return adjusted
+
+
+def _decided(case: Case, results: Results) -> Case:
+    """The case with what would decide it, where it is undecided."""
+    verdict = case.verdict
+    if verdict.decision != "undecided":
+        return case
+    if verdict.rule is None:
+        needed = "" if case.hypothesis.needs is None else f"`{case.hypothesis.command(case.dataset)}`"
+        return replace(case, verdict=replace(verdict, decides=needed))
+    level = 1 - ERROR / 6 if case.hypothesis.family == "primary" else 1 - ERROR
+    decides = what_decides(verdict.rule, seconds_per_seed(case.evidence, results), level)
+    return replace(case, verdict=replace(verdict, decides=decides))

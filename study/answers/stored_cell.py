@@ -1,0 +1,151 @@
+"""Stored cell: one finished cell with its configuration and its result, whose estimates are named by address."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from analysis.address import Address
+from analysis.layout import ROWS
+from study.answers.settings import settings
+from study.design.cell import Cell, Train
+from study.design.length import LENGTHS
+from study.store.manifest import Manifest
+from study.store.store import Store
+
+IMMATERIAL = {"seeds", *(f"train.{name}" for name in Train.execution)}
+"""Settings in which cells of one family may differ: they change what is computed of a result, and not the result."""
+
+FIELDS = ("value", "standard_error", "n", "bound", "flags")
+"""What :meth:`Results.values` gives of an estimate."""
+
+
+@dataclass(frozen=True, eq=False)
+class StoredCell:
+    """One finished cell: its configuration, its result and its trained replicates.
+
+    study: name of the study that computed it.
+    store: the store that holds it.
+    manifest: its record there.
+    tree: its result, see :mod:`analysis.tree`.
+    """
+
+    study: str
+    store: Store
+    manifest: Manifest
+    tree: xr.DataTree
+
+    @property
+    def key(self) -> str:
+        """The cell's key."""
+        return self.manifest.key
+
+    @cached_property
+    def cell(self) -> Cell:
+        """The configuration, validated."""
+        return Cell.from_config(self.manifest.config)
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """Every setting under its dotted name, see :func:`settings`."""
+        counted = self.manifest.details.get("training_images")
+        return settings(self.manifest.config, counted if isinstance(counted, int) else None)
+
+    @cached_property
+    def identity(self) -> tuple[Any, ...]:
+        """What is equal among cells whose results differ by chance alone, or by how they were measured."""
+        return held_fixed(self.settings, ())
+
+    @property
+    def groups(self) -> frozenset[str]:
+        """Names of the tree's groups."""
+        return frozenset(self.tree.children)
+
+    def group(self, name: str) -> xr.Dataset | None:
+        """A group of the tree, or None where this cell has none of that name."""
+        return self.tree[name].to_dataset() if name in self.groups else None
+
+    @cached_property
+    def _tables(self) -> dict[str, _Table]:
+        """The groups of estimates as arrays, which are asked many times."""
+        return {name: _Table.of(table, dim) for name, dim in ROWS.items() if (table := self.group(name)) is not None}
+
+    def numbers(self, estimate: str) -> npt.NDArray[np.float64] | None:
+        """Value and standard error of an estimate by replicate, ``(S, 2)``; None where the cell has none of that
+        address.
+
+        Raises ValueError as :func:`estimate_of` does.
+        """
+        address = _address(estimate)
+        table = self._tables.get(address.group)
+        if table is None or address.row not in table.rows or address.quantity not in table.quantities:
+            return None
+        return table.numbers[:, table.rows[address.row], table.quantities[address.quantity]]
+
+    def with_tree(self, tree: xr.DataTree) -> StoredCell:
+        """The same cell with another result."""
+        other = replace(self, tree=tree)
+        # What is derived of the configuration alone costs as much as all else.
+        vars(other).update({name: getattr(self, name) for name in ("cell", "settings", "identity")})
+        return other
+
+
+class _Table(NamedTuple):
+    """A group of estimates: ``numbers`` ``(S, rows, quantities, 2)`` and where each row and quantity stands."""
+
+    numbers: npt.NDArray[np.float64]
+    rows: dict[str, int]
+    quantities: dict[str, int]
+
+    @classmethod
+    def of(cls, table: xr.Dataset, dim: str) -> _Table:
+        fields = [table[name].transpose("chain", dim, "quantity").values for name in ("value", "standard_error")]
+        places = [{str(name): place for place, name in enumerate(table[axis].values)} for axis in (dim, "quantity")]
+        return cls(np.stack(fields, -1).astype(float), *places)
+
+
+def estimate_of(cell: StoredCell, estimate: str) -> xr.Dataset | None:
+    """The FIELDS of one estimate of ``cell`` by replicate (``chain``); None where the cell has none of that address.
+
+    Args:
+        cell: the finished cell.
+        estimate: address, ``"group/row/quantity"``.
+
+    Raises ValueError if ``estimate`` is no address, or its group holds no estimates.
+    """
+    address = _address(estimate)
+    table = cell.group(address.group)
+    if table is None:
+        return None
+    dim = ROWS[address.group]
+    if address.row not in table[dim].values or address.quantity not in table["quantity"].values:
+        return None
+    return table.sel({"quantity": address.quantity, dim: address.row})
+
+
+def _address(estimate: str) -> Address:
+    address = Address.parse(estimate)
+    if address.group not in ROWS:
+        raise ValueError(f"expected an estimate in one of the groups {', '.join(ROWS)}; got {estimate!r}: name one")
+    return address
+
+
+def held_fixed(settings: Mapping[str, Any], factors: tuple[str, ...]) -> tuple[Any, ...]:
+    """Names and values, as texts, of the ``settings`` in which cells of one family over ``factors`` agree."""
+    free = set(factors) | IMMATERIAL | (set(LENGTHS) if "updates" in settings else set())
+    heads = tuple(f"{factor}." for factor in factors)
+    fixed = {
+        name: value
+        for name, value in settings.items()
+        if name not in free and not name.startswith((*heads, "evaluate.")) and name not in {"latent", "latent_dim"}
+    }
+    if "latent" not in factors:
+        sides = "×".join(settings["latent"].split("x")[1:])
+        fixed["latent"] = sides if "latent_dim" in factors else settings["latent"]
+    return tuple(sorted((name, str(value)) for name, value in fixed.items()))
