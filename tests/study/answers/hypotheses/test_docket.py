@@ -53,12 +53,12 @@ def test_remeasured_results_differ_by_their_standard_errors_and_keep_everything_
 
 def test_the_noise_of_a_slope_is_that_of_its_estimates(grown):
     """Slopes of four D, log2 D = 1, 3, 5, 7: the variance is Σ ((x − 4)/20)² se²."""
-    again = [remeasured(grown, stream(time, "test")) for time in range(40)]
+    again = [remeasured(grown, stream(time, "slopes")) for time in range(60)]
     rule = with_noise(H7, H7.examine(grown).verdict.rule, again)
-    (late,) = grown.where(train__epochs=80).partition("latent_dim")
+    late = max(grown.partition("latent_dim"), key=lambda family: family.cells[0].settings["updates"])
     errors = late.values("aggregate/train/kl").groupby("latent_dim")["standard_error"].mean()
     expected = (((np.log2(errors.index.to_numpy(float)) - 4) / 20) ** 2 * errors**2).sum()
-    assert rule.criteria[0].number.evaluation[0, 0] == pytest.approx(expected, rel=0.25)
+    assert rule.criteria[0].number.evaluation[0, 0] == pytest.approx(expected, rel=0.3)
     assert rule.criteria[0].interval.upper > H7.examine(grown).verdict.interval[1]
 
 
@@ -116,9 +116,8 @@ def test_the_cost_of_a_seed_is_that_of_the_cells_behind_the_evidence(grown):
 
 
 def test_every_case_has_its_numbers(grown, monkeypatch):
-    monkeypatch.setattr(
-        HYPOTHESES["h4_disjointness"], "examine", lambda self, _: Case(self, "digits", Verdict("supported", ""))
-    )
+    known = Verdict("supported", "as ever")  # H4 takes seconds
+    monkeypatch.setattr(HYPOTHESES["h4_disjointness"], "examine", lambda self, _: Case(self, "digits", known))
     found = {case.hypothesis.id: case.verdict for case in cases(grown)}
     assert list(found) == [each.id for each in hypotheses()]
     assert found["H7"].decision == "supported"

@@ -77,7 +77,7 @@ def test_copies_of_images_binarised_by_chance_are_not_judged_as_reconstructions(
 
 
 def test_surplus_of_d_at_fixed_training_is_not_taken_for_an_effect_of_d():
-    """Where the mismatch grows with D after short training alone, H7 is not supported, and says what short runs show."""
+    """Where the mismatch grows with D after short training alone, H7 is not supported, and says what short runs do."""
 
     def cured(cell, replicate):
         return WORLDS["h7_mismatch"](cell, cell.train.updates == 220)
