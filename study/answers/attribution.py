@@ -16,6 +16,7 @@ import pandas as pd
 
 from analysis.interval import Interval
 from study.answers.results import Results
+from study.design.labels import labels
 
 DISTANCE = "realism/{}/squared_frechet"
 SOURCES = {
@@ -34,17 +35,23 @@ ORDERS = (
     ("variances", "correlations", "mean"),
 )
 AGGREGATE = "aggregate_train"
-COLUMNS = ["key", "latent", "part", "closed", "lower", "upper", "share", "share_lower", "share_upper", "least", "most"]
+COLUMNS = [
+    "of", "latent_dim", "part", "prior", "all", "aggregate", "closed", "lower", "upper",
+    "share", "share_lower", "share_upper", "first", "last", "least", "most",
+]  # fmt: skip
 
 
 def attribution(results: Results) -> pd.DataFrame:
     """A line for each cell with all of SOURCES and each part, in the order of ORDERS[0], then ``beyond``.
 
-    Columns: ``key`` and ``latent`` of the cell; ``part``; ``closed``, its contribution (squared Fréchet distance, mean
-    over seeds) with the ends of its Student-t interval; ``share`` of the gap F(prior) − F(q_N), with the ends of
-    Fieller's interval; ``least`` and ``most``, the mean contribution in the orders in which it is extreme. Differences
-    are taken seed by seed. Cells of one seed have no intervals.
+    Columns: ``of``, the label of the cell; ``latent_dim``; ``part``; the levels ``prior`` = F(∅), ``all`` and
+    ``aggregate`` = F(q_N); ``closed``, the contribution (squared Fréchet distance, mean over seeds) with the ends
+    of its Student-t interval; ``share`` of the gap F(prior) − F(q_N), with the ends of Fieller's interval;
+    ``first`` and ``last``, the mean contribution where the part is taken as early and as late as it can be;
+    ``least`` and ``most``, that in the orders in which it is extreme. Differences are taken seed by seed. Cells of
+    one seed have no intervals.
     """
+    names_of = labels({cell.key: cell.manifest.config for cell in results})
     names = {f"f_{source}": DISTANCE.format(source) for source in (*SOURCES.values(), AGGREGATE)}
     lines = []
     for cell in results:
@@ -53,15 +60,20 @@ def attribution(results: Results) -> pd.DataFrame:
             continue
         distance = {moments: found[f"f_{source}"] for moments, source in SOURCES.items()}
         gap = distance[frozenset()] - found[f"f_{AGGREGATE}"]
-        marginal: dict[str, list[pd.Series]] = {part: [] for part in ORDERS[0]}
+        marginal: dict[str, list[tuple[int, pd.Series]]] = {part: [] for part in ORDERS[0]}
         for order in ORDERS:
             for place, part in enumerate(order):
-                marginal[part].append(distance[frozenset(order[:place])] - distance[frozenset(order[: place + 1])])
-        marginal["beyond"] = [distance[frozenset(ORDERS[0])] - found[f"f_{AGGREGATE}"]]
-        for part, by_order in marginal.items():
+                gain = distance[frozenset(order[:place])] - distance[frozenset(order[: place + 1])]
+                marginal[part].append((place, gain))
+        marginal["beyond"] = [(len(ORDERS[0]), distance[frozenset(ORDERS[0])] - found[f"f_{AGGREGATE}"])]
+        levels = (distance[frozenset()], distance[frozenset(ORDERS[0])], found[f"f_{AGGREGATE}"])
+        whole = [float(each.mean()) for each in levels]
+        for part, placed in marginal.items():
+            by_order = [gain for _, gain in sorted(placed, key=lambda each: each[0])]
             closed = sum(by_order[1:], by_order[0]) / len(by_order)
             interval, share = Interval.student_t(closed), Interval.fieller([(closed, gap)])
             means = [float(each.mean()) for each in by_order]
             ends = (interval.value, interval.lower, interval.upper, share.value, share.lower, share.upper)
-            lines.append((cell.key, cell.settings["latent"], part, *ends, min(means), max(means)))
+            where = names_of[cell.key], cell.settings["latent_dim"], part
+            lines.append((*where, *whole, *ends, means[0], means[-1], min(means), max(means)))
     return pd.DataFrame(lines, columns=COLUMNS)

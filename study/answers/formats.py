@@ -19,3 +19,4 @@ class Comparison(StrEnum):
 
     QUALITY = "quality"
     LOG_PX = "log_px"
+    MOMENTS = "moments"

@@ -10,6 +10,7 @@ import pandas as pd
 
 from analysis.numerals import DIGITS
 from analysis.summaries import overview, select, spread, summary
+from study.answers.attribution import attribution
 from study.answers.comparison import held_out
 from study.answers.formats import Comparison, Format
 from study.answers.remedies import POOLED, remedies
@@ -51,16 +52,16 @@ def summary_text(folders: Sequence[Path], format: Format, patterns: Sequence[str
         raise ConfigurationError(str(error)) from error
 
 
-_DIGITS = {Comparison.QUALITY: DIGITS, Comparison.LOG_PX: 6}
+_DIGITS = {Comparison.QUALITY: DIGITS, Comparison.LOG_PX: 6, Comparison.MOMENTS: DIGITS}
 """Sums of log p(x) over images are large, and their differences small."""
 
 
 def comparison_text(folders: Sequence[Path], format: Format, by: Comparison | None = None) -> str:
-    """Remedies ranked by the share of the quality gap that they close, and cells by held-out log p(x).
+    """Remedies ranked by their level, cells by held-out log p(x), and what moments of the codes each close.
 
     folders: those of the studies.
     format: a table to read has both under their titles; another format has one, by default the first.
-    by: one of the two.
+    by: one of these.
 
     Raises:
         ConfigurationError: if no cell is finished.
@@ -69,6 +70,7 @@ def comparison_text(folders: Sequence[Path], format: Format, by: Comparison | No
     makers = {
         Comparison.QUALITY: ("share of the quality gap closed", remedies),
         Comparison.LOG_PX: ("held-out log p(x)", held_out),
+        Comparison.MOMENTS: ("distance closed by moments of the codes, and by each as first and as last", attribution),
     }
     wanted = [by] if by else list(Comparison) if format is Format.TABLE else [Comparison.QUALITY]
     texts = []

@@ -13,10 +13,11 @@ from study.errors import say
 
 def command(
     results: ResultsFolders = None,
-    by: Annotated[Comparison | None, typer.Option(help="One of the two; csv, json and latex write the first.")] = None,
+    by: Annotated[Comparison | None, typer.Option(help="One of these; csv, json and latex write the first.")] = None,
     format: Annotated[Format, typer.Option(help="How to write it.")] = Format.TABLE,
 ) -> None:
-    """Rank remedies by the share of the quality gap that they close, and models by held-out log p(x).
+    """Rank remedies by level and share of the quality gap closed, and models by held-out log p(x); attribute the gap to
+    mean, variances and correlations of the codes.
 
     Cells of several folders are compared together where nothing but the remedy differs, paired by seed.
     """

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
 
 from study.answers.conclusions.levels import Level, level
 from study.answers.conclusions.parts import NOT_MEASURED, how_sure, seen, what_happens, what_helps
@@ -33,11 +35,20 @@ class Conclusion:
     parts: tuple[Part, ...]
 
 
-def conclude(results: Results, cases: Sequence[Case]) -> Conclusion:
-    """The conclusion from the ``results`` of one data set and the ``cases`` of its hypotheses."""
+def conclude(
+    results: Results, cases: Sequence[Case], left_out: Mapping[Path, str] = MappingProxyType({})
+) -> Conclusion:
+    """The conclusion from the results of one data set.
+
+    Args:
+        results: its finished cells.
+        cases: its hypotheses with their verdicts.
+        left_out: the reason of each stored cell of the same studies that could not be read, by its folder.
+    """
     chosen = phenomenon(results)
     if chosen is None:
-        return Conclusion(None, None, NOT_MEASURED, (how_sure(None, (), cases),))
+        return Conclusion(None, None, NOT_MEASURED, (how_sure(None, (), cases, left_out),))
     every = repairs(results, chosen.cell)
     parts = (what_happens(chosen), why(chosen, results), what_helps(chosen, every))
-    return Conclusion(chosen, best(every), seen(chosen, best(every)), (*parts, how_sure(chosen, parts, cases)))
+    sure = how_sure(chosen, parts, cases, left_out)
+    return Conclusion(chosen, best(every), seen(chosen, best(every)), (*parts, sure))

@@ -1,8 +1,9 @@
 """Levels: squared Fréchet distances to held-out images of the sources of one cell, and differences between two.
 
 A level is shown as mean ± standard error over training seeds. Two levels are compared by their difference, seed by
-seed, since replicate r of all cells shares data order and noise: its 95 % Student-t interval decides, or leaves it
-open.
+seed, since replicate r of all cells shares data order and noise. A difference is stated where its 95 % interval,
+widened to twice its width about the value, still leaves zero out: what an interval holds by a hair comes out otherwise
+in the next run, and is left open.
 """
 
 from __future__ import annotations
@@ -58,3 +59,13 @@ def share_closed(start: Level, reached: Level, end: Level) -> Interval:
     gained = [start.by_seed[seed] - reached.by_seed[seed] for seed in seeds]
     closable = [start.by_seed[seed] - end.by_seed[seed] for seed in seeds]
     return Interval.fieller([(gained, closable)])
+
+
+def above(interval: Interval, edge: float = 0.0) -> bool:
+    """Whether a value lies above ``edge`` with room: ``interval`` ends more than its lower half-width above it."""
+    return 2 * interval.lower - interval.value > edge
+
+
+def below(interval: Interval, edge: float = 0.0) -> bool:
+    """Whether a value lies below ``edge`` with room: ``interval`` ends more than its upper half-width below it."""
+    return 2 * interval.upper - interval.value < edge

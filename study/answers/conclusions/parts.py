@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import get_args
 
 from analysis.numerals import plain
-from study.answers.conclusions.levels import Level, difference, level, share_closed
+from study.answers.conclusions.levels import Level, above, below, difference, level, share_closed
 from study.answers.conclusions.phenomenon import Phenomenon
 from study.answers.conclusions.repair import Repair, best
 from study.answers.conclusions.statement import UNDECIDED, Part, Statement
@@ -31,27 +32,27 @@ def seen(phenomenon: Phenomenon, repair: Repair | None) -> Statement:
     what = subject(phenomenon.cell.settings["dataset"])
     clauses = [_reconstructions(phenomenon, what)]
     gap = phenomenon.gap
-    if gap.lower > 0:
+    if above(gap):
         far = "ratio" in phenomenon.observed
         worse = f"do not look like {what}" if far else "are less like real images than they could be"
         clauses.append(f"but samples of the prior {worse}" if far else f"samples of the prior {worse}")
-        if repair and (gain := difference(phenomenon.prior, repair.level)).lower > 0:
+        if repair and above(gain := difference(phenomenon.prior, repair.level)):
             clauses.append("samples of the repaired prior come closer")
         elif repair:
-            clauses.append("no repair is better" if gain.upper < 0 else f"whether the repair is better {UNDECIDED}")
-    elif gap.upper < 0:
+            clauses.append("no repair is better" if below(gain) else f"whether the repair is better {UNDECIDED}")
+    elif below(gap):
         clauses.append("samples of the prior are no worse than pictures of the aggregate")
     else:
         clauses.append(f"whether samples of the prior are worse than pictures of the aggregate {UNDECIDED}")
     text = "; ".join([", ".join(clauses[:2]), *clauses[2:]])
-    return Statement(text, decided=gap.lower > 0 or gap.upper < 0)
+    return Statement(text, decided=above(gap) or below(gap))
 
 
 def _reconstructions(phenomenon: Phenomenon, what: str) -> str:
     if "error" in phenomenon.observed:
         return f"Reconstructions look like the {what} they are made from"
     reconstruction = level(phenomenon.cell, "reconstruction")
-    if reconstruction and difference(phenomenon.prior, reconstruction).lower > 0:
+    if reconstruction and above(difference(phenomenon.prior, reconstruction)):
         return "Reconstructions are closer to real images than samples of the prior"
     return "Reconstructions are not faithful"
 
@@ -61,17 +62,17 @@ def what_happens(phenomenon: Phenomenon) -> Part:
     gap, real = phenomenon.gap, level(phenomenon.cell, "held_out")
     levels = f"prior {phenomenon.prior}, aggregate {phenomenon.aggregate}" + (f", real images {real}" if real else "")
     interval = f"; difference {gap}" if gap.n > 1 else ""
-    if gap.lower > 0:
+    if above(gap):
         text = f"Pictures of points drawn from the prior are further from real images than {AGGREGATE}"
-    elif gap.upper < 0:
+    elif below(gap):
         text = f"Pictures of points drawn from the prior are closer to real images than {AGGREGATE}"
     else:
         text = f"Whether pictures of points drawn from the prior are worse than {AGGREGATE}, {UNDECIDED}"
     statements = [
-        Statement(text, levels + interval, gap.lower > 0 or gap.upper < 0),
+        Statement(text, levels + interval, above(gap) or below(gap)),
         Statement(CODES),
     ]
-    if gap.lower > 0:
+    if above(gap):
         statements.append(Statement("The decoder is the same for both, so it is the points that differ"))
     return Part("What happens", (*statements, *_observations(phenomenon)))
 
@@ -109,15 +110,15 @@ def what_helps(phenomenon: Phenomenon, repairs: Sequence[Repair]) -> Part:
     else:
         name, gain = repair_name(repair.treatment), difference(phenomenon.prior, repair.level)
         share = share_closed(phenomenon.prior, repair.level, phenomenon.aggregate)
-        closed = f"; share of the difference closed {share}" if phenomenon.gap.lower > 0 and not share.reason else ""
+        closed = f"; share of the difference closed {share}" if above(phenomenon.gap) and not share.reason else ""
         numbers = f"{repair.level} for {phenomenon.prior}, aggregate {phenomenon.aggregate}{closed}"
-        if gain.lower > 0:
+        if above(gain):
             text = f"Drawing points from {name} gives pictures that are closer to real images"
-        elif gain.upper < 0:
+        elif below(gain):
             text = f"None helps: pictures from the best, {name}, are further from real images than those of the prior"
         else:
             text = f"Whether the best of the repairs, {name}, gives better pictures {UNDECIDED}"
-        statements.append(Statement(text, numbers, gain.lower > 0 or gain.upper < 0))
+        statements.append(Statement(text, numbers, above(gain) or below(gain)))
         if repair.aggregate and repair.treatment.treated is not phenomenon.cell:
             statements.append(_own_aggregate(phenomenon, repair.aggregate))
     copies = [each for each in repairs if each.treatment.repeats]
@@ -125,7 +126,7 @@ def what_helps(phenomenon: Phenomenon, repairs: Sequence[Repair]) -> Part:
         names = " and ".join(dict.fromkeys(repair_name(each.treatment) for each in copies))
         numbers = ", ".join(str(each.level) for each in copies)
         statements.append(Statement(f"Not counted, since they repeat training images: {names}", numbers))
-    worse = [each for each in repairs if difference(each.level, phenomenon.prior).lower > 0]
+    worse = [each for each in repairs if above(difference(each.level, phenomenon.prior))]
     if worse and repair not in worse:
         names = "; ".join(dict.fromkeys(repair_name(each.treatment) for each in worse))
         numbers = ", ".join(str(each.level) for each in worse)
@@ -137,28 +138,31 @@ def _own_aggregate(phenomenon: Phenomenon, aggregate: Level) -> Statement:
     """Whether a prior learned with the networks costs quality of the codes themselves."""
     change = difference(aggregate, phenomenon.aggregate)
     numbers = f"aggregate {aggregate} for {phenomenon.aggregate}"
-    if change.lower > 0:
+    if above(change):
         return Statement("The codes of the networks trained with it decode worse", numbers)
-    if change.upper < 0:
+    if below(change):
         return Statement("The codes of the networks trained with it decode better", numbers)
     return Statement(
         f"Whether the codes of the networks trained with it decode worse {UNDECIDED}", numbers, decided=False
     )
 
 
-def how_sure(phenomenon: Phenomenon | None, parts: Sequence[Part], cases: Sequence[Case]) -> Part:
+def how_sure(
+    phenomenon: Phenomenon | None, parts: Sequence[Part], cases: Sequence[Case], left_out: Mapping[Path, str]
+) -> Part:
     """Trainings and images behind the answer, and what was not decided.
 
     Args:
         phenomenon: the cell that the answer is about; None where the quality of samples was not measured.
         parts: the other parts of the answer.
         cases: hypotheses with their verdicts.
+        left_out: the reason of each stored cell that could not be read, by its folder.
     """
     statements = []
     if phenomenon:
         seeds = phenomenon.gap.n
         text = (
-            "Differences are taken training by training, and count where their interval leaves zero out"
+            "Differences are taken training by training, and count where an interval of twice the width leaves zero out"
             if seeds > 1
             else "One training has no spread to compare with, so no difference is decided here"
         )
@@ -169,6 +173,9 @@ def how_sure(phenomenon: Phenomenon | None, parts: Sequence[Part], cases: Sequen
     undecided = [each for part in parts for each in part.statements if not each.decided]
     if undecided:
         statements.append(Statement("Some statements above are not decided by these cells", f"{len(undecided)}"))
+    if left_out:
+        numbers = "; ".join(f"{place.name}: {reason}" for place, reason in left_out.items())
+        statements.append(Statement("Stored results that could not be read are left out", numbers, decided=False))
     if cases:
         counts = Counter(case.verdict.decision for case in cases)
         numbers = ", ".join(f"{counts[decision]} {decision}" for decision in get_args(Decision))

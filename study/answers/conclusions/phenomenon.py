@@ -16,8 +16,10 @@ from study.answers.hypotheses.h10_reductions import BY_CHANCE, COLUMNS, REGIONS
 from study.answers.results import Results, StoredCell
 from study.design.cell import Cell
 
-OBSERVED = "Shown is the cell that has all four observations of the question in every training, with the largest gap"
-LARGEST = "No cell has all four observations of the question in every training; shown is the one with the largest gap"
+OBSERVED = "Shown is the model that does all that the question describes in every training, with the largest difference"
+LARGEST = (
+    "No model does all that the question describes in every training; shown is the one with the largest difference"
+)
 
 
 @dataclass(frozen=True, eq=False)

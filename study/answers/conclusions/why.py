@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from analysis.numerals import plain
 from analysis.summaries import over_seeds
-from study.answers.conclusions.levels import Level, difference, level, share_closed
+from study.answers.conclusions.levels import Level, above, below, difference, level, share_closed
 from study.answers.conclusions.phenomenon import Phenomenon
 from study.answers.conclusions.statement import UNDECIDED, Part, Statement
 from study.answers.conclusions.words import PUT_RIGHT, objective_name
@@ -27,11 +27,11 @@ def why(phenomenon: Phenomenon, results: Results) -> Part:
         phenomenon: the cell in which one thing is changed.
         results: of the same data set, for the controls.
     """
-    if not phenomenon.gap.lower > 0:
+    if not above(phenomenon.gap):
         nothing = (
-            "There is no such difference to explain here" if phenomenon.gap.upper < 0 else f"A difference {UNDECIDED}"
+            "There is no such difference to explain here" if below(phenomenon.gap) else f"A difference {UNDECIDED}"
         )
-        return Part("Why", (Statement(nothing, decided=phenomenon.gap.upper < 0),))
+        return Part("Why", (Statement(nothing, decided=below(phenomenon.gap)),))
     statements = [*_put_right(phenomenon), *_controls(phenomenon, results), *_norms(phenomenon), *_in_use(phenomenon)]
     none = Statement("Nothing was measured that tells reasons apart", decided=False)
     return Part("Why", tuple(statements) or (none,))
@@ -43,16 +43,16 @@ def _put_right(phenomenon: Phenomenon) -> Iterator[Statement]:
         if reached is None:
             continue
         share = share_closed(phenomenon.prior, reached, phenomenon.aggregate)
-        if share.lower > 0.5:
+        if above(share, 0.5):
             effect = "closes most of the difference"
-        elif share.lower > 0:
+        elif above(share):
             effect = "closes a part of the difference"
-        elif share.upper < 0:
+        elif below(share):
             effect = "makes the difference larger"
         else:
             effect = "has no effect that is decided here"
         numbers = f"{phenomenon.prior} becomes {reached}, aggregate {phenomenon.aggregate}; share {share}"
-        yield Statement(f"{text} {effect}", numbers, share.lower > 0 or share.upper < 0)
+        yield Statement(f"{text} {effect}", numbers, above(share) or below(share))
 
 
 def _controls(phenomenon: Phenomenon, results: Results) -> Iterator[Statement]:
@@ -77,9 +77,9 @@ _OPEN = "not decidedly closer or further"
 def _direction(shown: Level, other: Level) -> str:
     """Where ``other`` lies, seen from ``shown``."""
     change = difference(other, shown)
-    if change.lower > 0:
+    if above(change):
         return "further from real images"
-    return "closer to real images" if change.upper < 0 else _OPEN
+    return "closer to real images" if below(change) else _OPEN
 
 
 def _others(cell: StoredCell, results: Results) -> Iterator[tuple[str, str, StoredCell]]:
@@ -122,9 +122,9 @@ def _norms(phenomenon: Phenomenon) -> Iterator[Statement]:
         return
     numbers = f"area under the curve {area}; a half tells nothing"
     what = "The distance from the centre"
-    if area.lower > 0.5 - HARDLY and area.upper < 0.5 + HARDLY:
+    if above(area, 0.5 - HARDLY) and below(area, 0.5 + HARDLY):
         yield Statement(f"{what} hardly tells codes from points of the prior", numbers)
-    elif area.lower > 0.5 + HARDLY or area.upper < 0.5 - HARDLY:
+    elif above(area, 0.5 + HARDLY) or below(area, 0.5 - HARDLY):
         yield Statement(f"{what} tells codes from points of the prior", numbers)
     else:
         text = f"Whether the distance from the centre tells codes from points of the prior {UNDECIDED}"

@@ -12,6 +12,7 @@ import xarray as xr
 
 from analysis.interval import Interval
 from analysis.summaries import over_seeds, summary
+from study.answers.attribution import attribution
 from study.answers.conclusions import Conclusion, conclude
 from study.answers.hypotheses import Case, cases
 from study.answers.remedies import remedies
@@ -57,6 +58,11 @@ class Chapter:
         return remedies(self.results)
 
     @cached_property
+    def attribution(self) -> pd.DataFrame:
+        """See :func:`study.answers.attribution.attribution`."""
+        return attribution(self.results)
+
+    @cached_property
     def cases(self) -> dict[str, Case]:
         """Every hypothesis with its evidence and verdict by its id, in the order of their numbers."""
         return {case.hypothesis.id: case for case in cases(self.results)}
@@ -64,7 +70,7 @@ class Chapter:
     @cached_property
     def conclusion(self) -> Conclusion:
         """See :func:`study.answers.conclusions.conclude`."""
-        return conclude(self.results, list(self.cases.values()))
+        return conclude(self.results, list(self.cases.values()), self.left_out)
 
     @cached_property
     def principal(self) -> Results:

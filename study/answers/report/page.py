@@ -23,6 +23,7 @@ from markupsafe import Markup
 from analysis.numerals import plain
 from study.answers.effects import OUTCOMES, stored_effects
 from study.answers.hypotheses import Case, Group, Verdict
+from study.answers.matrix import matrix
 from study.answers.remedies import POOLED
 from study.answers.report.chapter import Chapter, dimension
 from study.answers.report.claims import claims
@@ -77,6 +78,7 @@ def render(chapters: Sequence[Chapter]) -> str:
         script=Markup(script),
         question=QUESTION,
         chapters=[_chapter(chapter) for chapter in chapters],
+        matrix=matrix({chapter.dataset: chapter.cases for chapter in chapters}) if len(chapters) > 1 else [],
         version=importlib.metadata.version("latent-study"),
         written=datetime.now(UTC).isoformat(timespec="minutes"),
         pooled=POOLED,
@@ -107,6 +109,7 @@ def _chapter(chapter: Chapter) -> dict[str, Any]:
         "estimates": _pictures(estimates(chapter)),
         "remedies": _pictures(remedies(chapter)),
         "remedy_table": _lines(chapter.remedies),
+        "attribution": _lines(chapter.attribution),
         "partial": chapter.is_partial,
         "groups": _grouped(chapter.cases.values()),
         "claims": {each.name: each.picture() for each in claims(chapter)},

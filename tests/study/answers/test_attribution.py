@@ -47,3 +47,12 @@ def test_what_two_parts_do_together_is_shared_by_order():
 
 def test_cells_without_a_source_have_no_line():
     assert table(without=("moment_normal",)).empty
+
+
+def test_a_part_is_shown_as_the_first_and_as_the_last_to_be_put_right_beside_the_levels():
+    found = table(together=9.0).set_index("part")
+    assert (found.loc["mean", "first"], found.loc["mean", "last"]) == pytest.approx((50.0, 59.0), abs=0.5)
+    assert (found.loc["correlations", "first"], found.loc["correlations", "last"]) == pytest.approx(
+        (20.0, 29.0), abs=0.5
+    )
+    assert found[["prior", "all", "aggregate"]].iloc[0].tolist() == pytest.approx([100.0, 16.0, 15.0], abs=0.5)

@@ -1,10 +1,13 @@
 """The plain answer on planted results: which cell is shown, which repair headlines, and what the sentences say."""
 
 import re
+from pathlib import Path
 
 import pytest
 
+from analysis.interval import Interval
 from study.answers.conclusions import conclude
+from study.answers.conclusions.levels import above, below
 from study.answers.conclusions.phenomenon import LARGEST, OBSERVED, phenomenon
 from study.answers.conclusions.repair import best, repairs
 from study.answers.report.strip import TILES
@@ -213,3 +216,21 @@ def test_the_terminal_has_ten_lines_and_a_table_that_fits(width):
     assert "objective=both_means" in joined or "objective=elbo" in joined
     assert ("±" in " ".join(table[1:-3])) == (width >= 100)
     assert EXPLAINED.split(";")[0] in joined
+
+
+def test_what_could_not_be_read_is_named_under_how_sure():
+    results = results_of("latent_dim=4", lambda _: {"prior": 300.0, "aggregate_train": 20.0})
+    sure = conclude(results, [], {Path("results/study/cells/0123abcd"): "its result is damaged"}).parts[-1]
+    assert "[0123abcd: its result is damaged]" in str(sure)
+    assert "left out" not in str(conclude(results, []).parts[-1])
+
+
+@pytest.mark.parametrize("room", [0.5, 1.5])
+def test_a_difference_that_an_interval_holds_by_a_hair_is_not_stated(room):
+    """``room``: distance of the interval from zero in its half-widths."""
+    interval = Interval(1.0 + room, room, 2.0 + room, 3)
+    turned = Interval(-1.0 - room, -2.0 - room, -room, 3)
+    assert above(interval) == below(turned) == (room > 1)
+    assert not below(interval)
+    assert not above(turned)
+    assert above(Interval(1.5 + room, 0.5 + room, 2.5 + room, 3), 0.5) == (room > 1)

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import get_args
 
@@ -234,3 +235,13 @@ def test_effects_that_were_estimated_are_on_the_page_and_their_names_stay_text(t
     assert "0.1 … 0.4" in text
     (tmp_path / "made-up" / "effects" / "digits-kl.csv").unlink()
     assert "What goes with the dimension" not in render(chapters([store.root]))
+
+
+def test_several_data_sets_have_a_matrix_of_claims_and_one_has_none(folder, page):
+    (chapter,) = chapters([folder])
+    assert 'id="matrix"' not in page
+    text = render([chapter, replace(chapter, dataset="other_images")])
+    assert 'id="matrix"' in text
+    rows = text[text.index('id="matrix"') :]
+    assert rows.count("<tr>") >= len(chapter.cases)
+    assert "other_images</th>" in rows
