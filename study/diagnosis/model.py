@@ -24,25 +24,34 @@ ALIKE = 1e-3
 
 
 def modules_of(*callables: Any) -> list[nn.Module]:
-    """The modules that functions use: themselves, what they are methods of, and what they refer to."""
+    """The modules that functions use: themselves, what they are methods of, and what they refer to by name."""
     found: dict[int, nn.Module] = {}
-    for function in callables:
-        for item in _referred(function):
-            if isinstance(item, nn.Module):
-                found[id(item)] = item
+    seen: set[int] = set()
+    waiting = list(callables)
+    while waiting:
+        item = waiting.pop()
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        if isinstance(item, nn.Module):
+            found[id(item)] = item
+        waiting += _referred(item)
     return list(found.values())
 
 
-def _referred(function: Any) -> Iterator[Any]:
-    yield function
-    if isinstance(function, functools.partial):
-        yield from (function.args, *function.keywords.values())
-        yield from _referred(function.func)
-        return
-    yield getattr(function, "__self__", None)
-    if inspect.isfunction(function):
-        variables = inspect.getclosurevars(function)
-        yield from [*variables.nonlocals.values(), *variables.globals.values()]
+def _referred(item: Any) -> list[Any]:
+    """What a callable holds; of what is global to a function, modules alone, or all of a program would be held."""
+    if isinstance(item, functools.partial):
+        return [item.func, *item.args, *item.keywords.values()]
+    if inspect.ismethod(item):
+        return [item.__self__]
+    if not inspect.isfunction(item):
+        return []
+    variables = inspect.getclosurevars(item)
+    return [
+        *variables.nonlocals.values(),
+        *(part for part in variables.globals.values() if isinstance(part, nn.Module)),
+    ]
 
 
 def device_of(modules: list[nn.Module]) -> torch.device:
