@@ -64,5 +64,6 @@ def command(
         say(str(answer))
         folder = answer.save(results, name)
         say(f"\nresults: {folder}; `latent-study summary {folder}` has every number")
+        say(f"page: {answer.page(folder / f'diagnosis-{answer.name}.html')}")
         if sampler is not None:
             say(f"sampler: {answer.sampler(folder=sampler)}, from {answer.best}")

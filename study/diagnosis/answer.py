@@ -15,6 +15,7 @@ import xarray as xr
 from analysis.density_fits import FittedDensity
 from study.design.cell import Cell
 from study.diagnosis.evidence import Evidence
+from study.diagnosis.page import write_page
 from study.diagnosis.questions import Finding, questions
 from study.diagnosis.sampler import write_sampler
 from study.errors import ConfigurationError
@@ -77,6 +78,10 @@ class Answer:
             there = ", ".join(self.densities) or "none was fitted"
             raise ConfigurationError(f"no density {chosen or 'at all'} to take away; there are: {there}")
         return write_sampler(chosen, self.densities[chosen], Path(folder))
+
+    def page(self, path: Path | str) -> Path:
+        """Writes the findings as an HTML page to ``path``, which it gives; see :mod:`study.diagnosis.page`."""
+        return write_page(self, Path(path))
 
     def save(self, results: Path | str = "results", study: str | None = None) -> Path:
         """Stores the tree as a cell of a study, for ``summary``, ``compare`` and ``report``.

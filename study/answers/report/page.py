@@ -73,7 +73,7 @@ def render(chapters: Sequence[Chapter]) -> str:
     environment.filters |= {"number": plain, "effect": _effect, "duration": _duration, "slug": _slug, "prose": _prose}
     template = environment.from_string(FOLDER.joinpath("template.html.j2").read_text("utf-8"))
     return template.render(
-        policy=_policy(style, script),
+        policy=policy(style, script),
         style=Markup(style),
         script=Markup(script),
         question=QUESTION,
@@ -85,7 +85,8 @@ def render(chapters: Sequence[Chapter]) -> str:
     )
 
 
-def _policy(style: str, script: str) -> str:
+def policy(style: str, script: str) -> str:
+    """The content security policy of a page that has this ``style`` and this ``script`` and nothing from elsewhere."""
     return (
         "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
         f"style-src '{_digest(style)}'; script-src '{_digest(script)}'"

@@ -40,18 +40,17 @@ def _weight(evidence: Evidence) -> list[Finding]:
         )
     pixels, dim = int(evidence.details["num_pixels"]), int(evidence.details["latent_dim"])
     reductions = {
-        "squared error summed, KL summed": 0.5,
-        "squared error averaged over pixels, KL summed": pixels / 2,
-        "squared error summed, KL averaged over dimensions": 0.5 / dim,
+        "both terms summed": 0.5,
+        "error averaged over pixels, KL summed": pixels / 2,
+        "error summed, KL averaged over dimensions": 0.5 / dim,
         "both averaged": pixels / 2 / dim,
     }
-    nearest = min(reductions, key=lambda name: abs(math.log(value / reductions[name])))
-    ratio = reductions[nearest]
+    implied = ", ".join(f"{name}: {value / at_one:.3g}" for name, at_one in reductions.items())
     lines.append(
         Finding(
-            f"of the usual losses the nearest is “{nearest}” (β s² = {ratio:.3g})",
+            f"β in a loss of squared error + β KL that would explain it: {implied}",
             None,
-            "check in the training code how both terms are reduced, and β",
+            "compare with β and the reductions in the training code; one far from what was meant is an averaged term",
         )
     )
     return lines

@@ -144,6 +144,23 @@ def test_modes_come_back_after_an_error_too(small):
     assert small.training
 
 
+def test_the_weight_of_the_kl_is_read_off_a_linear_decoder():
+    """The posterior of a linear decoder W under squared error / 2 + w KL: precision 1 + w_d²/w by dimension."""
+    weight, gains = 0.3, torch.tensor([2.0, 1.0, 0.5])
+    scale = (1 + gains.square() / weight).rsqrt()
+
+    def encode(x):
+        return x.flatten(1)[:, :3] - 0.5, scale.expand(len(x), 3)
+
+    def decode(z):
+        flat = torch.cat([z * gains, z.new_zeros(len(z), 61)], 1) / 10 + 0.5
+        return flat.reshape(-1, 1, 8, 8)
+
+    few = evaluation(draws=100, samples=0, densities=())
+    found = evidence_of(diagnose(encode, decode, images=pictures(), evaluate=few))
+    assert found.record("weight", "value") == pytest.approx(weight / 100, rel=1e-3)
+
+
 @pytest.mark.parametrize("kind", ["images", "logits", "distribution"])
 def test_decoders_of_every_kind(small, kind):
     decode = {
@@ -231,6 +248,11 @@ def test_a_stored_diagnosis_is_a_cell_for_every_verb(tmp_path, capsys):
             assert "early" in told
             assert "late" in told
     assert (results / "checkpoints" / "report.html").is_file()
+    page = (results / "checkpoints" / "diagnosis-late.html").read_text("utf-8")
+    assert "Is there a mismatch?" in page
+    assert "default-src &#39;none&#39;" in page
+    assert "http://" not in page
+    assert "https://" not in page
 
 
 def test_what_was_given_cannot_be_run(capsys):
