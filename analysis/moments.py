@@ -115,7 +115,7 @@ def moment_matched(aggregate: Aggregate, diagonal: bool = False) -> Distribution
     if diagonal:
         return Independent(Normal(aggregate.mean, aggregate.marginal_variance.sqrt()), 1)
     if dim <= min(DENSE_RATIO * num, MAX_COVARIANCE_DIM):
-        return MultivariateNormal(aggregate.mean, scale_tril=aggregate.covariance_root())
+        return MultivariateNormal(aggregate.mean, scale_tril=aggregate.covariance_root(), validate_args=False)
     if num <= MAX_COVARIANCE_DIM and num * dim <= MAX_FACTOR_ELEMENTS:
         codes = aggregate.bubbles()
         centred = codes.loc.flatten(1).to(torch.float64) - aggregate.mean

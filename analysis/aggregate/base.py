@@ -29,6 +29,9 @@ MAX_EIGENVECTOR_DIM = 2048
 """Largest D of which all eigenvectors are computed: two seconds on one core, and eight times that at twice the D."""
 
 
+COLUMNS = 512  # of a covariance that are summed at a time
+
+
 class Aggregate(ABC):
     """q_N over N posteriors, its components, numbered in the order of their images.
 
@@ -160,12 +163,10 @@ class Aggregate(ABC):
         if self.latent_dim <= min(self.num_components, MAX_COVARIANCE_DIM):
             return noise.double() @ self.covariance_root().T
         mean, draws = self.mean, self._within_draws(noise.double())
-        shape, dtype = (len(noise), self.num_components), torch.float64
-        weights = torch.randn(shape, generator=generator, device=generator.device, dtype=dtype).to(self.device)
-        first = 0
         for loc, _ in self._rows():
-            draws.addmm_(weights[:, first : first + len(loc)], loc - mean, alpha=self.num_components**-0.5)
-            first += len(loc)
+            shape = len(noise), len(loc)
+            weights = torch.randn(shape, generator=generator, device=generator.device, dtype=torch.float64)
+            draws.addmm_(weights.to(self.device), loc - mean, alpha=self.num_components**-0.5)
         return draws
 
     @property
@@ -201,7 +202,6 @@ class Aggregate(ABC):
         Raises:
             ValueError: as for :meth:`covariance`.
         """
-        self.covariance()
         return self._covariance_root
 
     def eigenvalues(self) -> Tensor:
@@ -210,7 +210,6 @@ class Aggregate(ABC):
         Raises:
             ValueError: as for :meth:`covariance`.
         """
-        self.covariance()
         return self._eigenvalues
 
     def eigenvectors(self) -> tuple[Tensor, Tensor]:
@@ -225,13 +224,12 @@ class Aggregate(ABC):
 
     @cached_property
     def _covariance_root(self) -> Tensor:
-        return torch.linalg.cholesky(self._covariance)
+        return torch.linalg.cholesky(self.covariance())
 
     @cached_property
     def _eigenvalues(self) -> Tensor:
-        if "_eigenvectors" in self.__dict__:
-            return self._eigenvectors[0]
-        return torch.linalg.eigvalsh(self._covariance).flip(0)
+        known = self.__dict__.get("_eigenvectors")
+        return known[0] if known else torch.linalg.eigvalsh(self.covariance()).flip(0)
 
     @cached_property
     def _eigenvectors(self) -> tuple[Tensor, Tensor]:
@@ -244,8 +242,11 @@ class Aggregate(ABC):
         covariance = self.num_components * self._mean_covariance()
         for loc, _ in self._rows():
             deviation = loc - mean
-            covariance.addmm_(deviation.T, deviation)
-        return covariance / self.num_components
+            for first in range(0, self.latent_dim, COLUMNS):  # on and below the diagonal: half of the products
+                columns = slice(first, first + COLUMNS)
+                covariance[first:, columns].addmm_(deviation[:, first:].T, deviation[:, columns])
+        lower = covariance.tril_().div_(self.num_components)
+        return lower + lower.tril(-1).T
 
     @cached_property
     def _moments(self) -> tuple[Tensor, Tensor, Tensor]:

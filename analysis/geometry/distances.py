@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 PAIRS_PER_BLOCK = 2**22
-ELEMENTS_PER_BLOCK = 2**23
+ELEMENTS_PER_BLOCK = 2**20  # of centres: temporaries that a cache holds
 
 
 def flat(latents: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PARTS = {
     "data": "data_seconds",
     "training": "training_seconds",
+    "training, CPU": "training_cpu_seconds",
     "measurement": "measurement_seconds",
     "measurement, CPU": "measurement_cpu_seconds",
 }
@@ -45,14 +46,16 @@ def _measure(folder: Path, arguments: list[str]) -> None:
     subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", str(ROOT), str(clone)], check=True)
     environment = os.environ | {
         "PYTHONPATH": str(clone),
-        "LATENT_STUDY_CACHE": str(cache),
+        "XDG_CACHE_HOME": str(cache),
+        "LATENT_STUDY_CACHE": str(cache / "latent-study"),
         "NUMBA_CACHE_DIR": str(cache / "numba"),
         "TORCHINDUCTOR_CACHE_DIR": str(cache / "inductor"),
         "MPLCONFIGDIR": str(cache / "matplotlib"),
     }
-    import_wall, import_cpu = _timed([sys.executable, "-c", "import study.run.experiment"], clone, environment)
+    load = os.getloadavg()[0]
     wall, cpu = _timed([sys.executable, "-m", "study", "run", *arguments], clone, environment)
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    import_wall, import_cpu = _timed([sys.executable, "-c", "import study.run.experiment"], clone, environment)
+    print(f"{_processor()}, {os.cpu_count()} cores, load {load:.1f} before, Python {platform.python_version()}")
     print(f"{'import of one worker':<24} {import_wall:7.1f} s wall {import_cpu:7.1f} s CPU")
     print(f"{'the command':<24} {wall:7.1f} s wall {cpu:7.1f} s CPU")
     manifests = [json.loads(path.read_text("utf-8")) for path in (clone / "results").rglob("manifest.json")]
@@ -60,6 +63,15 @@ def _measure(folder: Path, arguments: list[str]) -> None:
     print(f"{len(cells)} cells, seconds of wall time where nothing else is said; cells that run at once overlap:")
     for part, field in {**PARTS, "whole cells": "seconds"}.items():
         print(f"{part:<24} {sum(cell.get(field, 0.0) for cell in cells):7.1f} s")
+
+
+def _processor() -> str:
+    """The processor's name, where the system tells it."""
+    if (table := Path("/proc/cpuinfo")).exists():
+        names = [line.partition(":")[2].strip() for line in table.read_text().splitlines() if "model name" in line]
+        if names:
+            return names[0]
+    return platform.processor() or platform.machine()
 
 
 def _timed(command: list[str], folder: Path, environment: dict[str, str]) -> tuple[float, float]:

@@ -134,3 +134,12 @@ def test_roots_and_eigenvalues_are_those_of_the_covariance(pair, dim):
     root, values = aggregate.covariance_root(), aggregate.eigenvalues()
     torch.testing.assert_close(root @ root.T, aggregate.covariance())
     torch.testing.assert_close(values, aggregate.eigenvectors()[0])
+
+
+def test_a_covariance_is_summed_in_blocks_of_columns_that_do_not_show(pair, monkeypatch):
+    monkeypatch.setattr("analysis.aggregate.base.COLUMNS", 4)
+    codes = pair[0].codes.loc.flatten(1).double()
+    expected = torch.cov(codes.T, correction=0) + pair[0].codes.scale.flatten(1).double().square().mean(0).diag()
+    covariance = pair[0].covariance()
+    torch.testing.assert_close(covariance, expected)
+    assert torch.equal(covariance, covariance.T)
