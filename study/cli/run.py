@@ -60,7 +60,7 @@ def command(
 
     - `latent-study run`: the preset *first_look*
     - `latent-study run mnist latent_dim=2,16 prior=vamp,standard_normal prior.components=200`
-    - `latent-study run my_study.yaml train.epochs=3 --dry-run`
+    - `latent-study run my_study.yaml train.updates=300 --dry-run`
     - `latent-study run --for H7 dataset=mnist`
     """
     from study.run.division import check_device, check_platform, share, worker_count  # noqa: PLC0415
