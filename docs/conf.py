@@ -5,14 +5,13 @@ and because its gallery extension runs each example and shows what it drew.
 """
 
 import sys
-import warnings
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
 
-import generated  # noqa: E402  (it imports the packages beside this folder)
+import generated
 
 project = "latent-study"
 author = "the authors of latent-study"

@@ -60,7 +60,7 @@ def readable(app: object, what: str, name: str, item: object, options: object, l
         if line.strip():
             starts = number > 0 and not lines[number - 1].strip() and line.startswith("    ") and not in_fields
             in_block = line.startswith("    ") and (in_block or starts)
-            if starts and in_block and not (result[-2:] == ["::", ""]) and not _in_block(lines, number):
+            if starts and in_block and result[-2:] != ["::", ""] and not _in_block(lines, number):
                 result += ["::", ""]
         text = line if in_block or line.lstrip().startswith((">>>", "...")) else _with_plain_bars(line)
         if found := NAMED.match(line):
@@ -124,7 +124,8 @@ def _catalogue() -> Iterator[str]:
 
 def _presets() -> Iterator[str]:
     yield "# Presets\n"
-    yield "A preset is a study that comes with the package: `latent-study run NAME`. Its file says what each arm decides.\n"
+    yield "A preset is a study that comes with the package: `latent-study run NAME`.\n"
+    yield "Its file says what each arm decides.\n"
     for name in presets():
         load = Study.load(name)
         yield f"## `{name}`\n"
@@ -137,7 +138,9 @@ def _hypotheses() -> Iterator[str]:
     yield "# Hypotheses\n"
     yield "Each claim with the rule that decides it, as the text of its file states them.\n"
     for name, hypothesis in HYPOTHESES.items():
-        module = import_module(type(hypothesis).__module__ if not isinstance(hypothesis, type) else hypothesis.__module__)
+        module = import_module(
+            type(hypothesis).__module__ if not isinstance(hypothesis, type) else hypothesis.__module__
+        )
         yield f"## {name}\n"
         yield f"```{{eval-rst}}\n.. automodule:: {module.__name__}\n   :no-members:\n   :no-index:\n```\n"
 

@@ -13,7 +13,7 @@ from study.design.families import LIKELIHOODS, NETWORKS, POSTERIORS, PRIORS
 
 
 def train(images: Tensor, prior: str | type[Prior], latent_dim: int = 8, steps: int = 300, **options: object) -> VAE:
-    """A VAE after ``steps`` updates of batches of 128 binarised images ``(N, 1, H, W)``; ``options`` are the prior's."""
+    """A VAE after ``steps`` updates on binarised images ``(N, 1, H, W)``; ``options`` are the prior's."""
     torch.manual_seed(0)
     context = Context(Shapes((latent_dim,), tuple(images.shape[1:])), NETWORKS["mlp"](hidden=(64,)), images)
     posterior = POSTERIORS["diagonal_normal"](context)

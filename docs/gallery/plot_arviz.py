@@ -25,7 +25,8 @@ for steps in (60, 300):
         integrands.append(evaluate_component_draws(aggregate, vae.prior(), z, component).integrands())
 
 # %%
-# The mean over draws is the estimate, and ``mcse_mean`` its standard error. After 60 and 300 updates the two "chains" are
+# The mean over draws is the estimate, and ``mcse_mean`` its standard error. After 60 and 300 updates the two "chains"
+# are
 # different models, and ``r_hat`` says so.
 tree = az.from_dict(
     {"posterior": {name: torch.stack([each[name] for each in integrands]).numpy() for name in ("rate", "kl")}}

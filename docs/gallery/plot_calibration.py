@@ -2,8 +2,10 @@
 Simulation-based calibration of a guide
 =======================================
 
-Draw a latent from the prior and an image from the decoder: then the latent is a draw of the exact posterior of that image,
-and its rank among draws of the guide is uniform if the guide is right. A guide that is too narrow gives ranks at the ends.
+Draw a latent from the prior and an image from the decoder: then the latent is a draw of the exact posterior of that
+image,
+and its rank among draws of the guide is uniform if the guide is right. A guide that is too narrow gives ranks at the
+ends.
 """
 
 import matplotlib.pyplot as plt

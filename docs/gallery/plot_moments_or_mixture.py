@@ -2,7 +2,8 @@
 Moments against a mixture
 =========================
 
-After training, a density can be fitted to the codes and sampled in the place of the prior. How much of the mismatch does
+After training, a density can be fitted to the codes and sampled in the place of the prior. How much of the mismatch
+does
 one Gaussian with their mean and covariance repair, and how much more does a mixture?
 """
 
@@ -23,15 +24,14 @@ held_out_loc = centres[torch.randint(5, (1000,))] + 0.3 * torch.randn(1000, 4)
 held_out = Codes(held_out_loc, scale[:1000], held_out_loc + 0.4 * torch.randn(1000, 4))
 
 # %%
-# Both are fitted to codes of the training images; their scores, in nats above N(0, I), are of other images, so that they
+# Both are fitted to codes of the training images; their scores, in nats above N(0, I), are of other images, so that
+# they
 # are lower ends of the divergence from the prior.
 fits = {
     "one Gaussian": MomentNormalFit(),
-    "mixture, 5 components": GaussianMixtureFit(components=(5,), covariance="full"),
+    "mixture, 5 components": GaussianMixtureFit(num_components=(5,), covariance="full"),
 }
-fitted = {
-    name: fit.fit(codes, held_out, stream(0, "gallery", index)) for index, (name, fit) in enumerate(fits.items())
-}
+fitted = {name: fit.fit(codes, held_out, stream(0, "gallery", index)) for index, (name, fit) in enumerate(fits.items())}
 for name, density in fitted.items():
     z = held_out.at(density.held_out_images).z
     gain = density.log_prob(z) - torch.distributions.Normal(0.0, 1.0).log_prob(z).double().sum(1)

@@ -3,7 +3,8 @@ Shells, and why they mislead
 ============================
 
 In D dimensions the norm of a draw from N(0, I) is √D within about 0.7, whatever D is. Is a set of codes off that shell?
-Here codes miss the prior completely and lie on its shell all the same: norms see nothing where densities see everything.
+Here codes miss the prior completely and lie on its shell all the same: norms see nothing where densities see
+everything.
 """
 
 import matplotlib.pyplot as plt

@@ -1,0 +1,105 @@
+"""The documentation does what it says: commands and programs run, links lead somewhere, and it builds cleanly."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from study.cli import main
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted(
+    page for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.rglob("*.md")]
+    if not {"_build", "reference", "examples"} & set(page.relative_to(ROOT).parts)
+)  # fmt: skip
+GALLERY = sorted((DOCS / "gallery").glob("plot_*.py"))
+IDS = [str(page.relative_to(ROOT)) for page in PAGES]
+
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"^(?: {4}|\$ )(?:pip install uv && )?(?:uv run )?(latent-study .*)$", re.MULTILINE)
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+
+STANDS_FOR = {"RESULTS": "results/first_look", "DIR": "data", "my-study.yaml": "my-study.yaml"}
+"""What a page writes for a user's own."""
+
+ABSENT = ("mnist ", "dataset=mnist", "--data-root", "--open")
+"""Commands with one of these need files of the user's, or a screen."""
+
+
+def commands(page):
+    """The commands of a page, without their comments."""
+    lines = COMMAND.findall(page.read_text("utf-8"))
+    return [line.partition("  #")[0].strip() for line in lines]
+
+
+COMMANDS = sorted({line for page in PAGES for line in commands(page) if not any(word in line for word in ABSENT)})
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder in which a user has run a small study under the name of the first one."""
+    folder = tmp_path_factory.mktemp("user")
+    words = [
+        "latent_dim=2",
+        "prior=standard_normal,gaussian_mixture",
+        "train.epochs=1",
+        "--no-report",
+        "--device",
+        "cpu",
+    ]
+    assert main(["run", "smoke", *words, "--workers", "1", "--results", str(folder / "results")]) == 0
+    shutil.move(folder / "results" / "smoke", folder / "results" / "first_look")
+    (folder / "my-study.yaml").write_text("factors: {latent_dim: [2, 4]}\nsettings: {dataset: digits, seeds: 1}\n")
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", COMMANDS)
+def test_commands_do_what_a_page_says(line, place, monkeypatch, capsys):
+    monkeypatch.chdir(place)
+    line = re.sub(r" \[.*\]", "", line)
+    words = [STANDS_FOR.get(word, word) for word in shlex.split(line)[1:]]
+    words += ["--dry-run"] if words[0] == "run" and "--dry-run" not in words else []
+    if words[0] == "export":
+        shutil.rmtree(words[-1], ignore_errors=True)
+    elif missing := [word for word in words if word.startswith(("shared/", "from-"))]:
+        for folder in missing[:1]:
+            main(["export", "results/first_look", folder])
+        words = [word for word in words if word not in missing[1:]]
+    assert main(words) == 0, capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_programs_run(page, place, monkeypatch, capsys):
+    monkeypatch.chdir(place)
+    names = {"__name__": "page"}
+    for language, text in FENCE.findall(page.read_text("utf-8")):
+        if language == "python":
+            exec(compile(text, str(page), "exec"), names)
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "FINDINGS.md", ROOT / "analysis" / "METHODS.md"], ids=str)
+def test_links_lead_somewhere(page):
+    generated = ("examples/", "reference/", "../examples/", "../reference/")
+    for target in LINK.findall(page.read_text("utf-8")):
+        if not target.startswith(("http", "mailto:", *generated)):
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_warning(tmp_path):
+    pytest.importorskip("sphinx")
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-d", tmp_path / "trees"]
+    done = subprocess.run(
+        [*command, DOCS, tmp_path / "html"], capture_output=True, text=True, timeout=900, check=False, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    pages = {path.relative_to(tmp_path / "html").as_posix() for path in (tmp_path / "html").rglob("*.html")}
+    assert {"index.html", "reference/catalogue.html", "reference/api/analysis.estimate.html"} <= pages
+    assert {f"examples/{example.stem}.html" for example in GALLERY} <= pages
