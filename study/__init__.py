@@ -1,10 +1,16 @@
-"""Study: experiments across the latent dimension, from their design to their answers."""
+"""Study: experiments across the latent dimension, from their design to their answers.
+
+The names that users meet first are here, ``from study import Study, run, diagnose, Store``; ``__init__.pyi`` lists
+them. Each is imported when it is asked for, so that results can be read without torch.
+"""
 
 from __future__ import annotations
 
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+
+import lazy_loader
 
 _SITE = Path(__file__).resolve().parents[1]
 """The folder that holds this package, and must hold those that it imports."""
@@ -36,3 +42,5 @@ _COMMANDS = {"-m", "latent-study", "__main__"}
 """What ``sys.argv[0]`` is, without its ending, where this package was started as a command."""
 
 _check_neighbours()
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -16,8 +16,11 @@ PAGE = "report.html"
 
 
 def print_answers(folders: list[Path], *, with_table: bool = False) -> list[Chapter]:
-    """Prints the plain answer of each data set, and the table of its cells where that is wanted; gives the chapters,
-    which the page is made of too."""
+    """Prints the plain answer of each data set, and gives the chapters, which the page is made of too.
+
+    folders: of studies, ``<results>/<study>`` each.
+    with_table: whether the table of its cells follows.
+    """
     from study.answers.report import chapters  # noqa: PLC0415
     from study.answers.terminal import WIDEST, answer_lines, cell_table  # noqa: PLC0415
 
@@ -31,7 +34,12 @@ def print_answers(folders: list[Path], *, with_table: bool = False) -> list[Chap
 
 
 def write_report(chapters: list[Chapter], path: Path, figures: Path | None = None) -> Path:
-    """The page, and the files where a folder for them is named."""
+    """Writes the page, and gives its path.
+
+    chapters: of the page.
+    path: of its file.
+    figures: a folder for the figures and tables as files; None for none.
+    """
     from study.answers.report import write_files, write_page  # noqa: PLC0415
 
     write_page(chapters, path)
