@@ -3,7 +3,7 @@
 A shape is written ``(N, D)`` in double backticks, channels first. A public function, method or class with two
 parameters or more names each of them, in double backticks or at the start of a line of ``name: what it is``; a
 dataclass names its fields. A method that carries ``@override`` keeps the contract that its base documents, and each
-option of a command has a help text.
+option of a verb of the command line has a help text.
 """
 
 import ast
@@ -12,6 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
+
+from study.cli import VERBS, app
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("models", "analysis", "study")
@@ -52,7 +55,7 @@ def parameters(node: Definition) -> list[str]:
             return []
         fields = [each for each in node.body if isinstance(each, ast.AnnAssign)]
         names = [ast.unparse(each.target) for each in fields if "ClassVar" not in ast.unparse(each.annotation)]
-    elif "override" in decorators or "app.command" in decorators:
+    elif "override" in decorators or node.name == "command":
         return []
     else:
         every = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
@@ -83,6 +86,13 @@ def test_shapes_are_written_in_one_grammar(path):
 def test_every_parameter_is_named(path):
     missing = {node.name: unnamed(node, text) for node, text in public(ast.parse(path.read_text("utf-8")))}
     assert not {name: names for name, names in missing.items() if names}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_option_of_a_verb_has_a_help_text(verb):
+    command = get_command(app).commands[verb]
+    assert command.help
+    assert not [each.name for each in command.params if not getattr(each, "help", None)]
 
 
 @pytest.mark.parametrize("text", ["[N]", "codes [N, D]", "[B, *latent]", "[num, 3]", "[M − 1, F]", "[..., D, D]"])
