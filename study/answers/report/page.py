@@ -70,7 +70,14 @@ def render(chapters: Sequence[Chapter]) -> str:
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters |= {"number": plain, "effect": _effect, "duration": _duration, "slug": _slug, "prose": _prose}
+    environment.filters |= {
+        "number": plain,
+        "effect": _effect,
+        "chance": _chance,
+        "duration": _duration,
+        "slug": _slug,
+        "prose": _prose,
+    }
     template = environment.from_string(FOLDER.joinpath("template.html.j2").read_text("utf-8"))
     return template.render(
         policy=policy(style, script),
@@ -145,6 +152,16 @@ def _effect(verdict: Verdict) -> str:
     lower, upper = verdict.interval
     interval = f" [{plain(lower)}, {plain(upper)}]" if math.isfinite(lower) and math.isfinite(upper) else ""
     return f"{verdict.effect}: {plain(verdict.value)}{interval}"
+
+
+def _chance(verdict: Verdict) -> str:
+    """The probability that the claim holds, and the p-value; empty where the verdict has none."""
+    parts = {
+        "probability that the claim holds by its rule": verdict.probability,
+        "p-value": verdict.p_value,
+        "p-value adjusted over the primary claims": verdict.adjusted,
+    }
+    return "; ".join(f"{name} {plain(value)}" for name, value in parts.items() if math.isfinite(value))
 
 
 def _lines(table: pd.DataFrame) -> list[dict[str, Any]]:
