@@ -16,7 +16,11 @@ def command(
     results: ResultsFolders = None,
     format: Annotated[Format, typer.Option(help="How to write it.")] = Format.TABLE,
 ) -> None:
-    """Decide every hypothesis: supported, refuted or undecided; `--format csv` has the effects, and what is missing."""
+    """Decide every hypothesis, say how surely, and which runs would decide what is undecided; `--format csv` has all.
+
+    Supported, refuted (the opposite is shown), not supported (less than the least effect that counts) or undecided. Six
+    claims are primary, and their p-values adjusted for each other; checks are true by construction; the rest explores.
+    """
     from study.answers.verdicts import verdict_text  # noqa: PLC0415
 
     say(verdict_text(study_folders(results), format, None if sys.stdout.isatty() else WIDTH))

@@ -60,6 +60,17 @@ def test_the_printed_table_fits_its_width_and_loses_nothing(folder):
         assert f" {name} " in text.getvalue()
 
 
+def test_the_printed_table_fits_a_hundred_columns(folder):
+    table = verdicts(Results.load([folder / "one"]))
+    text = io.StringIO()
+    Console(file=text, width=100).print(terminal_table(table))
+    lines = text.getvalue().splitlines()
+    assert max(map(len, lines)) <= 100
+    assert "…" not in text.getvalue()
+    assert {" H7 * ", " H4 "} <= {mark for mark in (" H7 * ", " H4 ") if mark in text.getvalue()}
+    assert "(check)" in text.getvalue()
+
+
 def test_the_verb_writes_every_format(folder, capsys):
     assert main(["verdict", str(folder), "--format", "csv"]) == 0
     table = pd.read_csv(io.StringIO(capsys.readouterr().out))

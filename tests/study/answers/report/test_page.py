@@ -117,7 +117,7 @@ def test_the_answer_follows_from_the_numbers(folder, page):
     counts = [
         sum(case.verdict.decision == decision for case in chapter.cases.values()) for decision in get_args(Decision)
     ]
-    assert "{} supported, {} refuted, {} undecided".format(*counts) in str(sure)
+    assert "{} supported, {} refuted, {} not supported, {} undecided".format(*counts) in str(sure)
     text = " ".join(Tags(page).text.split())
     assert chapter.conclusion.seen.text in text
     assert all(statement.text in text for part in chapter.conclusion.parts for statement in part.statements)
