@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import torch
@@ -30,13 +31,13 @@ def seconds(replicate: Replicate) -> float:
     began = time.perf_counter()
     mixture_log_density(points, [(loc, scale)], None)
     speed = PROBE_POINTS * PROBE_CODES * PROBE_DIM / (time.perf_counter() - began)
-    draws, dim = replicate.evaluate.draws, replicate.train.aggregate.latent_dim
+    draws, dim = replicate.evaluate.draws, math.prod(replicate.vae.prior.latent_shape)
     return PASSES * draws * (len(replicate.train) + len(replicate.held_out)) * dim / speed
 
 
 def announced(replicate: Replicate) -> str:
     """A line that says what is to be done and how long it may take."""
-    num, others, dim = len(replicate.train), len(replicate.held_out), replicate.train.aggregate.latent_dim
+    num, others, dim = len(replicate.train), len(replicate.held_out), math.prod(replicate.vae.prior.latent_shape)
     return (
         f"N = {num:,}, D = {dim:,}, {others:,} held out; {replicate.evaluate.draws:,} draws under all N components, "
         f"about {seconds(replicate):,.0f} s, and the rest of the estimates about as long again"
