@@ -103,16 +103,11 @@ def weight(replicate: Replicate) -> Estimate:
     z, component = split.z[:DRAWS], split.component[:DRAWS]
     variance = split.aggregate.subset(component).component_moments().scale.flatten(1).double().square()
     used = variance.mean(0).argsort()[:PROBED]
-    gains = []
-    for d in used.tolist():
-        direction = torch.zeros(split.aggregate.latent_dim, dtype=z.dtype, device=z.device)
-        direction[d] = 1
-        gains.append(
-            squared_gain(
-                lambda latents: decode(replicate.vae, latents), z, direction.reshape(split.aggregate.latent_shape)
-            )
-        )
-    above = (torch.stack(gains, 1) * variance[:, used]).mean(1)
+    try:
+        gains = _gains(replicate, z, used.tolist())
+    except NotImplementedError:
+        return Estimate.refused("an operation of the decoder has no derivative in forward mode", len(split))
+    above = (gains * variance[:, used]).mean(1)
     below = (1 - variance[:, used]).mean(1)
     if not float(below.mean()) > 0:
         return Estimate.refused("no dimension has a posterior narrower than the prior", len(z))
@@ -120,3 +115,14 @@ def weight(replicate: Replicate) -> Estimate:
     residual = (above - value * below) / below.mean()
     error = float(residual.std()) / math.sqrt(len(z))
     return Estimate(value, error, len(z), len(z), "consistent", ("a local approximation",))
+
+
+def _gains(replicate: Replicate, z: Tensor, dimensions: list[int]) -> Tensor:
+    """‖J(z) e_d‖² ``(M, len(dimensions))`` of draws ``z`` ``(M, *latent_shape)``, squared pixel values."""
+    gains = []
+    for d in dimensions:
+        direction = torch.zeros(z[0].numel(), dtype=z.dtype, device=z.device)
+        direction[d] = 1
+        along = direction.reshape(z.shape[1:])
+        gains.append(squared_gain(lambda latents: decode(replicate.vae, latents), z, along))
+    return torch.stack(gains, 1)

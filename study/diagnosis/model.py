@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from analysis.randomness import seeded, stream
 from study.diagnosis.parts import LINKS, Decode, Encode, Link, posterior_of
@@ -66,7 +67,9 @@ def held_still(modules: list[nn.Module]) -> Iterator[None]:
     try:
         for module in modules:
             module.eval()
-        with torch.no_grad(), seeded(stream(0, "diagnosis"), device_of(modules)):
+        # Of the kernels of attention, the composite one alone has the forward derivatives that gains are taken by.
+        attention = sdpa_kernel(SDPBackend.MATH)
+        with torch.no_grad(), attention, seeded(stream(0, "diagnosis"), device_of(modules)):
             yield
     finally:
         for part, training in modes.values():

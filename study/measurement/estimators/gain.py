@@ -6,6 +6,9 @@ eigenvalues are the furthest from 1 (in ratio), and random directions. Draws are
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor
 
@@ -90,7 +93,17 @@ def alignment(split: Split) -> dict[str, Estimate]:
     def decoder(latents: Tensor) -> Tensor:
         return decode(split.replicate.vae, latents)
 
-    return off_axes(decoder, z, probes=PROBES, generator=split.replicate.stream("alignment"))
+    with _differentiable():
+        return off_axes(decoder, z, probes=PROBES, generator=split.replicate.stream("alignment"))
+
+
+@contextmanager
+def _differentiable() -> Iterator[None]:
+    """Refuses where an operation of the decoder, which may be anybody's, has no derivative of this kind in torch."""
+    try:
+        yield
+    except NotImplementedError as error:
+        raise Refused("an operation of the decoder has no derivative in forward mode") from error
 
 
 def _mean(split: Split) -> Tensor:
@@ -109,8 +122,9 @@ def _gains(split: Split, name: str, directions: Tensor) -> dict[str, Estimate]:
         return decode(split.replicate.vae, latents)
 
     own, prior = (directions[: len(draws)].to(draws).reshape_as(draws) for draws in (z, prior_z))
-    return {
-        f"gain_{name}": Estimate.mean(squared_gain(decoder, z, own), groups=unit),
-        f"gain_{name}_step": Estimate.mean(squared_step(decoder, z, own), groups=unit),
-        f"gain_{name}_at_prior": Estimate.mean(squared_gain(decoder, prior_z, prior)),
-    }
+    with _differentiable():
+        return {
+            f"gain_{name}": Estimate.mean(squared_gain(decoder, z, own), groups=unit),
+            f"gain_{name}_step": Estimate.mean(squared_step(decoder, z, own), groups=unit),
+            f"gain_{name}_at_prior": Estimate.mean(squared_gain(decoder, prior_z, prior)),
+        }
