@@ -34,7 +34,7 @@ class Option(NamedTuple):
 
 
 def option_of(key: str) -> Option | None:
-    """The option that a key names; None for a setting."""
+    """The option that a ``key`` names; None for a setting."""
     head, _, name = key.partition(".")
     if key.startswith(f"{SEVERAL}."):
         part, _, name = key.removeprefix(f"{SEVERAL}.").partition(".")
@@ -43,7 +43,10 @@ def option_of(key: str) -> Option | None:
 
 
 def denoted(option: Option, value: Any) -> list[Part]:
-    """The parts that the ``value`` of the option's setting denotes.
+    """The parts that a value of an option's setting denotes.
+
+    option: of one or of several parts.
+    value: of ``option.setting``.
 
     Raises ConfigurationError where the setting chooses several parts and the value is no list.
     """
@@ -55,5 +58,9 @@ def denoted(option: Option, value: Any) -> list[Part]:
 
 
 def chosen_parts(cell: Cell, kind: str) -> Sequence[Part]:
-    """The parts of one family that a cell uses."""
+    """The parts of one family that a cell uses.
+
+    cell: the configuration.
+    kind: the family.
+    """
     return cell.evaluate.densities if kind == "density" else (getattr(cell, kind),)
