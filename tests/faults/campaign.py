@@ -42,7 +42,9 @@ factors:
 
 NUM_CELLS = 3
 
-ORPHAN_SECONDS = 1.0
+ORPHAN_SECONDS, ORPHAN_LOOKS = 1.0, 60
+"""An orphan outlives its parent by a second, and by so many looks of this process: where other work leaves the processes
+of a run no time to end, it leaves this one none to look."""
 
 COUNTS = ("stopped", "lost", "differing", "orphans", "leftovers", "tracebacks", "hangs")
 
@@ -150,9 +152,10 @@ def _end(run: Run) -> int:
     if run.poll() is None:
         os.kill(run.pid, signal.SIGKILL)
         run.wait()
-    end = time.monotonic() + ORPHAN_SECONDS
-    while run.processes() and time.monotonic() < end:
+    end, looks = time.monotonic() + ORPHAN_SECONDS, 0
+    while run.processes() and (time.monotonic() < end or looks < ORPHAN_LOOKS):
         time.sleep(0.01)
+        looks += 1
     orphans = run.processes()
     for pid in orphans:
         with suppress(ProcessLookupError):

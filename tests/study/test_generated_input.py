@@ -130,7 +130,6 @@ def test_sixty_bad_inputs(folder, capsys):
         run_case(seed, folder, capsys)
 
 
-@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("block", range(20))
 def test_two_thousand_bad_inputs(folder, capsys, block):
