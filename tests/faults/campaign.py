@@ -43,8 +43,8 @@ factors:
 NUM_CELLS = 3
 
 ORPHAN_SECONDS, ORPHAN_LOOKS = 1.0, 60
-"""An orphan outlives its parent by a second, and by so many looks of this process: where other work leaves the processes
-of a run no time to end, it leaves this one none to look."""
+"""An orphan outlives its parent by a second, and by so many looks of this process: where other work leaves the
+processes of a run no time to end, it leaves this one none to look."""
 
 COUNTS = ("stopped", "lost", "differing", "orphans", "leftovers", "tracebacks", "hangs")
 
