@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cached_property
 from typing import ClassVar, Self
 
@@ -161,7 +162,8 @@ class Aggregate(ABC):
             ValueError: as for :attr:`mean`.
         """
         if self.latent_dim <= min(self.num_components, MAX_COVARIANCE_DIM):
-            return noise.double() @ self.covariance_root().T
+            with suppress(torch.linalg.LinAlgError):  # where codes do not spread in every direction C has no such root
+                return noise.double() @ self.covariance_root().T
         mean, draws = self.mean, self._within_draws(noise.double())
         for loc, _ in self._rows():
             shape = len(noise), len(loc)
