@@ -162,7 +162,7 @@ class Aggregate(ABC):
             ValueError: as for :attr:`mean`.
         """
         if self.latent_dim <= min(self.num_components, MAX_COVARIANCE_DIM):
-            with suppress(torch.linalg.LinAlgError):  # where codes do not spread in every direction C has no such root
+            with suppress(torch.linalg.LinAlgError):  # of codes that do not spread in every direction
                 return noise.double() @ self.covariance_root().T
         mean, draws = self.mean, self._within_draws(noise.double())
         for loc, _ in self._rows():
@@ -201,16 +201,14 @@ class Aggregate(ABC):
     def covariance_root(self) -> Tensor:
         """The lower triangular L ``(D, D)`` with LLᵀ the covariance.
 
-        Raises:
-            ValueError: as for :meth:`covariance`.
+        Raises ValueError as :meth:`covariance` does.
         """
         return self._covariance_root
 
     def eigenvalues(self) -> Tensor:
         """Eigenvalues ``(D,)`` of the covariance, descending: a quarter of the time that eigenvectors take.
 
-        Raises:
-            ValueError: as for :meth:`covariance`.
+        Raises ValueError as :meth:`covariance` does.
         """
         return self._eigenvalues
 
