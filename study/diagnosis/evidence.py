@@ -54,7 +54,7 @@ class Evidence:
         return math.nan if estimate is None else estimate.value
 
     def record(self, group: str, variable: str) -> npt.NDArray[Any] | None:
-        """An array of a group of records; None where there is none."""
+        """The array ``variable`` of the records ``group``; None where there is none."""
         if group not in self.tree.children or variable not in self.tree[group]:
             return None
         values: npt.NDArray[Any] = np.asarray(self.tree[group][variable].isel(chain=0).values)

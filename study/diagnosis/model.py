@@ -77,7 +77,7 @@ def held_still(modules: list[nn.Module]) -> Iterator[None]:
 
 
 def check_encoder(encode: Encode, images: Tensor) -> tuple[int, ...]:
-    """The latent shape, once two passes of the first images have given the same codes.
+    """The latent shape, once two passes of ``encode`` over the first of ``images`` have given the same codes.
 
     Raises:
         DataError: where they differ, or are no codes.
@@ -143,7 +143,7 @@ def check_decoder(decode: Decode, z: Tensor, images: Tensor, link: Link) -> bool
 
 
 def check_images(images: Tensor, called: str) -> None:
-    """Raises DataError unless ``images`` are ``(N, C, H, W)``, floating-point, in [0, 1]."""
+    """Raises DataError unless ``images``, in a message ``called`` so, are ``(N, C, H, W)``, floating, in [0, 1]."""
     if images.ndim != 4:
         raise DataError(
             f"{called} must have the shape (N, C, H, W) where there is a decoder; got {tuple(images.shape)}"

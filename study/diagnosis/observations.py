@@ -75,7 +75,7 @@ def split(
 
 
 def as_images(rows: Rows, name: str) -> Observations:
-    """The same as images, whose labels number their classes from 0."""
+    """``rows`` as images of the data set ``name``, whose labels number their classes from 0."""
     classes, numbered = torch.unique(torch.cat([rows.labels, rows.held_out_labels]), return_inverse=True)
     own, others = numbered.split([len(rows.labels), len(rows.held_out_labels)])
     return ImageData(

@@ -39,7 +39,7 @@ Decode = Callable[[Any], Any]
 
 
 def context_of(latent_shape: tuple[int, ...], image_shape: tuple[int, ...] = (1, 1, 1)) -> Context:
-    """The shapes of a model without networks of ours."""
+    """The ``latent_shape`` and ``image_shape`` of a model without networks of ours."""
     return Context(Shapes(latent_shape, image_shape), Absent())
 
 

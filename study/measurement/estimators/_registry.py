@@ -43,7 +43,7 @@ def asked(table: Table, subject: Subject) -> Iterator[Estimator]:
 
 
 def estimates(table: Table, subject: Subject) -> dict[str, Estimate]:
-    """All that is asked for of one row of ``table``, by quantity; see :func:`asked`."""
+    """All that is asked for of the row ``subject`` of ``table``, by quantity; see :func:`asked`."""
     by_quantity: dict[str, Estimate] = {}
     for estimator in asked(table, subject):
         by_quantity |= estimator.estimates(subject)
