@@ -102,7 +102,11 @@ def check_cost(cell: Cell, cost: Cost) -> None:
 
 
 def memory_together(costs: Iterable[Cost], workers: int) -> float:
-    """Bytes that the most demanding cells take where ``workers`` processes compute one each."""
+    """Bytes that the most demanding cells take where ``workers`` processes compute one each.
+
+    costs: of the cells.
+    workers: number of processes.
+    """
     return LIBRARY_BYTES + sum(heapq.nlargest(workers, (cost.memory - LIBRARY_BYTES for cost in costs)))
 
 
