@@ -41,8 +41,12 @@ def what_decides(rule: Rule, seconds: float, level: float = 0.95) -> str:
 
 
 def seconds_per_seed(evidence: Any, results: Results) -> float:
-    """Seconds that one more seed of every cell takes on which ``evidence`` rests: a table with the column ``key``, or
-    several."""
+    """Seconds that one more seed takes of every cell on which evidence rests.
+
+    Args:
+        evidence: a table with the column ``key``, or a tuple that has such tables.
+        results: the cells, with the times that they took.
+    """
     tables = [evidence] if isinstance(evidence, pd.DataFrame) else evidence if isinstance(evidence, tuple) else []
     keys = {key for table in tables if isinstance(table, pd.DataFrame) and "key" in table for key in table["key"]}
     return sum(_seconds(cell) / cell.cell.seeds for cell in results if cell.key in keys)

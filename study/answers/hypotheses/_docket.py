@@ -24,6 +24,10 @@ def docket(hypotheses: Sequence[Hypothesis[Any]], results: Results) -> list[Case
 
     Its probability holds the spread of seeds and the noise of the evaluation. What is decided in the primary family is
     decided at Holm's level over all of it, cells at hand or not.
+
+    Args:
+        hypotheses: the claims, all of the primary family among them.
+        results: finished cells of one data set.
     """
     again = _again(results)
     cases = []

@@ -118,7 +118,13 @@ def above_noise(lines: pd.DataFrame, *columns: str) -> pd.DataFrame:
 
 
 def with_optional(results: Results, lines: pd.DataFrame, **estimates: str) -> pd.DataFrame:
-    """``lines`` with the ``estimates`` of their cells and replicates that have them, NaN elsewhere."""
+    """The lines with estimates of their cells and replicates that have them, NaN elsewhere.
+
+    Args:
+        results: the cells whose estimates are read.
+        lines: one for each cell and replicate.
+        estimates: addresses, by the name of the column.
+    """
     index = ["key", "replicate"]
     for column, name in estimates.items():
         found = results.values(name).set_index(index)["value"].rename(column)

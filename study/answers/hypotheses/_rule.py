@@ -133,5 +133,12 @@ class Rule:
 def conclude(
     criteria: Sequence[Criterion], scope: str, *, combine: Combination = conjunction, notes: Sequence[str] = ()
 ) -> Verdict:
-    """The verdict of several criteria, see :class:`Rule`."""
+    """The verdict of several criteria.
+
+    Args:
+        criteria: at least one; the first gives the effect.
+        scope: on what the verdict rests.
+        combine: how the decisions of the criteria make one.
+        notes: what follows the criteria in the verdict's ``why``.
+    """
     return Rule(criteria, scope, combine, notes).verdict
