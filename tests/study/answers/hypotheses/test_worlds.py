@@ -7,6 +7,7 @@ import io
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
@@ -153,6 +154,11 @@ def test_disjointness_is_decided_without_cells():
     assert len(case.figure().axes) == 2
 
 
+def test_the_table_of_repetitions_is_what_they_give():
+    table = pd.read_csv(h4_disjointness.TRIALS)
+    pd.testing.assert_frame_equal(table, _linear_gaussian.trials(), rtol=1e-6, atol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("changes", "decision"),
     [
@@ -161,10 +167,12 @@ def test_disjointness_is_decided_without_cells():
         ({"population_kl": 1.0}, "undecided"),  # the population's aggregate is not the prior
     ],
 )
-def test_disjointness_can_fail(monkeypatch, changes, decision):
+def test_disjointness_can_fail(monkeypatch, tmp_path, changes, decision):
     exact = _linear_gaussian.Trial(total_variation=1.0, population_kl=0.0, rate=40.0, samples=0.0, fault=1.0)
     jitter = np.random.default_rng(0).normal(1, 1e-3, size=h4_disjointness.REPETITIONS)
-    monkeypatch.setattr(_linear_gaussian, "trial", lambda seed, **_: exact._replace(fault=jitter[seed], **changes))
+    table = pd.DataFrame([exact._replace(fault=fault, **changes) for fault in jitter])
+    table.to_csv(tmp_path / "trials.csv", index=False)
+    monkeypatch.setattr(h4_disjointness, "TRIALS", tmp_path / "trials.csv")
     assert BY_NAME["h4_disjointness"].examine(Results(())).verdict.decision == decision
 
 
