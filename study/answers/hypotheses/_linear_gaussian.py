@@ -1,7 +1,7 @@
 """Trial: one repetition of the linear-Gaussian VAE whose aggregate posterior is disjoint from its prior.
 
 See the module docstring of :mod:`study.answers.hypotheses.h4_disjointness`. As a program it writes the table of the
-repetitions that this hypothesis reads; computing them takes Pyro and scikit-learn, for which no reader of results waits.
+repetitions that this hypothesis reads; computing them takes Pyro and scikit-learn, for which no reader waits.
 """
 
 from __future__ import annotations

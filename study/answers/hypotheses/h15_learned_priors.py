@@ -11,8 +11,8 @@ below 0.8 of that of the fit (log2 ratio below −0.32); refuted if neither hold
 the opposite of another. 0.1 nats, and a quarter of F, are the least that this study calls a difference.
 
 Amendments of 2026-11-26, after the ratio of an earlier first look had come out undefined: a ratio counts where both
-distances are four standard errors above 0, and else the claim is undecided, as an extrapolated distance may be negative.
-Gains between 0 and the least that counts make the claim not supported, and losses refute it.
+distances are four standard errors above 0, and else the claim is undecided, as an extrapolated distance may be
+negative. Gains between 0 and the least that counts make the claim not supported, and losses refute it.
 """
 
 from __future__ import annotations
