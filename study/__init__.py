@@ -43,4 +43,14 @@ _COMMANDS = {"-m", "latent-study", "__main__"}
 
 _check_neighbours()
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=["run"],  # a wing that can be called; the stub shows its function
+    submod_attrs={
+        "design.cell": ["Cell"],
+        "design.study": ["Study"],
+        "diagnosis.diagnose": ["diagnose"],
+        "errors": ["StudyError"],
+        "store.store": ["Store"],
+    },
+)

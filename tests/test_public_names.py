@@ -76,3 +76,11 @@ def test_a_thread_runs_a_study(tmp_path):
     thread.start()
     thread.join()
     assert keys == [cell.key for cell in study.cells()]
+
+
+def test_a_wing_that_can_be_called_is_a_package_all_the_same():
+    import study.run.session as session
+    from study import run
+
+    assert run is sys.modules["study.run"]
+    assert run.session is session
