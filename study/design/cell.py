@@ -132,6 +132,9 @@ class Evaluate(Settings):
     refinement: NonNegativeCount = Field(
         default=0, description="training images whose codes are refined, to see what amortisation costs; 0: none"
     )
+    omit: tuple[str, ...] = Field(
+        default=(), description="estimators that are left out, by the names of their files, such as [growth,gain]"
+    )
     padding: tuple[Count, ...] = Field(
         default=(), description="dimensions up to which inert ones are appended as a control, such as [1024,65536]"
     )
@@ -174,6 +177,7 @@ def _notation(shape: tuple[int, ...]) -> int | str:
 LATER: dict[tuple[str, ...], Any] = {
     ("train", "updates"): None,
     ("evaluate", "refinement"): 0,
+    ("evaluate", "omit"): [],
     ("network", "rank"): None,
     ("network", "dense_bias"): "place",
     ("seed_offset",): 0,

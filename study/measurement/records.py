@@ -126,6 +126,8 @@ def _codes(split: Split) -> Records | None:
 
 
 def _spectrum(split: Split) -> Records | None:
+    if "spectrum" in split.replicate.evaluate.omit:
+        return None
     try:
         return Records({"eigenvalue": (("rank",), eigenvalues(split)[:RANKS])})
     except Refused:
@@ -133,6 +135,8 @@ def _spectrum(split: Split) -> Records | None:
 
 
 def _subsampling(replicate: Replicate) -> Records | None:
+    if "growth" in replicate.evaluate.omit:
+        return None
     curves = {name: of_split for name, split in replicate.splits.items() if (of_split := curve(split)) is not None}
     if not curves:
         return None

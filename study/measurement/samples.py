@@ -157,8 +157,8 @@ CENTRES = 4
 
 def decoded_draws(reference: Reference) -> dict[str, dict[str, Tensor]]:
     """Of single draws ``(n,)``, by name and source: log q_N − log p (nats); the distance of the decoded image to the
-    nearest real one in feature space; and ``gain_distance``, ‖J(z) (μ − z)‖ to the nearest training code μ so weighted,
-    among the CENTRES that are nearest without weights."""
+    nearest real one in feature space; and, where gains are measured, ``gain_distance``, ‖J(z) (μ − z)‖ to the nearest
+    training code μ so weighted, among the CENTRES that are nearest without weights."""
     replicate, num = reference.replicate, len(reference.starts)
     latents = {"prior": replicate.prior_z[:num], "aggregate_train": replicate.train.z[:num]}
     ratios = {"prior": replicate.train.from_prior.log_ratio, "aggregate_train": replicate.train.draws.log_ratio}
@@ -166,11 +166,10 @@ def decoded_draws(reference: Reference) -> dict[str, dict[str, Tensor]]:
         name: nearest(reference.space.features(decode(replicate.vae, z)), reference.features)[0][:, 0]
         for name, z in latents.items()
     }
-    return {
-        "log_ratio": {name: ratio[:num] for name, ratio in ratios.items()},
-        "distance": distances,
-        "gain_distance": {name: _gain_distance(replicate, z) for name, z in latents.items()},
-    }
+    values = {"log_ratio": {name: ratio[:num] for name, ratio in ratios.items()}, "distance": distances}
+    if "gain" not in replicate.evaluate.omit:
+        values["gain_distance"] = {name: _gain_distance(replicate, z) for name, z in latents.items()}
+    return values
 
 
 def _gain_distance(replicate: Replicate, z: Tensor) -> Tensor:

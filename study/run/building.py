@@ -17,7 +17,9 @@ from models.shapes import Shapes
 from models.vae import VAE
 from study.design.cell import Cell
 from study.design.cost import Cost, check_cost
+from study.design.registry import UnknownName
 from study.errors import ConfigurationError
+from study.measurement.estimators import families
 
 
 def new_vae(cell: Cell, image_shape: tuple[int, ...], examples: Tensor | None = None) -> VAE:
@@ -78,6 +80,9 @@ def check_all(cells: Iterable[Cell], images: Mapping[str, tuple[int, ...]] | Non
     built: dict[tuple[object, ...], int | None] = {}
     costs: dict[str, Cost] = {}
     for cell in cells:
+        for name in cell.evaluate.omit:
+            if name not in families():
+                raise ConfigurationError(f"evaluate.omit: {UnknownName('estimator', name, families())}")
         parts = (cell.dataset, cell.network, cell.posterior, cell.prior, cell.likelihood, cell.objective)
         num_images, *shape_read = (images or {}).get(cell.key, (None,))
         shape = tuple(shape_read) or _nominal_shape(cell)

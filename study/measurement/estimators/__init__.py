@@ -19,7 +19,7 @@ from study.measurement.estimators._needs import (
     IMAGE_DENSITY,
     REAL_LATENTS,
 )
-from study.measurement.estimators._registry import asked, estimates, registered
+from study.measurement.estimators._registry import asked, estimates, families, registered
 
 __all__ = [
     "CLASSES",
@@ -37,6 +37,7 @@ __all__ = [
     "asked",
     "estimates",
     "estimator",
+    "families",
     "once",
     "registered",
 ]

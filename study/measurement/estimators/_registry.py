@@ -27,6 +27,16 @@ def registered() -> tuple[tuple[ModuleType, Estimator], ...]:
     return tuple(declarations)
 
 
+@cache
+def families() -> frozenset[str]:
+    """Names of the files that declare estimators, by which settings leave them out."""
+    return frozenset(_family(module) for module, _ in registered())
+
+
+def _family(module: ModuleType) -> str:
+    return module.__name__.rpartition(".")[2]
+
+
 def asked(table: Table, subject: Subject) -> Iterator[Estimator]:
     """The estimators that are asked for of one row of ``table``; the heart beats before each.
 
@@ -34,8 +44,9 @@ def asked(table: Table, subject: Subject) -> Iterator[Estimator]:
         table: in which estimators are looked for.
         subject: the row, with the replicate whose settings say what is asked for.
     """
-    for _, estimator in registered():
-        if estimator.table != table or not estimator.asked(subject.replicate.evaluate):
+    evaluate = subject.replicate.evaluate
+    for module, estimator in registered():
+        if estimator.table != table or _family(module) in evaluate.omit or not estimator.asked(evaluate):
             continue
         if not estimator.rows or subject.name in estimator.rows:
             subject.replicate.heartbeat()

@@ -8,7 +8,7 @@ from analysis.geometry import coverage
 from analysis.geometry.overlap import log_bhattacharyya, total_variation_integrands
 from study.measurement.estimators import DIAGONAL_POSTERIOR, Quantity, estimator
 from study.measurement.estimators._base import NORMALISER_ESTIMATED
-from study.measurement.estimators.codes import NEIGHBOURS
+from study.measurement.estimators.neighbours import NEIGHBOURS
 from study.measurement.replicate import Split
 
 

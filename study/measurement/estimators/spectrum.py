@@ -8,7 +8,7 @@ from torch import Tensor
 from analysis.estimate import Estimate
 from analysis.geometry import spectrum
 from study.measurement.estimators import Quantity, Refused, estimator, once
-from study.measurement.estimators.codes import NEIGHBOURS
+from study.measurement.estimators.neighbours import NEIGHBOURS
 from study.measurement.replicate import Split
 
 

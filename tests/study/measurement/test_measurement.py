@@ -9,11 +9,12 @@ from torch import nn
 from analysis.aggregate import DiagonalAggregate, InMemoryCodes
 from models.vae import VAE
 from study.design.cell import Cell, Evaluate
+from study.errors import ConfigurationError
 from study.measurement import encoding
 from study.measurement.encoding import encode
 from study.measurement.images import ImageData
 from study.measurement.measure import measure as measure_data
-from study.run.building import new_objective, new_vae
+from study.run.building import check_all, new_objective, new_vae
 
 EVALUATE = Evaluate(draws=600, components=(1, 2), covariances=("diagonal",), densities=(), importance=(), samples=0)
 IMAGES = (torch.rand(10, 1, 8, 8, generator=torch.Generator().manual_seed(0)) > 0.5).float()
@@ -178,6 +179,24 @@ def test_records_hold_what_the_figures_draw(vae):
     sizes = records["subsampling"].variables["num_images"][1]
     assert sizes[0].tolist()[-1] == 80
     assert (sizes.diff(dim=1) > 0).all()
+
+
+def test_what_is_omitted_is_not_measured_and_changes_nothing_else(vae):
+    images = IMAGES.repeat(8, 1, 1, 1)
+    whole = measure(vae, images, IMAGES, EVALUATE, seed=0)
+    part = measure(vae, images, IMAGES, EVALUATE.model_copy(update={"omit": ("growth", "spectrum", "codes")}), seed=0)
+    absent = whole.tables["aggregate"]["train"].keys() - part.tables["aggregate"]["train"].keys()
+    assert {"kl_slope_log_n", "largest_eigenvalue", "active_units"} <= absent
+    assert whole.records.keys() - part.records.keys() == {"spectrum", "subsampling"}
+    for name, estimate in part.tables["aggregate"]["train"].items():
+        expected = whole.tables["aggregate"]["train"][name]
+        assert estimate == expected or (estimate.is_refused and expected.is_refused), name
+
+
+def test_an_estimator_that_there_is_not_cannot_be_omitted():
+    cell = Cell.from_config({"latent_dim": 2, "evaluate": {"omit": ["growht"]}})
+    with pytest.raises(ConfigurationError, match="growth"):
+        check_all([cell])
 
 
 def test_an_estimated_normaliser_adds_its_error_to_what_uses_the_density(vae):
