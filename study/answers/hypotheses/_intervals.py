@@ -14,6 +14,7 @@ One seed has no interval.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,6 @@ import pandas as pd
 
 from analysis.interval import Interval
 from study.answers.hypotheses._base import MissingCells
-from study.answers.hypotheses._families import by_family
 
 ONE_SEED = "one seed: an interval over trainings needs two or more"
 
@@ -48,12 +48,12 @@ def by_replicate(lines: pd.DataFrame, statistic: Callable[[pd.DataFrame], float]
 
     A replicate that some cell of the family lacks is left out (NaN), so that every value rests on the same cells.
     """
-    values = {}
-    for label, family in by_family(lines):
-        whole = family.groupby("replicate")["key"].nunique() == family["key"].nunique()
-        complete = family[family["replicate"].map(whole)]
-        values[label] = {replicate: statistic(part) for replicate, part in complete.groupby("replicate")}
-    return pd.DataFrame.from_dict(values, orient="index")
+    sizes = lines.groupby("family", sort=False)["key"].nunique().to_dict()
+    values: dict[str, dict[Any, float]] = {str(label): {} for label in sizes}
+    for (label, replicate), part in lines.groupby(["family", "replicate"]):
+        if part["key"].nunique() == sizes[label]:
+            values[str(label)][replicate] = statistic(part)
+    return pd.DataFrame.from_dict(values, orient="index").sort_index(axis=1)
 
 
 def contrast(lines: pd.DataFrame, factor: str, level: str, baseline: str, column: str) -> pd.DataFrame:
