@@ -2,9 +2,9 @@
 Annealed importance sampling of log p(x)
 ========================================
 
-The log-likelihood of a decoder is an integral that importance sampling from the posterior gets wrong when the posterior
-is. Chains that pass through intermediate distributions bound it from below and, for images that the model itself made,
-from above. Here the exact value is known.
+The log-likelihood of a decoder is an integral, and importance sampling from q(z|x) estimates it badly where q(z|x) is
+far from the exact posterior. Chains that pass through intermediate distributions bound it from below and, for images that
+the model itself made, from above. Here the exact value is known.
 """
 
 import matplotlib.pyplot as plt
@@ -30,7 +30,7 @@ def log_joint(z: torch.Tensor) -> torch.Tensor:
 
 
 # %%
-# Chains from the prior, 16 of them for each image, with more and more temperatures.
+# Run 16 chains for each image from the prior, with more and more temperatures.
 counts, lower, upper = [2, 4, 8, 16, 32, 64], [], []
 for count in counts:
     start = torch.randn(2, 16, 30, 4, dtype=torch.float64, generator=stream(count, "start"))

@@ -2,8 +2,8 @@
 ArviZ on the results of a study
 ===============================
 
-A study stores each prior's cells as an ArviZ tree, training seeds in the place of chains. Here such a tree is made by
-hand from two short trainings; that of a study is read by ``Store(folder).load()``.
+A study gives the cells of each prior as one ArviZ tree, in which training seeds take the place of chains. Here such a
+tree is made by hand from two short trainings; ``Store(folder).load()`` reads those of a study.
 """
 
 import arviz as az
@@ -26,13 +26,12 @@ for steps in (60, 300):
 
 # %%
 # The mean over draws is the estimate, and ``mcse_mean`` its standard error. After 60 and 300 updates the two "chains"
-# are
-# different models, and ``r_hat`` says so.
+# are different models, and ``r_hat`` says so.
 tree = az.from_dict(
     {"posterior": {name: torch.stack([each[name] for each in integrands]).numpy() for name in ("rate", "kl")}}
 )
 print(az.summary(tree))
 
 # %%
-# The spread over draws, by training.
+# Here is the spread over draws in each training.
 az.plot_forest(tree, backend="matplotlib", combined=False)

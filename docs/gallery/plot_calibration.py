@@ -2,10 +2,9 @@
 Simulation-based calibration of a guide
 =======================================
 
-Draw a latent from the prior and an image from the decoder: then the latent is a draw of the exact posterior of that
-image,
-and its rank among draws of the guide is uniform if the guide is right. A guide that is too narrow gives ranks at the
-ends.
+Draw a latent from the prior, and an image from the decoder at that latent. The latent is then a draw from the exact
+posterior of that image, and its rank among draws of the guide is uniform if the guide is right. A guide that is too
+narrow gives too many ranks at both ends.
 """
 
 import matplotlib.pyplot as plt
@@ -24,7 +23,7 @@ with torch.no_grad():
     draws = exact.sample((40,))
 
 # %%
-# The exact posterior, and one with half its standard deviation.
+# Compare the exact posterior with one of half its standard deviation.
 figure, axes = plt.subplots(1, 2, figsize=(8, 2.6), sharey=True, layout="constrained")
 for ax, factor, name in zip(axes, (1.0, 0.5), ("exact posterior", "half its standard deviation"), strict=True):
     ranks = posterior_ranks(latent, [mean + factor * (draws - mean)])

@@ -2,9 +2,9 @@
 The mismatch and the number of images
 =====================================
 
-The divergence of the aggregate of N images from the prior falls with N while the posteriors do not overlap: each
-doubling
-of N takes log 2 off it. This is true of every model, and of one whose mixture over all images is the prior itself.
+The divergence of the aggregate of N images from the prior falls with N as long as the posteriors do not overlap: each
+doubling of N takes log 2 off it. This holds for every model, even for one whose mixture over all images is the prior
+itself, as here.
 """
 
 import math

@@ -3,8 +3,7 @@ Moments against a mixture
 =========================
 
 After training, a density can be fitted to the codes and sampled in the place of the prior. How much of the mismatch
-does
-one Gaussian with their mean and covariance repair, and how much more does a mixture?
+does one Gaussian with their mean and covariance repair, and how much more does a mixture?
 """
 
 import matplotlib.pyplot as plt
@@ -24,9 +23,8 @@ held_out_loc = centres[torch.randint(5, (1000,))] + 0.3 * torch.randn(1000, 4)
 held_out = Codes(held_out_loc, scale[:1000], held_out_loc + 0.4 * torch.randn(1000, 4))
 
 # %%
-# Both are fitted to codes of the training images; their scores, in nats above N(0, I), are of other images, so that
-# they
-# are lower ends of the divergence from the prior.
+# Both are fitted to codes of the training images and scored, in nats above N(0, I), on codes of other images. The mean
+# score therefore estimates a lower bound of the divergence from the prior.
 fits = {
     "one Gaussian": MomentNormalFit(),
     "mixture, 5 components": GaussianMixtureFit(num_components=(5,), covariance="full"),
@@ -38,7 +36,7 @@ for name, density in fitted.items():
     print(f"{name}: {gain.mean():.2f} ± {gain.std() / len(gain) ** 0.5:.2f} nats certified")
 
 # %%
-# The first two dimensions: codes, and draws of each.
+# The first two dimensions of the codes, and of draws from each density.
 figure, axes = plt.subplots(1, 3, figsize=(9, 3), sharex=True, sharey=True, layout="constrained")
 draws = {"codes": codes.z} | {name: each.sample(3000, stream(1, name)) for name, each in fitted.items()}
 for ax, (name, z) in zip(axes, draws.items(), strict=True):

@@ -35,7 +35,7 @@ class Laplace(Prior):
 
 
 # %%
-# Trained like any other; the scales tell which dimensions are in use.
+# Train it like any other. These are the scales that it learned.
 vae = train(load("digits", limit=1000).images, Laplace)
 figure, axes = plt.subplots(figsize=(4.5, 2.6), layout="constrained")
 axes.bar(range(8), softplus(vae.prior.raw_scale).detach())

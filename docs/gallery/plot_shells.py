@@ -2,9 +2,9 @@
 Shells, and why they mislead
 ============================
 
-In D dimensions the norm of a draw from N(0, I) is √D within about 0.7, whatever D is. Is a set of codes off that shell?
-Here codes miss the prior completely and lie on its shell all the same: norms see nothing where densities see
-everything.
+In D dimensions the norm of a draw from N(0, I) is about √D, with a standard deviation of about 0.7 whatever D is. Do
+codes that miss the prior lie off that shell? Here codes miss the prior completely and lie on its shell all the same: norms
+show no difference where densities tell every draw apart.
 """
 
 import matplotlib.pyplot as plt
@@ -25,7 +25,7 @@ codes, _ = aggregate.sample_per_image(1, torch.Generator().manual_seed(1))
 prior = torch.randn(N, D)
 
 # %%
-# Left, the norms of both. Right, the difference of log-densities, which tells every single draw apart.
+# The norms of both are on the left, and on the right the difference of log-densities, which tells every draw apart.
 ratio = [
     aggregate.log_prob(z) - torch.distributions.Normal(0.0, 1.0).log_prob(z).double().sum(1) for z in (codes, prior)
 ]

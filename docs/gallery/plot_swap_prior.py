@@ -2,8 +2,9 @@
 Swap the prior
 ==============
 
-The same network and the same images under two priors, N(0, I) and a learned mixture of normals. Below, decoded draws of
-each prior, and of the aggregate posterior: what any prior could give with this decoder.
+The same network is trained on the same images under two priors, N(0, I) and a learned mixture of normals. The picture
+shows decoded draws of each prior and, for comparison, of codes of training images, which a prior that matched the
+aggregate posterior would give.
 """
 
 import matplotlib.pyplot as plt
@@ -16,7 +17,7 @@ images = load("digits", limit=1000).images
 vaes = {name: train(images, name) for name in ("standard_normal", "gaussian_mixture")}
 
 # %%
-# One row for each source.
+# Each row is one source.
 rows = {}
 with torch.no_grad():
     for name, vae in vaes.items():

@@ -1,8 +1,8 @@
 """Command line: `latent-study VERB`, a verb for each file of this folder that VERBS names.
 
-A verb is one file whose function `command` has the words: options and their help. What a verb does lies in
-a wing of the package, which the function imports when it is called: help, `status` and `list` answer without waiting
-seconds for torch, pandas or xarray.
+A verb is one file whose function `command` declares its options and their help. The work itself is done by another
+subpackage, which the function imports when it is called, so that help, `status` and `list` answer without waiting seconds
+for torch, pandas or xarray.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ app = typer.Typer(
 
 @app.callback(invoke_without_command=True)
 def _options(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
     if version:
         typer.echo(importlib.metadata.version("latent-study"))

@@ -13,8 +13,8 @@ from study.errors import say
 
 def command(
     results: ResultsFolders = None,
-    by: Annotated[Comparison | None, typer.Option(help="One of these; csv, json and latex write the first.")] = None,
-    format: Annotated[Format, typer.Option(help="How to write it.")] = Format.TABLE,
+    by: Annotated[Comparison | None, typer.Option(help="Only this comparison; csv, json and latex take quality if none is named.")] = None,
+    format: Annotated[Format, typer.Option(help="Format of the output.")] = Format.TABLE,
 ) -> None:
     """Rank remedies by level and share of the quality gap closed, and models by held-out log p(x); attribute the gap to
     mean, variances and correlations of the codes.

@@ -23,20 +23,20 @@ def command(
         str,
         typer.Option(metavar="NAME|FILE", help="A prior that needs no training, or a file of a mixture."),
     ] = "standard_normal",
-    draws: Annotated[int, typer.Option(min=2, metavar="M", help="Draws that estimates rest on.")] = 2_000,
+    draws: Annotated[int, typer.Option(min=2, metavar="M", help="Number of draws on which estimates rest.")] = 2_000,
     density: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="A density to fit, repeated; see `list densities`.")
+        list[str] | None, typer.Option(metavar="NAME", help="A density to fit; may be repeated; see `list densities`.")
     ] = None,
-    results: Annotated[Path, typer.Option(metavar="DIR", help="Where results are kept.")] = RESULTS,
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="Of the study; else as the file.")] = None,
+    results: Annotated[Path, typer.Option(metavar="DIR", help="Folder for results.")] = RESULTS,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the study; by default that of each file.")] = None,
     sampler: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write the density that certifies most, with torch-only code.")
+        Path | None, typer.Option(metavar="DIR", help="Write the density that certifies the most nats, with code for torch and safetensors.")
     ] = None,
 ) -> None:
     """Diagnose any VAE from its codes: is there a mismatch with the prior, where, and what to sample from instead.
 
-    Codes are named, never guessed. `held_out_loc` and its scale are codes of images that the model never saw; without
-    them some are set aside.
+    Arrays are found by name, never guessed. `held_out_loc` and its scale are codes of images that the model never saw;
+    without them, a fifth of the codes is set aside.
 
     Examples:
 

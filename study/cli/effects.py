@@ -13,10 +13,10 @@ from study.errors import say
 
 def command(
     results: ResultsFolders = None,
-    outcome: Annotated[str, typer.Option(metavar="kl|quality_gap|log_px", help="What is regressed.")] = "kl",
-    format: Annotated[Format, typer.Option(help="How to write it.")] = Format.TABLE,
+    outcome: Annotated[str, typer.Option(metavar="kl|quality_gap|log_px", help="Outcome of the regression.")] = "kl",
+    format: Annotated[Format, typer.Option(help="Format of the output.")] = Format.TABLE,
 ) -> None:
-    """Regress an outcome on log D, rate and prior over trained replicates (NUTS, about half a minute)."""
+    """Regress an outcome on log D, rate and prior over trained replicates by NUTS."""
     from study.answers.effects import effects, store_effects  # noqa: PLC0415
     from study.answers.results import Results  # noqa: PLC0415
     from study.answers.texts import text_of  # noqa: PLC0415

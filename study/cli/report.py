@@ -16,14 +16,14 @@ from study.paths import RESULTS
 def command(
     results: ResultsFolders = None,
     output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Where; report.html in the first RESULTS if not.")
+        Path | None, typer.Option(metavar="FILE", help="File of the page; by default report.html in the first RESULTS.")
     ] = None,
     figures: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Figures (SVG, PDF, PNG, captions) and tables (CSV) as files.")
+        Path | None, typer.Option(metavar="DIR", help="Folder for figures (SVG, PDF, PNG, captions) and tables (CSV).")
     ] = None,
-    open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+    open_: Annotated[bool, typer.Option("--open", help="Show the page in the browser.")] = False,
 ) -> None:
-    """Write the answer page: one HTML file to look, compare and trust, without network."""
+    """Write the answer page: one self-contained HTML file with figures, comparisons and every number."""
     folders = study_folders(results)
     page = (results or [RESULTS])[0] / PAGE if output is None else output
     if page.is_dir():

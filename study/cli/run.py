@@ -34,7 +34,7 @@ def command(
     ] = None,
     hypothesis: Annotated[
         str | None,
-        typer.Option("--for", metavar="HYPOTHESIS", help="The cells that decide it, in place of a preset or file: H7."),
+        typer.Option("--for", metavar="HYPOTHESIS", help="Compute the cells that decide it, such as H7, in place of a preset or file."),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List the cells and what each takes, and compute nothing.")
@@ -42,17 +42,17 @@ def command(
     yes: Annotated[bool, typer.Option("--yes", help=f"Do not ask about more than {CELLS_UNASKED:,} cells.")] = False,
     workers: Annotated[str, typer.Option(metavar="N|auto", help="Processes that compute cells side by side.")] = "auto",
     shard: Annotated[str, typer.Option(metavar="i/n", help="Compute only the i-th of n parts of the cells.")] = "1/1",
-    results: Annotated[Path, typer.Option(metavar="DIR", help="Where results are kept.")] = RESULTS,
-    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where tensors live.")] = "auto",
+    results: Annotated[Path, typer.Option(metavar="DIR", help="Folder for results.")] = RESULTS,
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Device for training and measurement.")] = "auto",
     data_root: Annotated[
-        Path | None, typer.Option(metavar="DIR", envvar="LATENT_STUDY_DATA", help="Where data sets are kept.")
+        Path | None, typer.Option(metavar="DIR", envvar="LATENT_STUDY_DATA", help="Folder that holds the data sets.")
     ] = None,
     report: Annotated[bool, typer.Option("--report/--no-report", help="Write the answer page at the end.")] = True,
     tensorboard: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Log training curves and samples there for TensorBoard.")
     ] = None,
 ) -> None:
-    """Compute the cells of a study, or what is missing of them, print the answer and write the answer page.
+    """Compute the missing cells of a study, print the answer and write the answer page.
 
     The same command resumes after an interruption and computes nothing twice.
 

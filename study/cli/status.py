@@ -8,7 +8,7 @@ from study.store.status import status_lines
 
 
 def command(results: ResultsFolders = None) -> None:
-    """Say where each cell stands: done, corrupt, failed (and why), unfinished."""
+    """List each cell as done, corrupt or failed (with the reason), or unfinished."""
     for folder in study_folders(results):
         for line in status_lines(folder):
             say_line(line)

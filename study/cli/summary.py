@@ -13,15 +13,15 @@ from study.errors import say
 
 def command(
     results: ResultsFolders = None,
-    format: Annotated[Format, typer.Option(help="How to write it.")] = Format.TABLE,
+    format: Annotated[Format, typer.Option(help="Format of the output.")] = Format.TABLE,
     var: Annotated[
-        list[str] | None, typer.Option(metavar="QUANTITY", help="Only these, repeated or as a pattern: kl, log_px_*.")
+        list[str] | None, typer.Option(metavar="QUANTITY", help="Only this quantity or pattern, such as kl or log_px_*; may be repeated.")
     ] = None,
     by: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="One column per value of it: latent_dim, prior, row, …")
+        str | None, typer.Option(metavar="COLUMN", help="One column for each value of latent_dim, prior, row, …")
     ] = None,
 ) -> None:
-    """Tabulate what was found, across latent dimensions and priors.
+    """Tabulate estimates across latent dimensions and priors.
 
     Examples:
 

@@ -14,7 +14,7 @@ from study.errors import say
 
 def command(
     results: ResultsFolders = None,
-    format: Annotated[Format, typer.Option(help="How to write it.")] = Format.TABLE,
+    format: Annotated[Format, typer.Option(help="Format of the output.")] = Format.TABLE,
 ) -> None:
     """Decide every hypothesis, say how surely, and which runs would decide what is undecided; `--format csv` has all.
 
