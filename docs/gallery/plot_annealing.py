@@ -3,8 +3,8 @@ Annealed importance sampling of log p(x)
 ========================================
 
 The log-likelihood of a decoder is an integral, and importance sampling from q(z|x) estimates it badly where q(z|x) is
-far from the exact posterior. Chains that pass through intermediate distributions bound it from below and, for images that
-the model itself made, from above. Here the exact value is known.
+far from the exact posterior. Chains that pass through intermediate distributions bound it from below and, for images
+that the model itself made, from above. Here the exact value is known.
 """
 
 import matplotlib.pyplot as plt

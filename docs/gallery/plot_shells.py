@@ -3,8 +3,8 @@ Shells, and why they mislead
 ============================
 
 In D dimensions the norm of a draw from N(0, I) is about √D, with a standard deviation of about 0.7 whatever D is. Do
-codes that miss the prior lie off that shell? Here codes miss the prior completely and lie on its shell all the same: norms
-show no difference where densities tell every draw apart.
+codes that miss the prior lie off that shell? Here codes miss the prior completely and lie on its shell all the same:
+norms show no difference where densities tell every draw apart.
 """
 
 import matplotlib.pyplot as plt

@@ -1,8 +1,8 @@
 """Command line: `latent-study VERB`, a verb for each file of this folder that VERBS names.
 
 A verb is one file whose function `command` declares its options and their help. The work itself is done by another
-subpackage, which the function imports when it is called, so that help, `status` and `list` answer without waiting seconds
-for torch, pandas or xarray.
+subpackage, which the function imports when it is called, so that help, `status` and `list` answer without waiting
+seconds for torch, pandas or xarray.
 """
 
 from __future__ import annotations

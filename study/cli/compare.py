@@ -13,7 +13,9 @@ from study.errors import say
 
 def command(
     results: ResultsFolders = None,
-    by: Annotated[Comparison | None, typer.Option(help="Only this comparison; csv, json and latex take quality if none is named.")] = None,
+    by: Annotated[
+        Comparison | None, typer.Option(help="Only this comparison; csv, json and latex take quality if none is named.")
+    ] = None,
     format: Annotated[Format, typer.Option(help="Format of the output.")] = Format.TABLE,
 ) -> None:
     """Rank remedies by level and share of the quality gap closed, and models by held-out log p(x); attribute the gap to

@@ -28,9 +28,14 @@ def command(
         list[str] | None, typer.Option(metavar="NAME", help="A density to fit; may be repeated; see `list densities`.")
     ] = None,
     results: Annotated[Path, typer.Option(metavar="DIR", help="Folder for results.")] = RESULTS,
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the study; by default that of each file.")] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name of the study; by default that of each file.")
+    ] = None,
     sampler: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write the density that certifies the most nats, with code for torch and safetensors.")
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Write the density that certifies the most nats, with code for torch and safetensors."
+        ),
     ] = None,
 ) -> None:
     """Diagnose any VAE from its codes: is there a mismatch with the prior, where, and what to sample from instead.

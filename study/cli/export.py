@@ -16,11 +16,13 @@ log = logging.getLogger(__name__)
 
 def command(
     results: Annotated[Path, typer.Argument(metavar="RESULTS", help="Results folder, or one study's in it.")],
-    target: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write to; cells that are there already stay.")],
+    target: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder to write to; cells that are there already stay.")
+    ],
 ) -> None:
     """Write finished cells without weights and checkpoints, small enough to be sent and put together.
 
-    Commands that read results read exports too, and several together as one study, such as those of several machines.
+    Commands that read results read exports too, and join several of them, such as those of several machines.
 
     - `latent-study export results exports/monday`
     - `latent-study verdict exports/monday exports/tuesday`

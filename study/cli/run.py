@@ -34,7 +34,11 @@ def command(
     ] = None,
     hypothesis: Annotated[
         str | None,
-        typer.Option("--for", metavar="HYPOTHESIS", help="Compute the cells that decide it, such as H7, in place of a preset or file."),
+        typer.Option(
+            "--for",
+            metavar="HYPOTHESIS",
+            help="Compute the cells that decide it, such as H7, in place of a preset or file.",
+        ),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List the cells and what each takes, and compute nothing.")

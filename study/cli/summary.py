@@ -15,7 +15,10 @@ def command(
     results: ResultsFolders = None,
     format: Annotated[Format, typer.Option(help="Format of the output.")] = Format.TABLE,
     var: Annotated[
-        list[str] | None, typer.Option(metavar="QUANTITY", help="Only this quantity or pattern, such as kl or log_px_*; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            metavar="QUANTITY", help="Only this quantity or pattern, such as kl or log_px_*; may be repeated."
+        ),
     ] = None,
     by: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="One column for each value of latent_dim, prior, row, …")
