@@ -10,8 +10,8 @@ own component included, E I_N ≤ I; own component left out, I ≤ E[log q(z|x�
 
     E[log q₋ₙ(z) − log p(z)] ≤ KL(q_∞ ‖ p) ≤ E[log q_N(z) − log p(z)].
 
-Where log N − I_N < 0.1 nats the end that rests on I_N is *saturated*: it is log N in disguise and says nothing of the
-information beyond. Images held out from the mixture give the leave-one-out side with the whole of q_N.
+Where log N − I_N < 0.1 nats the end that rests on I_N is *saturated*: I_N is at its ceiling log N, and hence only a
+lower bound of I. Images held out from the mixture give the leave-one-out side with the whole of q_N.
 """
 
 from __future__ import annotations

@@ -160,7 +160,7 @@ class Interval:
 
 
 def _quantile(freedom: float, level: float) -> float:
-    """Of Student's t, two-sided."""
+    """Two-sided quantile of Student's t distribution."""
     return float(stdtrit(freedom, 0.5 + level / 2))
 
 

@@ -190,7 +190,7 @@ def legend(chart: Figure, labels: Iterable[str], **options: Any) -> None:
 
 
 _LETTERS = 78
-"""That fit beside each other in a legend."""
+"""Number of entries that fit beside each other in a legend."""
 
 
 def _bend(axes: Axes) -> None:
@@ -209,7 +209,7 @@ class Decomposition(NamedTuple):
     information: I_N.
     mismatch: KL(q_N ‖ p).
     half_width: of the 95 % interval of the rate.
-    saturated: whether the information is log N in disguise.
+    saturated: whether the information is at its ceiling log N, and hence only a lower bound.
     """
 
     label: str

@@ -55,7 +55,7 @@ class Prior(Configurable, nn.Module, ABC):
     family = "prior"
     reference: ClassVar[str] = ""
     support: Support = "real"
-    """A mixture of posteriors takes theirs."""
+    """Space in which latents live; a prior that is a mixture of posteriors copies the support of the posterior."""
     repeats_training_images: ClassVar[bool] = False
     """Whether its draws are codes of training images, so that what they decode to are these images again."""
 

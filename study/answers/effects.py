@@ -1,4 +1,4 @@
-"""Effects: what of an outcome goes with log D at fixed rate, with the rate at fixed D, and with the prior.
+"""Effects: regression of an outcome on log D, rate and prior.
 
 The Bayesian regression of :mod:`analysis.effects` over trained replicates of cells that differ in the latent dimension,
 β and the prior, all else equal. Its table is kept beside the study, where the answer page finds it.

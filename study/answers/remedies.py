@@ -6,7 +6,7 @@ its codes can do with the decoder at hand. With F the squared Fréchet distance 
     share = E[F(standard prior) − F(remedy)] / E[F(standard prior) − F(standard aggregate)]        (E over seeds):
 
 0 where the remedy changes nothing, 1 where it reaches the exact aggregate, above 1 where a retrained model surpasses
-it. A remedy is another prior, posterior, objective or course of training with all else equal, sampled from its own
+it. A remedy is another prior, posterior, objective or schedule of training with all else equal, sampled from its own
 prior, or a density fitted after training to the codes of the standard cell. Replicate r of all of them shares data
 order and noise, so that numerator and denominator are paired by seed.
 
@@ -167,6 +167,6 @@ def _frechet(cell: StoredCell, source: str) -> dict[int, float]:
 
 
 def _added(untreated: str, treated: str) -> str:
-    """What a label says that the other does not."""
+    """Parts of the label ``treated`` that ``untreated`` lacks."""
     known = untreated.split(", ")
     return ", ".join(part for part in treated.split(", ") if part not in known)

@@ -1,7 +1,7 @@
 """Labels: how cells are told apart by what differs among them, ``vamp, beta=4``.
 
 A label holds the prior's name and every other setting that varies among the cells at hand, the latent dimension
-excepted: that is an axis. What more than half of the cells share goes without saying. Options of a part are compared
+excepted: that is an axis. A value that more than half of the cells share is omitted. Options of a part are compared
 among cells with that part. The length of training is ``updates``, whatever it was set in. How a cell is evaluated, and
 in which unit its length was set, is told only of cells that nothing else tells apart.
 """

@@ -17,7 +17,7 @@ GROUPS = Path("/sys/fs/cgroup")
 """Where Linux shows control groups, https://docs.kernel.org/admin-guide/cgroup-v2.html; absent elsewhere."""
 
 MEMBERSHIP = Path("/proc/self/cgroup")
-"""Of which groups this process is one: lines ``hierarchy:controllers:path``."""
+"""The control groups of this process: lines ``hierarchy:controllers:path``."""
 
 _VERSIONS = {
     "": ("memory.max", "memory.current", "inactive_file"),

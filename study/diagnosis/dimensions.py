@@ -33,7 +33,7 @@ PROBED, DRAWS = 8, 200
 
 
 class _Pass(NamedTuple):
-    """Of one pass over the codes: rate by dimension ``(D,)`` and by observation ``(N,)``, nats."""
+    """Results of one pass over the codes: rate by dimension ``(D,)`` and by observation ``(N,)``, nats."""
 
     by_dimension: Tensor
     by_observation: Tensor

@@ -152,7 +152,7 @@ def _subsampling(replicate: Replicate) -> Records | None:
 
 
 def _calibration(replicate: Replicate) -> Records | None:
-    """Of the dimension whose ranks are the least uniform."""
+    """Ranks of the dimension in which they are the least uniform."""
     if not replicate.evaluate.calibration:
         return None
     simulation = uniformity(replicate.held_out)

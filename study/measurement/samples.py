@@ -156,7 +156,7 @@ CENTRES = 4
 
 
 def decoded_draws(reference: Reference) -> dict[str, dict[str, Tensor]]:
-    """Of single draws ``(n,)``, by name and source: log q_N − log p (nats); the distance of the decoded image to the
+    """Draws one by one, ``(n,)``, by name and source: log q_N − log p (nats); the distance of the decoded image to the
     nearest real one in feature space; and, where gains are measured, ``gain_distance``, ‖J(z) (μ − z)‖ to the nearest
     training code μ so weighted, among the CENTRES that are nearest without weights."""
     replicate, num = reference.replicate, len(reference.starts)

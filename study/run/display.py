@@ -28,7 +28,7 @@ from study.run.progress import Progress
 HEARTBEAT_SECONDS = 60.0
 """Least time between two lines that no cell's end gives rise to."""
 COLUMNS = 80
-"""Of a line that goes to a file or a pipe."""
+"""Width of a line that goes to a file or a pipe."""
 BAR = 16
 """Columns of the bar of a running cell."""
 
@@ -78,7 +78,7 @@ def _ending(outcome: Outcome) -> str:
         case "present":
             return "already stored"
         case "busy":
-            return "another run computes it; waiting for that at the end"
+            return "another run computes it; this run waits for it at the end"
         case "died":
             return f"{outcome.message}; it is tried once more"
         case "stopped":

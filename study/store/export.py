@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 COMPRESSION = {"zlib": True, "complevel": 9, "shuffle": True}
-"""Of every array that is large enough."""
+"""Compression of every array that is large enough."""
 
 LEAST_COMPRESSED = 2**13
 """Bytes of an array from which compression gains more than the index of its chunks costs, some kilobytes."""

@@ -9,7 +9,7 @@ from study.design.settings import Settings
 
 @final
 class CellRecord(Settings):
-    """Of an unfinished cell.
+    """Record of an unfinished cell.
 
     config: its configuration. images: checksum of the images it is computed from.
     """
@@ -20,7 +20,7 @@ class CellRecord(Settings):
 
 @final
 class FailureRecord(Settings):
-    """Of a cell that has no result.
+    """Record of a cell that has no result.
 
     step, term: where training failed, and of what; None where it was not training that failed.
     message: the reason in one sentence. traceback: of the error, line by line. command: what a user typed.

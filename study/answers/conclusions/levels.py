@@ -2,8 +2,8 @@
 
 A level is shown as mean ± standard error over training seeds. Two levels are compared by their difference, seed by
 seed, since replicate r of all cells shares data order and noise. A difference is stated where its 95 % interval,
-widened to twice its width about the value, still leaves zero out: what an interval holds by a hair comes out otherwise
-in the next run, and is left open.
+widened to twice its width about the value, still leaves zero out: a difference that is narrowly decided may be
+undecided in the next run, and is left open.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def phenomenon(results: Results) -> Phenomenon | None:
 
 
 def _measured(results: Results) -> list[Phenomenon]:
-    """Of the cells whose samples were measured, what each shows."""
+    """What each cell whose samples were measured shows."""
     return [each for cell in results if (each := _of(cell))]
 
 

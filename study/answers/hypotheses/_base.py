@@ -16,7 +16,7 @@ from study.answers.hypotheses._needs import DATASET, Needs
 from study.answers.results import Results
 
 Decision = Literal["supported", "refuted", "not supported", "undecided"]
-"""What the words mean, :mod:`study.answers.hypotheses._criterion` says."""
+"""The module :mod:`study.answers.hypotheses._criterion` defines the words."""
 
 Family = Literal["primary", "exploratory", "check"]
 """How much a verdict can bear: one of the few claims that were named to be answered, whose p-values are adjusted for
@@ -71,7 +71,7 @@ class Hypothesis[Evidence](ABC):
     """
 
     id: ClassVar[str]
-    """As in ``H7``."""
+    """Identifier, such as ``H7``."""
     group: ClassVar[Group] = "cause"
     """What it bears on."""
     family: ClassVar[Family] = "exploratory"
@@ -79,7 +79,7 @@ class Hypothesis[Evidence](ABC):
     claim: ClassVar[str]
     """One sentence that can be true or false."""
     caption: ClassVar[str]
-    """Of the figure: what each axis is, with its unit, what intervals are of, and where the claim would show."""
+    """Caption of the figure: what each axis is, with its unit, what intervals cover, and where the claim would show."""
     needs: ClassVar[Needs | None]
     """The cells that decide it; None where it rests on no cells."""
 

@@ -69,7 +69,7 @@ class Criterion:
         null: float | None = None,
         level: float = 0.95,
     ) -> Criterion:
-        """Of the mean of ``values``.
+        """The criterion of the mean of ``values``.
 
         Args:
             effect: what is measured, with its unit.
@@ -98,7 +98,7 @@ class Criterion:
         most: float = math.inf,
         null: float | None = None,
     ) -> Criterion:
-        """Of the ratio of the means of two tables, families × replicates, with Fieller's intervals.
+        """The criterion of the ratio of the means of two tables, families × replicates, with Fieller's intervals.
 
         Args:
             effect: what the ratio measures.
@@ -121,12 +121,12 @@ class Criterion:
 
     @cached_property
     def interval(self) -> Interval:
-        """Of the number, at its level."""
+        """Interval of the number, at the level of the criterion."""
         return self.number.interval(self.level)
 
     @property
     def probability(self) -> float:
-        """That the number lies in the region, by its confidence distribution."""
+        """Probability that the number lies in the region, by its confidence distribution."""
         return self.number.probability_above(self.least) - self.number.probability_above(self.most)
 
     @property
@@ -157,7 +157,7 @@ class Criterion:
         return "not supported" if self._short_of_opposite(self.interval) else "refuted"
 
     def decision_of(self, interval: Interval) -> Decision:
-        """What an interval alone says; NaN says nothing."""
+        """The decision that an interval alone makes; undecided where it is NaN."""
         if self.least < interval.lower and interval.upper < self.most:
             return "supported"
         if interval.upper <= self.least or interval.lower >= self.most:

@@ -53,7 +53,7 @@ def seconds_per_seed(evidence: Any, results: Results) -> float:
 
 
 def _seconds(cell: StoredCell) -> float:
-    """Of training and measuring a cell; of the run that finished it, where they were not taken apart."""
+    """Seconds of training and measuring a cell, or of the run that finished it if the two were not timed apart."""
     parts = [cell.manifest.details.get(name) for name in ("training_seconds", "measurement_seconds")]
     known = [float(part) for part in parts if isinstance(part, int | float)]
     return sum(known) if len(known) == len(parts) else cell.manifest.seconds

@@ -77,7 +77,7 @@ def excess(results: Results, *factors: str) -> pd.DataFrame:
 
 
 def best_density(results: Results, **estimates: str) -> pd.DataFrame:
-    """Of each cell, a family by itself, the density fitted to its codes that certifies the most nats on average over
+    """The density fitted to the codes of each cell, a family by itself, that certifies the most nats on average over
     seeds: its name ``density``, the nats ``certified``, the distance ``fitted`` of its samples, and the ``estimates``.
 
     CEILING is left out. Raises MissingCells where no cell has a density whose samples were judged.
@@ -165,17 +165,17 @@ def at_two_lengths(results: Results, *also: str, **estimates: str) -> pd.DataFra
 
 
 def longest(lines: pd.DataFrame) -> pd.DataFrame:
-    """Those of :func:`at_two_lengths` after the longest training."""
+    """Lines of :func:`at_two_lengths` after the longest training."""
     return lines[lines["length"] == "longest"]
 
 
 def shortest(lines: pd.DataFrame) -> pd.DataFrame:
-    """Those of :func:`at_two_lengths` after the shortest training."""
+    """Lines of :func:`at_two_lengths` after the shortest training."""
     return lines[lines["length"] == "shortest"]
 
 
 def largest_dim(lines: pd.DataFrame) -> pd.DataFrame:
-    """Of each family the lines of its largest latent dimension."""
+    """Lines of the largest latent dimension of each family."""
     return lines[lines["latent_dim"] == lines.groupby("family")["latent_dim"].transform("max")]
 
 

@@ -69,7 +69,7 @@ def contrast(lines: pd.DataFrame, factor: str, level: str, baseline: str, column
 
 
 def family_means(*values: pd.DataFrame) -> list[npt.NDArray[np.float64]]:
-    """Of tables of one shape (families × replicates) the means over families, by replicate, ``(S,)`` each.
+    """Means over families, by replicate, ``(S,)`` each, of tables of one shape (families × replicates).
 
     Only replicates that every family has count; families of fewer than two are dropped first, and MissingCells is
     raised where nothing is left.

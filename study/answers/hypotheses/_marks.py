@@ -21,7 +21,7 @@ from study.answers.hypotheses._families import by_family, dims, longest, shortes
 
 DASHED = (0, (4, 3))
 MOST_ENTRIES = 10
-"""Of a legend."""
+"""Largest number of entries of a legend."""
 
 REGION = plots.PALETTE[2]
 """Colour of the region in which a claim says its number lies."""

@@ -9,7 +9,7 @@ from typing import Any
 from study.design.study import Study
 
 NAME = "hypotheses"
-"""Of the studies, and so of the folder that keeps their cells: hypotheses with a cell in common compute it once."""
+"""Name of the studies and of the folder of their cells: hypotheses with a cell in common compute it once."""
 
 DATASET = "digits"
 

@@ -14,7 +14,7 @@ OF_CELL = ("family", "key", "replicate", "dataset", "latent_dim", "updates", "le
 
 
 def having_records(results: Results, group: str) -> Results:
-    """Of ``results`` the cells that have the records ``group``; raises MissingCells where none has."""
+    """Cells of ``results`` that have the records ``group``; raises MissingCells where none has."""
     cells = results.having(group)
     if not len(cells):
         raise MissingCells(f"no cells whose results have the records {group!r}")

@@ -1,4 +1,4 @@
-"""Rule: criteria, and how what they say makes the verdict on a claim.
+"""Rule: criteria, and how their decisions make the verdict on a claim.
 
 Probabilities of several criteria together are bounds that hold however the criteria depend on each other (Boole): all
 of k hold with a probability of at least 1 − Σ(1 − Pᵢ), some holds with at least max Pᵢ. A claim that needs every
@@ -21,9 +21,9 @@ from study.answers.hypotheses._criterion import Criterion
 
 @dataclass(frozen=True)
 class Combination:
-    """How what criteria say, in their order, makes one decision.
+    """How the decisions of criteria, in their order, make one decision.
 
-    decide: the decision of their decisions.
+    decide: gives the joint decision.
     excluded_by: which criteria must lie outside their regions to exclude the claim.
     of_some: whether the claim is that some number lies outside its region.
     """
@@ -58,16 +58,17 @@ def _of_some(decisions: Sequence[Decision]) -> Decision:
 
 
 conjunction = Combination(_needing_all)
-"""Of a claim that needs every part: one that is excluded excludes it."""
+"""For claims that need every criterion: one criterion that is excluded excludes the claim."""
 
 unanimity = Combination(_agreeing, "all")
-"""Of a claim with several measures: decided where they agree."""
+"""For claims with several measures: decided where all measures agree."""
 
 first_given_rest = Combination(_given_premises, "first")
-"""Of a claim that the first criterion decides where the others, its premises, hold."""
+"""For claims that the first criterion decides if the others, its premises, are supported."""
 
 some_effect = Combination(_of_some, of_some=True)
-"""Of a claim that some effect is there, from criteria that each say one is not, at a level for as many."""
+"""For claims that some effect exists: supported if a criterion of the form "there is no such effect" is refuted, each
+criterion at a level that allows for their number."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,13 +92,13 @@ class Rule:
 
     @property
     def decision(self) -> Decision:
-        """What the criteria say together."""
+        """The joint decision of the criteria."""
         share = len(self.criteria) if self.combine == conjunction else 1
         return self.combine([criterion.decision_at((1 - criterion.level) / share) for criterion in self.criteria])
 
     @property
     def probability(self) -> float:
-        """That the claim holds by the rule, at least; NaN where a criterion has no number."""
+        """Lower bound of the probability that the claim holds by the rule; NaN where a criterion has no number."""
         inside = np.array([criterion.probability for criterion in self.criteria])
         bound = float((1 - inside).max() if self.combine.of_some else 1 - (1 - inside).sum())
         return bound if math.isnan(bound) else max(bound, 0.0)

@@ -1,4 +1,4 @@
-r"""H10: averaging the loss terms instead of summing them fakes a low latent loss.
+r"""H10: averaging the loss terms instead of summing them makes the latent loss look low.
 
 Three reductions of the same ELBO: both terms summed (``elbo``), both averaged (``both_means``, β_eff = pixels/D), the
 KL alone averaged (``kl_mean``, β_eff = 1/D). The asker reported that (a) reconstructions are good, (b) μ(x) ≈ 0 and

@@ -57,7 +57,7 @@ class LearnedPriors(Hypothesis[pd.DataFrame]):
 
     @override
     def evidence(self, results: Results) -> pd.DataFrame:
-        """Of each learned prior beside a standard cell ``nats`` gained over its fit, and the distances."""
+        """The ``nats`` that each learned prior gains over the fit of a standard cell, and the distances."""
         standard = results.plain()
         usual = {cell.settings["prior"] for cell in standard}
         fits = best_density(standard, standard_elbo=ELBO)[

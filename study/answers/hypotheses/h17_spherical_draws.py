@@ -50,7 +50,7 @@ class SphericalDraws(Hypothesis[pd.DataFrame]):
 
     @override
     def evidence(self, results: Results) -> pd.DataFrame:
-        """Of each cell the ``gain`` of the projection, and how far ``apart`` the shells are, |AUC of ‖z‖ − ½|."""
+        """In each cell the ``gain`` of the projection, and how far ``apart`` the shells are, |AUC of ‖z‖ − ½|."""
         columns = {"worst": frechet("prior"), "shell": frechet("shell_prior"), "norm_auc": "aggregate/train/norm_auc"}
         cells = above_noise(alike(results.plain(), **columns), "worst", "shell")
         return cells.assign(gain=np.log2(cells["worst"] / cells["shell"]), apart=(cells["norm_auc"] - 0.5).abs())

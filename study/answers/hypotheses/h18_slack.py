@@ -1,4 +1,4 @@
-r"""H18: slack adds up.
+r"""H18: small mismatches of single dimensions add up.
 
 With G the diagonal Gaussian of the exact means and variances of q_N, KL(G ‖ p) is what mismatches of mean and variance,
 dimension by dimension, come to in sum, and KL(q_N ‖ p) = KL(q_N ‖ G) + KL(G ‖ p). Harmless in each of many dimensions,

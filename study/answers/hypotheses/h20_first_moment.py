@@ -80,7 +80,7 @@ class FirstMoment(Hypothesis[pd.DataFrame]):
 
     @override
     def evidence(self, results: Results) -> pd.DataFrame:
-        """Of each cell the distances of SOURCES and their differences: ``gap``, ``first`` and ``last`` (the mean given
+        """The distances of SOURCES in each cell and their differences: ``gap``, ``first`` and ``last`` (the mean given
         to the prior, and to the covariance), their average ``gained``, what controls gain, and what is ``lost``."""
         missing = "no cells with a C×h×w latent whose mean was given to prior samples, and judged with its controls"
         try:

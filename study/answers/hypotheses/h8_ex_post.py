@@ -59,7 +59,7 @@ class ExPost(Hypothesis[pd.DataFrame]):
 
     @override
     def evidence(self, results: Results) -> pd.DataFrame:
-        """Of each cell its best density: ``certified`` nats, and the distances ``worst``, ``fitted`` and ``best``."""
+        """The best density of each cell: ``certified`` nats, and the distances ``worst``, ``fitted`` and ``best``."""
         cells = best_density(results.plain(), worst=frechet("prior"), best=frechet("aggregate_train"))
         return cells.assign(gained=cells["worst"] - cells["fitted"], gap=cells["worst"] - cells["best"])
 

@@ -16,9 +16,9 @@ from PIL import Image
 from analysis.plots import GRID, INK, MUTED, PAPER
 
 PIXELS_PER_INCH = 96
-"""Of the page, by definition of CSS."""
+"""Resolution of the page, by definition of CSS."""
 RASTER_DPI = 150
-"""Of layers that are drawn as points by the thousand."""
+"""Resolution of layers that have thousands of points."""
 
 _SAVED: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "latent-study"}
 """Letters stay letters, in the reader's own fonts; element names do not change from run to run."""

@@ -60,7 +60,7 @@ class Reproduction(NamedTuple):
 
 
 def reproduction(chapter: Chapter) -> Reproduction:
-    """Of all cells of a chapter."""
+    """What a reader needs to compute all cells of a chapter again."""
     manifests = [cell.manifest for cell in chapter.results]
     lines = [_line(cell, chapter.labels[cell.key]) for cell in chapter.results]
     versions = [", ".join(f"{name} {version}" for name, version in each.versions.items()) for each in manifests]

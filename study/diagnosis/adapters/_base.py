@@ -22,7 +22,7 @@ class Adapted(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """Of one package.
+    """Adapter to the models of one package.
 
     takes: whether a model is one of that package's; it imports nothing.
     adapt: the model's two functions.

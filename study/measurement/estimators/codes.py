@@ -12,7 +12,14 @@ from study.measurement.estimators import DIAGONAL_POSTERIOR, Quantity, estimator
 from study.measurement.replicate import Split
 
 
-@estimator(Quantity("rms_loc", "√(E‖μ‖²/D)", "consistent", limits="0.028 at D = 65,536 are 25 nats"))
+@estimator(
+    Quantity(
+        "rms_loc",
+        "√(E‖μ‖²/D)",
+        "consistent",
+        limits="½ D × its square is the least rate: 26 nats for 0.028 at D = 65,536",
+    )
+)
 def rms_loc(split: Split) -> Estimate:
     mean_square = Estimate.mean(split.codes.loc.square().flatten(1).mean(1))
     rms, num = math.sqrt(mean_square.value), len(split.rows)

@@ -9,8 +9,8 @@ from study.measurement.estimators import DIAGONAL_POSTERIOR, FACTORISED_PRIOR, Q
 from study.measurement.replicate import Split
 
 MARGINAL_DRAWS, ENOUGH_KERNELS, MOST_KERNELS = 50, 2**28, 2**32
-"""Of the exact marginals, at N·D kernels per draw: the least draws that an estimate rests on, the kernels beyond which
-no further draws are taken, and those beyond which there is no estimate."""
+"""Limits of the exact marginals, at N·D kernels per draw: the least draws that an estimate rests on, the kernels beyond
+which no further draws are taken, and those beyond which there is no estimate."""
 
 
 @estimator(

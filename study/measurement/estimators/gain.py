@@ -114,7 +114,7 @@ def _mean(split: Split) -> Tensor:
 
 
 def _gains(split: Split, name: str, directions: Tensor) -> dict[str, Estimate]:
-    """Of the first draws of both laws, each along its own of ``directions`` ``(DRAWS, D)``."""
+    """Gains at the first draws of both laws, each along its own direction of ``directions`` ``(DRAWS, D)``."""
     z, prior_z = split.z[:DRAWS], split.replicate.prior_z[:DRAWS]
     unit = split.component[: len(z)]
 

@@ -19,9 +19,9 @@ from study.measurement.estimators._needs import DIAGONAL_POSTERIOR, REAL_LATENTS
 from study.measurement.replicate import Split
 
 STEPS, LEARNING_RATE = 200, 0.03
-"""Of Adam; together they move a number of a code by up to three of its own σ."""
+"""Steps and learning rate of Adam, which move a number of a code by up to three of its own σ."""
 DRAWS = 8
-"""Of each image, by which the ELBO before and after is compared."""
+"""Draws of each image by which the ELBO before and after is compared."""
 LEAST = 3
 """Images, fewer than which have no jackknife over pairs."""
 
