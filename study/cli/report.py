@@ -23,7 +23,7 @@ def command(
     ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Show the page in the browser.")] = False,
 ) -> None:
-    """Write the answer page: one self-contained HTML file with figures, comparisons and every number."""
+    """Write the answer page: one self-contained HTML file with the answer, figures and tables."""
     folders = study_folders(results)
     page = (results or [RESULTS])[0] / PAGE if output is None else output
     if page.is_dir():

@@ -63,7 +63,7 @@ class MissingCells(Exception):
 
 
 class Hypothesis[Evidence](ABC):
-    """One claim about latent dimension, decided by a rule that was written before the runs.
+    """One claim about latent dimension, decided by a rule that is to be written before the runs.
 
     To add one: a file in this folder, named ``h<number>_<noun>.py``, with one final subclass. Its module docstring
     states the rule. ``Evidence`` is what both verdict and figure are made of: a table, most often, with a column
