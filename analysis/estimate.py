@@ -39,7 +39,7 @@ class Estimate:
     >>> print(mean)
     3 ± 1.1
     >>> print(mean.interval())
-    3 [-0.437, 6.44]
+    3 [−0.437, 6.44]
     >>> print(Estimate.mean(torch.tensor([1.0, 2.0, 3.0, 6.0]), "lower", groups=torch.tensor([0, 0, 1, 1])))
     ≥ 3 ± 1.5
     >>> print(Estimate.refused("no draws"))

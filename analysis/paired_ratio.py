@@ -38,7 +38,7 @@ class PairedRatio:
 
     >>> mean = PairedRatio(np.array([1.0, 2.0, 4.0, 7.0]))
     >>> print(mean.interval(), round(mean.probability_above(0.0), 3))
-    3.5 [-0.71, 7.71] 0.961
+    3.5 [−0.71, 7.71] 0.961
     """
 
     above: npt.NDArray[np.float64]

@@ -42,6 +42,7 @@ class Results:
     A store with two cells of one seed, whose only estimate is an invented KL(q_N ‖ p):
 
     >>> from tempfile import TemporaryDirectory
+    >>> import xarray as xr
     >>> from study.store.result import CellResult
     >>> temporary = TemporaryDirectory()
     >>> store = Store(Path(temporary.name) / "example")

@@ -54,7 +54,7 @@ def planned_updates(config: Mapping[str, Any], num_images: int | None = None) ->
 def _nominal_images(config: Mapping[str, Any]) -> int | None:
     """Training images as far as a configuration tells; None where its data set's number is not known."""
     name = config.get("dataset", {}).get("name")
-    stored = DATASETS[name].num_images if name in DATASETS else None
+    stored = DATASETS.signature(name).num_images if name in DATASETS else None
     limit = config.get("limit")
     return stored if stored is None or limit is None else min(stored, limit)
 

@@ -79,11 +79,13 @@ class Signature:
     options: typed keyword options of its constructor, by name.
     summary: first paragraph of its docstring, on one line.
     reference: its paper, as its class states it.
+    num_images: training images of a data set, where their number is known; None for parts of other families.
     """
 
     options: dict[str, Option]
     summary: str
     reference: str
+    num_images: int | None = None
 
 
 class NotStatic(Exception):
@@ -99,7 +101,9 @@ def signature_of(part: type) -> Signature:
         for parameter in inspect.signature(constructor).parameters.values()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
-    return Signature(options, _summary(inspect.getdoc(part)), getattr(part, "reference", ""))
+    return Signature(
+        options, _summary(inspect.getdoc(part)), getattr(part, "reference", ""), getattr(part, "num_images", None)
+    )
 
 
 def read_signature(module: str, package: str, base: str) -> Signature:
@@ -118,7 +122,12 @@ def read_signature(module: str, package: str, base: str) -> Signature:
         raise NotStatic(f"{module} has {len(lineages)} public classes derived from {base}")
     (lineage,) = lineages
     nearest, name = lineage[0]
-    return Signature(_options(lineage), _summary(ast.get_docstring(nearest.classes[name])), _reference(lineage))
+    return Signature(
+        _options(lineage),
+        _summary(ast.get_docstring(nearest.classes[name])),
+        str(_constant(lineage, "reference") or ""),
+        _constant(lineage, "num_images"),
+    )
 
 
 Lineage = list[tuple["_Module", str]]
@@ -256,16 +265,17 @@ def _option(module: _Module, argument: ast.arg, default: ast.expr | None) -> Opt
     return Option(argument.arg, annotation, inspect.Parameter.empty if default is None else module.value(default))
 
 
-def _reference(lineage: Lineage) -> str:
+def _constant(lineage: Lineage, constant: str) -> typing.Any:
+    """What the nearest class sets ``constant`` to; None where none does."""
     for module, name in lineage:
         for node in module.classes[name].body:
             match node:
                 case (
-                    ast.Assign(targets=[ast.Name(id="reference")], value=value)
-                    | ast.AnnAssign(target=ast.Name(id="reference"), value=ast.expr() as value)
-                ):
-                    return str(module.value(value))
-    return ""
+                    ast.Assign(targets=[ast.Name(id=target)], value=value)
+                    | ast.AnnAssign(target=ast.Name(id=target), value=ast.expr() as value)
+                ) if target == constant:
+                    return module.value(value)
+    return None
 
 
 def _summary(docstring: str | None) -> str:

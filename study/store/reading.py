@@ -124,7 +124,9 @@ def cell_of(config: dict[str, Any]) -> Cell:
         for name, value in cell.config().items():
             # Settings added since have defaults; what labels and answers ask for was always stored, and in full.
             absent = name in _ALWAYS and name not in config
-            if absent or isinstance(config.get(name, value), dict) != isinstance(value, dict):
+            stored = config.get(name, value)
+            # Another notation than is written, such as [1] for 1, would be read in one place and not in another.
+            if absent or (stored != value if not isinstance(value, dict) else not isinstance(stored, dict)):
                 raise Corrupt(f"its configuration does not say its {name}")
         return cell
 

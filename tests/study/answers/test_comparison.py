@@ -31,6 +31,8 @@ def cell(prior, shift, dim=2, images="a", sizes=(1, 10)):
         manifest=SimpleNamespace(config=config, images=images, details={"training_seconds": 3.5}),
         settings=settings,
         group=groups.get,
+        numbers=lambda address: None,
+        identity=(prior, dim),
     )
 
 

@@ -31,7 +31,7 @@ class Alone:
         if top in {"study", "analysis", "models", "pyro", "scipy", "sklearn", "pandas", "xarray", "arviz", "zuko"}:
             raise ImportError(f"{name} is not here")
 sys.meta_path.insert(0, Alone())
-sys.path[:] = [folder] + [place for place in sys.path if place and not place.startswith(root)]
+sys.path[:] = [folder] + [place for place in sys.path if place and place != root]
 import torch
 from safetensors.torch import load_file, save_file
 from sampler import Sampler

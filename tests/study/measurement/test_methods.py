@@ -11,7 +11,12 @@ from study.measurement.estimators import registered
 from study.measurement.methods import END, PAGE, page
 from study.run.experiment import run_cell
 
-ASKED = ["evaluate.calibration=20", "evaluate.annealing=2", "evaluate.annealing_temperatures=3"]
+ASKED = [
+    "evaluate.calibration=20",
+    "evaluate.refinement=4",
+    "evaluate.annealing=2",
+    "evaluate.annealing_temperatures=3",
+]
 COMMAND = "python -m study.measurement.methods"
 
 
