@@ -1,4 +1,4 @@
-"""`latent-study compare`: remedies by the share of the quality gap that they close."""
+"""`latent-study compare`: remedies by the distance of their samples to real images."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class CodeArrays:
         return self.loc.shape[1:]
 
     def at(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Means and standard deviations of the observations ``index``, int64 ``(n,)``, in single precision at least."""
+        """Means and standard deviations of the observations ``index``, int64 ``(n,)``, in single precision."""
         rows = index.cpu().numpy() if self.rows is None else self.rows[index.cpu().numpy()]
         loc, spread = (_tensor(part[rows]) for part in (self.loc, self.spread))
         return loc, _scale(spread, self.name)
@@ -153,8 +153,9 @@ class CodeArrays:
 
 
 def _tensor(values: npt.NDArray[Any]) -> Tensor:
-    """A tensor of its own memory, in single precision at least."""
-    return torch.from_numpy(np.array(values, dtype=np.float64 if values.dtype.itemsize == 8 else np.float32))
+    """A tensor of its own memory, in single precision, that of the prior's draws, which meet the codes."""
+    with np.errstate(over="ignore"):  # numbers beyond it are infinite, and refused as such
+        return torch.from_numpy(values.astype(np.float32))
 
 
 def _scale(spread: Tensor, name: str) -> Tensor:

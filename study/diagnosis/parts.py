@@ -74,9 +74,9 @@ def posterior_of(codes: Any, num: int, latent_shape: tuple[int, ...] | None = No
     if isinstance(codes, Distribution):
         own = codes
         if isinstance(own, Normal):
-            own = Independent(Normal(_precise(own.loc), _precise(own.scale)), own.loc.ndim - 1)
+            own = Independent(Normal(_single(own.loc), _single(own.scale)), own.loc.ndim - 1)
         elif isinstance(own, Independent) and isinstance(own.base_dist, Normal):
-            base = Normal(_precise(own.base_dist.loc), _precise(own.base_dist.scale))
+            base = Normal(_single(own.base_dist.loc), _single(own.base_dist.scale))
             own = Independent(base, base.loc.ndim - 1)
         shape, event = own.batch_shape, own.event_shape
         if shape != (num,):
@@ -85,7 +85,7 @@ def posterior_of(codes: Any, num: int, latent_shape: tuple[int, ...] | None = No
                 f"{tuple(shape)} and event shape {tuple(event)}: make all latent dimensions its event"
             )
     elif isinstance(codes, tuple | list) and len(codes) == 2 and all(isinstance(part, Tensor) for part in codes):
-        loc, scale = (_precise(part.detach()) for part in codes)
+        loc, scale = (_single(part.detach()) for part in codes)
         if loc.shape != scale.shape or loc.ndim < 2 or len(loc) != num:
             raise DataError(
                 f"encode must give loc and scale of one shape ({num}, *latent_shape); "
@@ -127,9 +127,9 @@ LARGEST_SCALE = 100.0
 """Standard deviations beyond it are taken for something else, percentages or variances of raw data."""
 
 
-def _precise(values: Tensor) -> Tensor:
-    """In single precision at least, which log-densities need."""
-    return values if values.dtype in (torch.float32, torch.float64) else values.float()
+def _single(values: Tensor) -> Tensor:
+    """In single precision, that of the prior's draws, which meet the codes; log-densities are summed in double."""
+    return values.float()
 
 
 @final

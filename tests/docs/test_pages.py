@@ -59,7 +59,8 @@ def place(tmp_path_factory):
     assert main(["run", "smoke", *words, "--workers", "1", "--results", str(folder / "results")]) == 0
     shutil.move(folder / "results" / "smoke", folder / "results" / "first_look")
     rng = np.random.default_rng(0)
-    np.savez(folder / "codes.npz", loc=rng.normal(size=(400, 3)), scale=np.full((400, 3), 0.5))
+    for name in ("codes", "epoch_10", "epoch_90"):
+        np.savez(folder / f"{name}.npz", loc=rng.normal(size=(400, 3)), scale=np.full((400, 3), 0.5))
     (folder / "my-study.yaml").write_text("factors: {latent_dim: [2, 4]}\nsettings: {dataset: digits, seeds: 1}\n")
     return folder
 

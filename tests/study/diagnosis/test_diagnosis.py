@@ -255,6 +255,13 @@ def test_a_stored_diagnosis_is_a_cell_for_every_verb(tmp_path, capsys):
     assert "https://" not in page
 
 
+def test_codes_in_double_precision_are_diagnosed_as_in_single():
+    loc, scale = gaussian_codes(200, 3, mean=0.5)
+    single, double = (evidence_of(of_arrays(loc.astype(kind), scale.astype(kind))) for kind in (np.float32, np.float64))
+    for name in ("kl", "kl_reverse", "kl_mean"):
+        assert double.number(f"aggregate/train/{name}") == single.number(f"aggregate/train/{name}")
+
+
 def test_what_was_given_cannot_be_run(capsys):
     assert main(["run", "dataset=given", "--dry-run"]) == 2
     assert "dataset=given" in capsys.readouterr().err
