@@ -52,6 +52,9 @@ def summary_text(folders: Sequence[Path], format: Format, patterns: Sequence[str
         raise ConfigurationError(str(error)) from error
 
 
+NOTHING = "no cells have what this compares"
+"""What stands in the place of a table without lines."""
+
 _DIGITS = {Comparison.QUALITY: DIGITS, Comparison.LOG_PX: 6, Comparison.MOMENTS: DIGITS}
 """Sums of log p(x) over images are large, and their differences small."""
 
@@ -60,7 +63,7 @@ def comparison_text(folders: Sequence[Path], format: Format, by: Comparison | No
     """Remedies ranked by their level, cells by held-out log p(x), and what moments of the codes each close.
 
     folders: those of the studies.
-    format: a table to read has both under their titles; another format has one, by default the first.
+    format: a table to read has all of them under their titles; another format has one, by default the first.
     by: one of these.
 
     Raises:
@@ -78,6 +81,6 @@ def comparison_text(folders: Sequence[Path], format: Format, by: Comparison | No
         title, make = makers[name]
         table = pd.concat([make(part).assign(dataset=dataset) for dataset, part in groups.items()], ignore_index=True)
         table["latent_dim"] = ["all" if dim == POOLED else dim for dim in table["latent_dim"]]
-        text = text_of(table, format, _DIGITS[name])
+        text = NOTHING if format is Format.TABLE and table.empty else text_of(table, format, _DIGITS[name])
         texts.append(f"{title}\n{text}" if format is Format.TABLE else text)
     return "\n\n".join(texts)

@@ -247,6 +247,8 @@ def test_a_stored_diagnosis_is_a_cell_for_every_verb(tmp_path, capsys):
         if verb == "summary":
             assert "early" in told
             assert "late" in told
+        if verb == "compare":  # codes alone have no samples and no log p(x)
+            assert told.count("no cells have what this compares") == 3
     assert (results / "checkpoints" / "report.html").is_file()
     page = (results / "checkpoints" / "diagnosis-late.html").read_text("utf-8")
     assert "Is there a mismatch?" in page
