@@ -26,7 +26,15 @@ from study.diagnosis.codes import CodeArrays
 from study.diagnosis.cost import announced
 from study.diagnosis.dimensions import dimension_records, weight
 from study.diagnosis.features import GivenFeatures, UntrainedFeatures
-from study.diagnosis.model import check_decoder, check_encoder, check_images, device_of, held_still, modules_of
+from study.diagnosis.model import (
+    check_decoder,
+    check_encoder,
+    check_images,
+    device_of,
+    held_still,
+    in_own_precision,
+    modules_of,
+)
 from study.diagnosis.observations import Rows, as_images, split
 from study.diagnosis.parts import (
     Decode,
@@ -105,6 +113,8 @@ def diagnose(
     """
     modules = modules_of(encode, decode)
     device = device_of(modules)
+    encode = in_own_precision(encode, modules_of(encode))
+    decode = None if decode is None else in_own_precision(decode, modules_of(decode))
     with held_still(modules):
         if decode is not None:
             check_images(images, "images")

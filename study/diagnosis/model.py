@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -58,6 +58,23 @@ def _referred(item: Any) -> list[Any]:
 def device_of(modules: list[nn.Module]) -> torch.device:
     """Where the first parameter lives; the CPU where there is none."""
     return next((parameter.device for module in modules for parameter in module.parameters()), torch.device("cpu"))
+
+
+def in_own_precision(function: Callable[[Tensor], Any], modules: list[nn.Module]) -> Callable[[Tensor], Any]:
+    """The function, fed in the precision of its model and giving tensors in single precision, as measurements are made.
+
+    function: takes one tensor.
+    modules: those that it uses.
+    """
+    dtype = next((p.dtype for module in modules for p in module.parameters() if p.is_floating_point()), torch.float32)
+    if dtype == torch.float32:
+        return function
+
+    def fed(batch: Tensor) -> Any:
+        given = function(batch.to(dtype))
+        return given.float() if isinstance(given, Tensor) else given
+
+    return fed
 
 
 @contextmanager

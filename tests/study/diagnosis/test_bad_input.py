@@ -244,3 +244,18 @@ def test_priors_by_name_by_file_and_as_they_are(tmp_path):
 
 def test_errors_are_of_the_kinds_that_the_command_line_reports():
     assert all(issubclass(kind, StudyError) for kind in (DataError, ConfigurationError, EnvironmentFault))
+
+
+def test_a_model_in_double_precision_is_fed_in_its_own():
+    encoder, decoder = torch.nn.Linear(64, 4).double(), torch.nn.Linear(2, 64).double()
+
+    def encode(batch):
+        loc, raw = encoder(batch.flatten(1)).chunk(2, dim=1)
+        return loc, raw.exp()
+
+    def decode(z):
+        return decoder(z).sigmoid().view(-1, 1, 8, 8)
+
+    images = torch.rand(100, 1, 8, 8, generator=stream(0, "double"))
+    answer = diagnose(encode, decode, images=images, evaluate=evaluation(draws=50, densities=()))
+    assert "Does it matter for samples?" in str(answer)
