@@ -46,7 +46,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "gallery",
     "gallery_dirs": "examples",
     "filename_pattern": r"/plot_",
-    "ignore_pattern": r"/_",
+    "ignore_pattern": r"(^|/)_",
     "download_all_examples": False,
     "show_memory": False,
     "show_signature": False,
