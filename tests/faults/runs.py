@@ -125,7 +125,7 @@ class _Forked:
     def __init__(self, command: list[str], *, stdin: int, pass_fds: list[int]) -> None:
         self.returncode: int | None = None
         self._waiting = threading.Lock()
-        control, threads = (int(word) for word in command[command.index("-c") + 2 :][:2])
+        control, threads, compiles = (int(word) for word in command[command.index("-c") + 2 :][:3])
         self.pid = os.fork()
         if self.pid == 0:
             try:
@@ -133,7 +133,7 @@ class _Forked:
                 os.closerange(control + 1, 1024)
                 from study.run.fork_server import main
 
-                main(control, threads)
+                main(control, threads, bool(compiles))
             finally:
                 os._exit(1)
 
