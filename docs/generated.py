@@ -34,6 +34,9 @@ def write(folder: Path) -> None:
         **{f"api/{module}": _module(module) for module in modules},
     }
     (folder / "api").mkdir(exist_ok=True)
+    for path in (folder / "api").glob("*.md"):  # of modules that there are no more
+        if f"api/{path.stem}" not in pages:
+            path.unlink()
     for name, lines in pages.items():
         path, text = folder / f"{name}.md", "\n".join(lines) + "\n"
         if not path.exists() or path.read_text("utf-8") != text:

@@ -125,15 +125,15 @@ class _Forked:
     def __init__(self, command: list[str], *, stdin: int, pass_fds: list[int]) -> None:
         self.returncode: int | None = None
         self._waiting = threading.Lock()
-        control, threads, compiles = (int(word) for word in command[command.index("-c") + 2 :][:3])
+        control, threads, compiles = command[command.index("-c") + 2 :][:3]
         self.pid = os.fork()
         if self.pid == 0:
             try:
-                os.closerange(3, control)
-                os.closerange(control + 1, 1024)
+                os.closerange(3, int(control))
+                os.closerange(int(control) + 1, 1024)
                 from study.run.fork_server import main
 
-                main(control, threads, bool(compiles))
+                main(int(control), int(threads), compiles == "True")
             finally:
                 os._exit(1)
 
