@@ -85,7 +85,7 @@ def maps(results: Results) -> dict[str, Results]:
 
 
 def mean_and_error(results: Results, address: str) -> str:
-    """Mean over trainings ± its standard error, in text; empty where nothing has the ``address``."""
+    """Mean over trainings ± its standard error, in text; empty where nothing of ``results`` has the ``address``."""
     values = results.values(address)["value"].to_numpy(dtype=float)
     if not len(values):
         return ""
@@ -125,7 +125,7 @@ def picture(results: Results) -> Figure:
 
 
 def between(text: str, mark: str, new: str) -> str:
-    """``text`` with ``new`` between its marks ``<!-- mark:start -->`` and ``<!-- mark:end -->``."""
+    """``text`` with ``new`` between its two comments ``mark:start`` and ``mark:end``."""
     start, end = f"<!-- {mark}:start -->\n", f"<!-- {mark}:end -->"
     before, rest = text.split(start)
     return f"{before}{start}{new}\n{end}{rest.split(end)[1]}"
