@@ -184,4 +184,19 @@ def _index(modules: Iterable[str]) -> Iterator[str]:
 
 def _module(name: str) -> Iterator[str]:
     yield f"# `{name}`\n"
-    yield f"```{{eval-rst}}\n.. automodule:: {name}\n```"
+    yield f"```{{eval-rst}}\n.. automodule:: {name}"
+    if elsewhere := sorted(set(_offered(name)) & _on_other_pages(name)):
+        yield f"   :exclude-members: {', '.join(elsewhere)}"
+    yield "```"
+
+
+def _offered(name: str) -> list[str]:
+    return list(getattr(import_module(name), "__all__", []))
+
+
+def _on_other_pages(package: str) -> set[str]:
+    """What the pages of a package's modules hold: functions of their own names, and what its packages offer."""
+    names: set[str] = set()
+    for child in pkgutil.iter_modules(getattr(import_module(package), "__path__", [])):
+        names |= {child.name, *(_offered(f"{package}.{child.name}") if child.ispkg else [])}
+    return names
