@@ -1,6 +1,7 @@
 """Codes, images and functions that cannot be what they should be end in one sentence that says what they look like."""
 
 import io
+import os
 import zipfile
 
 import numpy as np
@@ -259,3 +260,12 @@ def test_a_model_in_double_precision_is_fed_in_its_own():
     images = torch.rand(100, 1, 8, 8, generator=stream(0, "double"))
     answer = diagnose(encode, decode, images=images, evaluate=evaluation(draws=50, densities=()))
     assert "Does it matter for samples?" in str(answer)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors", ".nc", ".zarr"])
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), lambda path: path.mkdir()])
+def test_what_is_no_file_is_not_waited_for(tmp_path, suffix, make):
+    path = tmp_path / f"codes{suffix}"
+    make(path)
+    with pytest.raises(DataError):
+        read_arrays(path)
