@@ -53,6 +53,8 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
         raise DataError(f"{path.name} ends in none of {', '.join(readers)}; write codes as one of these")
     if not path.exists():
         raise DataError(f"{path} does not exist; name the file that holds the codes")
+    if not (path.is_file() or (path.is_dir() and reader is _zarr)):  # opening a pipe would wait for ever
+        raise DataError(f"{path} is no regular file; name the file that holds the codes")
     try:
         return reader(path)
     except DataError:
