@@ -6,11 +6,25 @@ them. Each is imported when it is asked for, so that results can be read without
 
 from __future__ import annotations
 
+import signal
 import sys
-from importlib.util import find_spec
-from pathlib import Path
 
-import lazy_loader
+
+def _is_the_command() -> bool:
+    """Whether this package was started as ``latent-study`` or ``python -m study``, and is no part of a program."""
+    if sys.argv[0] == "-m":  # as it is while Python looks for the module that it was asked to run
+        return sys.orig_argv[sys.orig_argv.index("-m") + 1 :][:1] in (["study"], ["study.cli"])
+    return sys.argv[0].replace("\\", "/").rpartition("/")[2] in ("latent-study", "latent-study.exe")
+
+
+if _is_the_command() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    # Ctrl-C ends it without a word while it imports, until the command answers; hence before the other imports.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+from importlib.util import find_spec  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+import lazy_loader  # noqa: E402
 
 _SITE = Path(__file__).resolve().parents[1]
 """The folder that holds this package, and must hold those that it imports."""
@@ -27,7 +41,7 @@ def _check_neighbours() -> None:
         places = [*(spec.submodule_search_locations or []), spec.origin or ""] if spec else []
         if any(place and Path(place).resolve().is_relative_to(_SITE / name) for place in places):
             continue
-        if Path(sys.argv[0]).stem in _COMMANDS:
+        if _is_the_command():
             sys.path.insert(0, str(_SITE))
             sys.modules.pop(name, None)
             continue
@@ -37,9 +51,6 @@ def _check_neighbours() -> None:
             "one, or run the program from another folder"
         )
 
-
-_COMMANDS = {"-m", "latent-study", "__main__"}
-"""What ``sys.argv[0]`` is, without its ending, where this package was started as a command."""
 
 _check_neighbours()
 

@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from study.errors import reported
+from study.signals import interruptible
 
 VERBS = ("run", "status", "summary", "compare", "effects", "verdict", "report", "export", "diagnose", "list")
 """In the order in which a user meets them."""
@@ -44,7 +45,14 @@ for _verb in VERBS:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code of the command line; an error that a user can act on is one sentence on stderr."""
-    words = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
-    plain = [word for word in words if word != "--debug"]
-    return reported(lambda: app(plain, prog_name="latent-study", standalone_mode=False), debug=plain != words)
+    """Exit code of the command line; an error that a user can act on is one sentence on stderr.
+
+    arguments: what a program gives in place of ``sys.argv``; None where the process ends with the command.
+    """
+
+    def command() -> int:
+        words = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+        plain = [word for word in words if word != "--debug"]
+        return reported(lambda: app(plain, prog_name="latent-study", standalone_mode=False), debug=plain != words)
+
+    return interruptible(command, returns=arguments is not None)

@@ -35,7 +35,8 @@ Watch = Callable[[Event], None]
 class Stop:
     """SIGINT, SIGTERM, SIGHUP while a study runs: the first asks cells to save and stop, the second does not wait.
 
-    patience: number of signals after which another interrupts whatever this process is doing.
+    patience: number of signals after which another interrupts whatever this process is doing, as the handler does
+        that was there before.
     """
 
     signum: int | None = None
@@ -44,17 +45,20 @@ class Stop:
     def __init__(self, patience: int) -> None:
         self._patience = patience
         self._count = 0
+        self._before: dict[int, Any] = {}
 
     @property
     def at_once(self) -> bool:
         """Whether not to wait for cells."""
         return self._count > 1
 
-    def __call__(self, signum: int, _frame: Any) -> None:
+    def __call__(self, signum: int, frame: Any) -> None:
         """Takes a signal, as its handler."""
         self._count += 1
         self.signum = self.signum or signum
         if self._count > self._patience:
+            if callable(interrupt := self._before.get(signal.SIGINT)):
+                interrupt(signum, frame)
             raise KeyboardInterrupt
 
     @contextmanager
@@ -63,14 +67,16 @@ class Stop:
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
-        signums = {signal.SIGINT, signal.SIGTERM}
+        signums = [signal.SIGTERM, signal.SIGINT]
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as it is under nohup
-            signums.add(signal.SIGHUP)
-        before = {signum: signal.signal(signum, self) for signum in signums}
+            signums.insert(0, signal.SIGHUP)
+        self._before = {signum: signal.getsignal(signum) for signum in signums}
         try:
+            for signum in signums:
+                signal.signal(signum, self)
             yield self
         finally:
-            for signum, handler in before.items():
+            for signum, handler in self._before.items():  # that of SIGINT, which may raise, is the last
                 signal.signal(signum, handler)
 
 

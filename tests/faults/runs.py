@@ -8,6 +8,7 @@ start as users start them.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -27,8 +28,13 @@ class Run:
         self._output, output = os.pipe()
         os.set_blocking(self._output, False)
         sys.stdout.flush()
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
         self.pid = os.fork()
-        if self.pid == 0:
+        if self.pid:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+        else:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # as the command does before its imports
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
             os.setsid()
             os.dup2(output, 1)
             os.dup2(output, 2)
@@ -109,7 +115,7 @@ def _become(arguments: list[str], cold: bool) -> None:
             _args_from_interpreter_flags=list,
         )
         sys.argv = ["latent-study", *arguments]
-        code = main(arguments)
+        code = main()
     except BaseException:
         import traceback
 
