@@ -67,7 +67,7 @@ class Stop:
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
-        signums = [signal.SIGTERM, signal.SIGINT]
+        signums: list[int] = [signal.SIGTERM, signal.SIGINT]
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as it is under nohup
             signums.insert(0, signal.SIGHUP)
         self._before = {signum: signal.getsignal(signum) for signum in signums}
