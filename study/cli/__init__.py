@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from study.errors import reported
-from study.signals import interruptible
+from study.cli.signals import interruptible
 
 VERBS = ("run", "status", "summary", "compare", "effects", "verdict", "report", "export", "diagnose", "list")
 """In the order in which a user meets them."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from study.cli import main
-from study.signals import INTERRUPTED, interruptible
+from study.cli.signals import INTERRUPTED, interruptible
 
 ROOT = Path(__file__).parents[2]
 
@@ -152,7 +152,7 @@ def test_what_cannot_be_interrupted_ends_without_a_word(tmp_path, body):
     raising = "try:\n    shoot()\nexcept KeyboardInterrupt:\n    raise ImportError('as an extension module does')\n"
     (tmp_path / "shooting.py").write_text(shoot + raising)
     (tmp_path / "program.py").write_text(
-        f"{shoot}\nimport sys\nfrom study.signals import interruptible\nclass Finalised:\n    def __del__(self):\n"
+        f"{shoot}\nimport sys\nfrom study.cli.signals import interruptible\nclass Finalised:\n    def __del__(self):\n"
         f"        shoot()\ndef command():\n    try:\n        {body}\n    print('it went on')\n"
         "code = interruptible(command, returns=False)\nshoot()\nprint('it went on')\nsys.exit(code)\n"
     )
