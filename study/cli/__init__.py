@@ -14,8 +14,8 @@ from typing import Annotated
 
 import typer
 
-from study.errors import reported
 from study.cli.signals import interruptible
+from study.errors import reported
 
 VERBS = ("run", "status", "summary", "compare", "effects", "verdict", "report", "export", "diagnose", "list")
 """In the order in which a user meets them."""
