@@ -133,7 +133,8 @@ class Evaluate(Settings):
         default=0, description="training images whose codes are refined, to see what amortisation costs; 0: none"
     )
     omit: tuple[str, ...] = Field(
-        default=(), description="estimators that are left out, by the names of their files, such as [growth,gain]"
+        default=(),
+        description="estimators and sources that are left out, by the names of their files, such as [growth,gain]",
     )
     padding: tuple[Count, ...] = Field(
         default=(), description="dimensions up to which inert ones are appended as a control, such as [1024,65536]"

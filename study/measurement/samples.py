@@ -133,7 +133,7 @@ class Samples:
 
 
 def samples(reference: Reference, densities: Mapping[str, LatentSampler]) -> dict[str, Samples]:
-    """The samples of every source that the model has, and of every fitted density, by name.
+    """The samples of every source that the model has and the settings do not leave out, and of every fitted density.
 
     Args:
         reference: the model, the real images, and what sources start from.
@@ -143,7 +143,7 @@ def samples(reference: Reference, densities: Mapping[str, LatentSampler]) -> dic
         ValueError: if a density has a source's name.
     """
     sources = registered() | {name: of_density(name, density) for name, density in densities.items()}
-    images = sample_sources(reference.start, densities)
+    images = sample_sources(reference.start, densities, reference.replicate.evaluate.omit)
     return {
         name: Samples(name, sources[name].title, sources[name].formula, images[name], reference, {})
         for name in sources

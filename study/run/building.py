@@ -20,6 +20,7 @@ from study.design.cost import Cost, check_cost
 from study.design.registry import UnknownName
 from study.errors import ConfigurationError
 from study.measurement.estimators import families
+from study.measurement.sources import registered as sources
 
 
 def new_vae(cell: Cell, image_shape: tuple[int, ...], examples: Tensor | None = None) -> VAE:
@@ -79,10 +80,11 @@ def check_all(cells: Iterable[Cell], images: Mapping[str, tuple[int, ...]] | Non
     """
     built: dict[tuple[object, ...], int | None] = {}
     costs: dict[str, Cost] = {}
+    omissible = families() | sources().keys()
     for cell in cells:
         for name in cell.evaluate.omit:
-            if name not in families():
-                raise ConfigurationError(f"evaluate.omit: {UnknownName('estimator', name, families())}")
+            if name not in omissible:
+                raise ConfigurationError(f"evaluate.omit: {UnknownName('estimator or source', name, omissible)}")
         parts = (cell.dataset, cell.network, cell.posterior, cell.prior, cell.likelihood, cell.objective)
         num_images, *shape_read = (images or {}).get(cell.key, (None,))
         shape = tuple(shape_read) or _nominal_shape(cell)

@@ -28,6 +28,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, final
 
+from study.run.heap import keep_freed_memory
+
 GRACE_SECONDS = 0.6
 """How long a worker whose parent died may take to save the cell that it computes."""
 
@@ -129,6 +131,7 @@ def _work(channel: int, threads: int, compiles: bool, *, imported: bool) -> None
         import torch  # noqa: PLC0415  (as above)
 
         torch.set_num_threads(threads)
+        keep_freed_memory()
         _worker.serve(Connection(channel))
     finally:
         sys.stderr.flush()

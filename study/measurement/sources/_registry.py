@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from functools import cache
 from typing import Protocol
 
@@ -41,13 +41,16 @@ def of_density(name: str, density: LatentSampler) -> Source:
 
 
 @torch.no_grad()
-def sample_sources(start: Start, densities: Mapping[str, LatentSampler]) -> dict[str, Tensor]:
+def sample_sources(
+    start: Start, densities: Mapping[str, LatentSampler], omit: Container[str] = ()
+) -> dict[str, Tensor]:
     """Images of every source that the model has, by name: ``(m, C, H, W)`` where it starts from the m held-out ones of
     ``start``, and else ``(n, C, H, W)``.
 
     Args:
         start: what every source starts from.
         densities: fitted to codes; each is one more source, under its name.
+        omit: names of sources that are left out.
 
     Raises:
         ValueError: if a density has a source's name.
@@ -57,5 +60,5 @@ def sample_sources(start: Start, densities: Mapping[str, LatentSampler]) -> dict
         if name in sources:
             raise ValueError(f"expected densities with names of their own; got {name!r}, a source: rename it")
         sources[name] = of_density(name, density)
-    images = {name: source.images(start) for name, source in sources.items()}
+    images = {name: source.images(start) for name, source in sources.items() if name not in omit}
     return {name: decoded for name, decoded in images.items() if decoded is not None}

@@ -12,8 +12,10 @@ from study.design.cell import Cell, Evaluate
 from study.errors import ConfigurationError
 from study.measurement import encoding
 from study.measurement.encoding import encode
+from study.measurement.estimators import families
 from study.measurement.images import ImageData
 from study.measurement.measure import measure as measure_data
+from study.measurement.sources import registered as sources
 from study.run.building import check_all, new_objective, new_vae
 
 EVALUATE = Evaluate(draws=600, components=(1, 2), covariances=("diagonal",), densities=(), importance=(), samples=0)
@@ -191,6 +193,10 @@ def test_what_is_omitted_is_not_measured_and_changes_nothing_else(vae):
     for name, estimate in part.tables["aggregate"]["train"].items():
         expected = whole.tables["aggregate"]["train"][name]
         assert estimate == expected or (estimate.is_refused and expected.is_refused), name
+
+
+def test_estimators_and_sources_have_names_of_their_own():
+    assert not families() & sources().keys()
 
 
 def test_an_estimator_that_there_is_not_cannot_be_omitted():

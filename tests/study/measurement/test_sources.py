@@ -50,11 +50,11 @@ def codes(start: float, scale: float = 0.0, num: int = NUM) -> Codes:
     return Codes.draw(aggregate(start, scale, num), torch.Generator().manual_seed(1))
 
 
-def draw(vae, *, densities=None, num=NUM, seed=0, scale=0.0):
+def draw(vae, *, densities=None, num=NUM, seed=0, scale=0.0, omit=()):
     held_out = codes(-5_000, scale)
     images = held_out.loc.reshape(-1, 1, 2, 2)
     train = aggregate(1_000, scale, num)
-    return sample_sources(Start(vae, codes(1_000, scale, num).z, held_out, images, seed, train), densities or {})
+    return sample_sources(Start(vae, codes(1_000, scale, num).z, held_out, images, seed, train), densities or {}, omit)
 
 
 def firsts(images: torch.Tensor) -> torch.Tensor:
@@ -87,6 +87,14 @@ def test_every_source_gives_one_finite_image_for_each_start_and_repeats_with_its
         assert images.shape == (NUM, 1, 2, 2)
         assert images.isfinite().all()
         assert torch.equal(images, again)
+
+
+def test_a_source_that_is_left_out_changes_no_other(vae):
+    whole = draw(vae, scale=0.5)
+    for omitted in whole:
+        part = draw(vae, scale=0.5, omit=(omitted,))
+        assert part.keys() == whole.keys() - {omitted}
+        assert all(torch.equal(images, whole[name]) for name, images in part.items())
 
 
 def test_each_source_gives_its_own_images(vae):
