@@ -20,7 +20,11 @@ from study.design.length import LENGTHS, planned_updates
 
 def labels(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """The label of each key's configuration."""
-    flat = {key: dict(_flat(config)) for key, config in configs.items()}
+    return _distinguished(configs, {key: dict(_flat(config)) for key, config in configs.items()})
+
+
+def _distinguished(configs: Mapping[str, Mapping[str, Any]], flat: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Labels of the dotted settings ``flat`` of configurations, with how cells are evaluated only where it must be."""
     defining = {key: _defining(settings) for key, settings in flat.items()}
     named = _labels(defining)
     places = Counter((named[key], latent_dim(config)) for key, config in configs.items())
@@ -81,8 +85,9 @@ def _written(value: Any) -> str:
 
 
 def titles(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Each key's label with its latent dimension, in the order of both."""
-    named = labels(configs)
+    """Each key's label with the shape of its latent, in the order of both; the label does not say the shape again."""
+    flat = {key: {name: text for name, text in _flat(config) if name != "latent"} for key, config in configs.items()}
+    named = _distinguished(configs, flat)
     order = sorted(configs, key=lambda key: (named[key], latent_dim(configs[key])))
     return {key: f"{named[key]}, D={configs[key]['latent_dim']}" for key in order}
 

@@ -404,8 +404,8 @@ def test_maps_are_labelled_apart_from_vectors():
     named = titles({cell.key: cell.config() for cell in reversed(cells)})
     assert list(named.values()) == [
         "standard_normal, D=4x2x2",
+        "standard_normal, D=16",
         "standard_normal, D=8x2x2",
-        "standard_normal, latent=vector, D=16",
     ]
 
 
