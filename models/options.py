@@ -19,10 +19,14 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 LARGEST_COUNT = 1_000_000_000
 """Largest count in an option or a setting: of components, epochs, images."""
 
+LARGEST_REPEATS = 10_000
+"""Largest number of times that work is repeated without more parameters: steps of a solver, draws for each image."""
+
 LARGEST_SCALE = 1e30
 """Largest scale or rate, well inside the range of single precision, which ends at 3e38."""
 
 Count = Annotated[int, Field(ge=1, le=LARGEST_COUNT)]
+Repeats = Annotated[int, Field(ge=1, le=LARGEST_REPEATS)]
 AtLeastTwo = Annotated[int, Field(ge=2, le=LARGEST_COUNT)]
 Positive = Annotated[float, Field(gt=0, le=LARGEST_SCALE)]
 NonNegative = Annotated[float, Field(ge=0, le=LARGEST_SCALE)]

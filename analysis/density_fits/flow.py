@@ -20,7 +20,7 @@ from torch.distributions import Distribution
 
 from analysis.density_fits._base import Codes, Density, DensityFit, DensityRefused
 from analysis.density_fits._training import Standardisation, TrainingOptions, blocks, seeded_module, train
-from analysis.options import AtLeastTwo, Count, Positive
+from analysis.options import AtLeastTwo, Count, Positive, Repeats, Width
 
 MAX_DIM = 256
 
@@ -73,13 +73,13 @@ class FlowFit(DensityFit):
         self,
         *,
         kind: Literal["spline", "affine"] = "spline",
-        num_transforms: Count = 3,
+        num_transforms: Repeats = 3,
         num_bins: AtLeastTwo = 8,
-        hidden_width: Count = 128,
+        hidden_width: Width = 128,
         learning_rate: Positive = 1e-3,
         batch_size: Count = 256,
-        max_epochs: Count = 100,
-        patience: Count = 5,
+        max_epochs: Repeats = 100,
+        patience: Repeats = 5,
     ) -> None:
         self.kind = kind
         self.num_transforms = num_transforms

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from analysis.density_fits._base import Codes, Density, DensityFit, DensityRefused, flag_at_end
 from analysis.mixtures import FittedMixture, select_gaussian_mixture
-from analysis.options import Count, Counts
+from analysis.options import Count, Counts, Repeats
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +64,7 @@ class GaussianMixtureFit(DensityFit):
         covariance: Literal["diagonal", "full", "tied", "low_rank"] = "diagonal",
         num_components: Counts = (1, 3, 10, 30, 100),
         rank: Count = 10,
-        num_starts: Count = 1,
+        num_starts: Repeats = 1,
     ) -> None:
         self.covariance = covariance
         self.num_components = num_components

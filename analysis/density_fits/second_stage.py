@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from analysis.density_fits._base import Codes, Density, DensityFit
 from analysis.density_fits._training import Standardisation, TrainingOptions, seeded_module, train
 from analysis.estimate import Bound
-from analysis.options import Count, Positive
+from analysis.options import Count, Positive, Repeats, Width
 from analysis.randomness import stream
 
 ELEMENTS_PER_BLOCK = 2**21
@@ -121,13 +121,13 @@ class SecondStageFit(DensityFit):
     def __init__(
         self,
         *,
-        latent_dim: Count = 64,
-        hidden_width: Count = 512,
+        latent_dim: Width = 64,
+        hidden_width: Width = 512,
         num_importance: Count = 64,
         learning_rate: Positive = 1e-3,
         batch_size: Count = 256,
-        max_epochs: Count = 200,
-        patience: Count = 10,
+        max_epochs: Repeats = 200,
+        patience: Repeats = 10,
     ) -> None:
         self.latent_dim = latent_dim
         self.hidden_width = hidden_width

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from models.objectives._base import Objective
 from models.objectives._pair import Latent, Pair
-from models.options import Count
+from models.options import Repeats
 
 
 @final
@@ -34,7 +34,7 @@ class DRegIWAE(Objective):
 
     reference = "Tucker et al. 2019, arXiv:1810.04152"
 
-    def __init__(self, *, draws: Count = 5) -> None:
+    def __init__(self, *, draws: Repeats = 5) -> None:
         self.draws = draws
 
     @override

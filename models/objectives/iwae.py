@@ -17,7 +17,7 @@ from torch import Tensor
 
 from models.objectives._base import Objective
 from models.objectives._pair import Pair
-from models.options import Count
+from models.options import Repeats
 
 
 @final
@@ -29,7 +29,7 @@ class IWAE(Objective):
 
     reference = "Burda et al. 2016, arXiv:1509.00519"
 
-    def __init__(self, *, draws: Count = 5) -> None:
+    def __init__(self, *, draws: Repeats = 5) -> None:
         self.draws = draws
 
     @override

@@ -39,7 +39,7 @@ from torch.nn.functional import silu
 from models import noise
 from models.context import Context
 from models.distributions import EventDistribution
-from models.options import Count
+from models.options import Count, Repeats
 from models.priors._base import check_parameters
 from models.priors._vector import VectorPrior
 from models.standard_normal import log_standard_normal
@@ -58,7 +58,7 @@ class Diffusion(VectorPrior):
 
     reference = "Vahdat et al. 2021, arXiv:2106.05931"
 
-    def __init__(self, context: Context, *, units: Count = 128, steps: Count = 25) -> None:
+    def __init__(self, context: Context, *, units: Count = 128, steps: Repeats = 25) -> None:
         super().__init__(context)
         dim = context.latent_dim
         check_parameters("diffusion", dim, (2 * dim + units) * units)

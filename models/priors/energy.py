@@ -19,7 +19,7 @@ from pyro.distributions import TorchDistribution
 from torch import Tensor, nn
 
 from models.context import Context
-from models.options import AtLeastTwo, Count, Positive, Widths
+from models.options import AtLeastTwo, Positive, Repeats, Widths
 from models.priors._base import check_memory
 from models.priors._reweighted import ReweightedNormal, ReweightedPrior, log_mean_exp, output_at
 
@@ -47,7 +47,7 @@ class Energy(ReweightedPrior):
         hidden: Widths = (100, 100),
         draws: AtLeastTwo = 1024,
         evaluation_draws: AtLeastTwo = 65_536,
-        proposals: Count = 500,
+        proposals: Repeats = 500,
     ) -> None:
         # f has no last bias: a constant in log r cancels in r/Z.
         super().__init__(context, hidden, draws, evaluation_draws, bias=False)

@@ -5,18 +5,28 @@ evaluation draws, in bytes
 
     16 P S                   weights, gradient and Adam's two moments in single precision, for each replicate
     4 N C H W                images
+    4 J (D + C H W)          J samples of one source
     12 min(N D, 2²⁶)         codes of one replicate: loc, scale and z, as many as are in memory at once
     32 M D                   draws of aggregate and prior in single and double precision
+    400 K                    weights of importance-weighted bounds of 50 images, with K draws each
+    2400 D'                  draws in D' dimensions, the most up to which inert ones are appended
     2³⁰                      Python and its libraries
 
-and in floating-point operations at 50 GFLOP/s, which is one current processor core or two,
+and in floating-point operations at 50 GFLOP/s, which is one current processor core or two, for each replicate
 
-    6 P U B S                training: a product forwards and two backwards for each parameter and image
-    32 M N D S               log q_N of draws of aggregate and prior, in both splits
+    6 P U B                  training: a product forwards and two backwards for each parameter and image
+    32 M N D                 log q_N of draws of aggregate and prior, in both splits
+    P I                      I images decoded by half of the parameters, for bounds, samples and displacements; a step
+                             of refinement or annealing counts as three, for its gradient
+    8 N D Σ k                one sweep over the codes for each mixture, of k components
+    3 n² D                   distances among n codes and n draws of the prior, which tests on samples compare
+    640,000 Σ D'             densities of the draws in D' dimensions
+    10 c d D                 d draws for each of c images by which q(z|x) is calibrated
 
 Processes side by side share Python and its libraries, and nothing else. Convolutions use a weight at many places, and
-mixtures compare every image with every component, so that both take more. What the configuration does not tell (P
-before parts are built, N of a folder of images) is counted as nothing.
+mixtures take many sweeps, so that both take more. Samples are compared in features, and densities other than mixtures
+trained, which is not counted: numbers of images bound the one, options of the densities the other. What the
+configuration does not tell (P before parts are built, N of a folder of images) is counted as nothing.
 """
 
 from __future__ import annotations
@@ -26,14 +36,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
-from study.design.cell import Cell
+from study.design.cell import Cell, Evaluate
 from study.design.length import num_updates
-from study.design.limits import CELL_BYTES
+from study.design.limits import CELL_BYTES, CELL_SECONDS
 from study.errors import ConfigurationError
 
 LIBRARY_BYTES = 2**30
 HELD_CODES = 2**26
 FLOPS_PER_SECOND = 5e10
+BOUNDED_TOGETHER = 50
+PADDING_PAIRS, PADDING_VALUES = 20_000, 300
+"""Pairs of a draw and a component, and draws and components, of the control with inert dimensions."""
+REFINEMENT_STEPS, LEAPFROG_STEPS, DISPLACED_SETS = 200, 10, 6
+"""For each code that is refined, each annealed temperature, and each displacement (two kinds of three lengths)."""
 
 _UNITS = (("TB", 1e12), ("GB", 1e9), ("MB", 1e6))
 
@@ -63,19 +78,22 @@ class Cost:
         pixels: values of one image, where its shape is known.
         """
         images = min((n for n in (num_images, cell.limit) if n is not None), default=0)
-        dim, draws = cell.latent_dim, cell.evaluate.draws
+        dim, evaluate = cell.latent_dim, cell.evaluate
         memory = (
             16 * (parameters or 0) * cell.seeds
             + 4 * images * (pixels or 0)
+            + 4 * evaluate.samples * (dim + (pixels or 0))
             + 12 * min(images * dim, HELD_CODES)
-            + 32 * draws * dim
+            + 32 * evaluate.draws * dim
+            + 8 * BOUNDED_TOGETHER * max(evaluate.importance, default=0)
+            + 8 * PADDING_VALUES * max(evaluate.padding, default=0)
             + LIBRARY_BYTES
         )
         seconds = None
         if parameters is not None and images:
             read = num_updates(cell.train.model_dump(), images) * min(cell.train.batch_size, images)
-            flops = cell.seeds * (6 * parameters * read + 32 * images * draws * dim)
-            seconds = flops / FLOPS_PER_SECOND
+            flops = 6 * parameters * read + parameters * _decoded(evaluate, images) + _of_codes(evaluate, images, dim)
+            seconds = cell.seeds * flops / FLOPS_PER_SECOND
         return cls(parameters, memory, seconds)
 
     def __str__(self) -> str:
@@ -87,8 +105,30 @@ class Cost:
         return ", ".join(parts)
 
 
+def _decoded(evaluate: Evaluate, images: int) -> int:
+    """Number of images that measuring decodes, of at most ``images`` in a split; a gradient counts as three."""
+    bounded = min(evaluate.importance_images, images) * max(evaluate.importance, default=0)
+    displaced = DISPLACED_SETS * evaluate.displacements * evaluate.samples
+    refined = REFINEMENT_STEPS * min(evaluate.refinement, images)
+    transitions = evaluate.annealing * evaluate.annealing_chains * evaluate.annealing_temperatures
+    return bounded + evaluate.samples + displaced + evaluate.calibration + 3 * (refined + LEAPFROG_STEPS * transitions)
+
+
+def _of_codes(evaluate: Evaluate, images: int, dim: int) -> int:
+    """Floating-point operations on the codes, ``dim`` numbers each, of so many images."""
+    components = len(evaluate.covariances) * sum(min(number, images) for number in evaluate.components)
+    compared = min(evaluate.two_sample_draws, images)
+    return (
+        32 * images * evaluate.draws * dim
+        + 8 * images * dim * components
+        + 3 * compared**2 * dim
+        + 32 * PADDING_PAIRS * sum(evaluate.padding)
+        + 10 * evaluate.calibration * evaluate.calibration_draws * dim
+    )
+
+
 def check_cost(cell: Cell, cost: Cost) -> None:
-    """Raises ConfigurationError where a cell needs more memory than a cell may.
+    """Raises ConfigurationError where a cell needs more memory, or more time, than a cell may.
 
     cell: the configuration.
     cost: what it needs.
@@ -98,6 +138,12 @@ def check_cost(cell: Cell, cost: Cost) -> None:
             f"{cell.prior.name} at D = {cell.latent_dim} cannot be built: it needs {readable_bytes(cost.memory)} of "
             f"memory at least, where {readable_bytes(CELL_BYTES)} are allowed; lower latent_dim, evaluate.draws, seeds "
             "or the sizes of its parts"
+        )
+    if cost.seconds is not None and cost.seconds > CELL_SECONDS:
+        raise ConfigurationError(
+            f"{cell.prior.name} at D = {cell.latent_dim} cannot be computed: it takes {readable_seconds(cost.seconds)} "
+            f"at least, where {readable_seconds(CELL_SECONDS)} are allowed; lower its epochs or updates, or what is "
+            "asked of evaluate (draws, importance, annealing, refinement, calibration, displacements, padding)"
         )
 
 

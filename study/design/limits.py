@@ -2,7 +2,8 @@
 
 A study file is text that somebody else may have written, and sizes on a command line have typing errors; both should
 end in a sentence at once, and not in a machine without memory. The largest numbers in a setting are
-``LARGEST_COUNT`` and ``LARGEST_SCALE`` of :mod:`models.options`, where the ranges of options are.
+``LARGEST_COUNT`` and ``LARGEST_SCALE`` of :mod:`models.options`, where the ranges of options are, and
+``LARGEST_REPEATS``, of what is done again and again without more parameters.
 """
 
 from __future__ import annotations
@@ -34,3 +35,6 @@ listed without: importing torch alone takes longer than checking a thousand cell
 
 CELL_BYTES = 2**40
 """Memory that a cell may need by the estimate of :mod:`study.design.cost`: 1 TiB."""
+
+CELL_SECONDS = 366 * 86_400
+"""Time that a cell may take by that estimate: a year."""

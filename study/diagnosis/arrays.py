@@ -2,7 +2,8 @@
 netCDF, and zarr where the package zarr is installed.
 
 Arrays of safetensors and of an npz that ``numpy.savez`` wrote lie in the file as they are, and are mapped: 8 GB of
-codes take no memory. Those of ``numpy.savez_compressed`` and of the others are read.
+codes take no memory. Those of ``numpy.savez_compressed`` and of the others are read, as far as they declare no more
+than their files could hold: a few kilobytes of zeros, compressed, fill any memory.
 """
 
 from __future__ import annotations
@@ -20,11 +21,18 @@ import numpy as np
 import numpy.typing as npt
 
 from study.errors import DataError
+from study.store.reading import declared_bytes
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 MAX_HEADER = 2**24
 """Bytes of a header of safetensors that are read."""
+
+MAX_UNPACKED = 2**33
+"""Bytes in memory of arrays that are not mapped: 8 GiB."""
+
+MAX_EXPANSION, SMALL = 32, 2**26
+"""Times the size of their file that such arrays may take, beyond 64 MiB; floating-point numbers shrink to a half."""
 
 _SAFETENSORS = {
     "F64": "<f8",
@@ -65,8 +73,22 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
         raise DataError(f"{path.name} cannot be read ({reason}); write it again") from error
 
 
+def _check_unpacked(path: Path, size: int) -> None:
+    """Raises DataError where arrays of ``size`` bytes would be made of what the file, or the folder, holds."""
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    stored = sum(file.stat().st_size for file in files)
+    limit = min(MAX_UNPACKED, max(SMALL, MAX_EXPANSION * stored))
+    if size > limit:
+        raise DataError(
+            f"{path.name} has {stored:,} bytes and would take {size:,} in memory, where {limit:,} are allowed; write "
+            "codes as safetensors or with numpy.savez, which take none"
+        )
+
+
 def _npz(path: Path) -> dict[str, npt.NDArray[Any]]:
     with zipfile.ZipFile(path) as archive:
+        packed = [member for member in archive.infolist() if member.compress_type != zipfile.ZIP_STORED]
+        _check_unpacked(path, sum(member.file_size for member in packed))
         return {
             member.filename.removesuffix(".npy"): _npy(path, archive, member)
             for member in archive.infolist()
@@ -117,8 +139,11 @@ def _safetensors(path: Path) -> dict[str, npt.NDArray[Any]]:
 
 
 def _netcdf(path: Path) -> dict[str, npt.NDArray[Any]]:
+    import netCDF4  # noqa: PLC0415
     import xarray as xr  # noqa: PLC0415  (half a second, and only these files need it)
 
+    with netCDF4.Dataset(path) as declared:
+        _check_unpacked(path, declared_bytes(declared, path.name))
     with xr.open_dataset(path, engine="netcdf4") as dataset:
         return {str(name): variable.values for name, variable in dataset.data_vars.items()}
 
@@ -129,4 +154,5 @@ def _zarr(path: Path) -> dict[str, npt.NDArray[Any]]:
     except ImportError as error:
         raise DataError(f"{path.name} needs the package zarr; install it, or write the codes as npz") from error
     group = zarr.open_group(path, mode="r")
+    _check_unpacked(path, sum(array.nbytes for _, array in group.arrays()))
     return {name: np.asarray(array) for name, array in group.arrays()}

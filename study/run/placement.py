@@ -58,7 +58,9 @@ class Placement:
         return f"{processes} on {self.device} {_takes(self.workers)} {needed} at least, where {available} can be had"
 
 
-_LOWER = "lower latent_dim, evaluate.draws, seeds, limit or the sizes of the parts"
+_LOWER = (
+    "lower latent_dim, evaluate.draws, evaluate.importance, evaluate.samples, seeds, limit or the sizes of the parts"
+)
 
 
 def _takes(number: int) -> str:

@@ -10,6 +10,7 @@ link is held to the same kind, size, schema and hash. Nothing is ever written th
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 import warnings
@@ -175,24 +176,27 @@ def tree(path: Path) -> xr.DataTree:
     with regular(path, MAX_RESULT) as place, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with netCDF4.Dataset(place) as dataset:
-            _check_declared(dataset, path.name, min(MAX_RESULT, MAX_EXPANSION * place.stat().st_size))
+            limit = min(MAX_RESULT, MAX_EXPANSION * place.stat().st_size)
+            if declared_bytes(dataset, path.name) > limit:
+                raise Corrupt(f"{path.name} declares arrays of more than {limit:,} bytes")
         with xr.open_datatree(place, engine="netcdf4", decode_times=False) as opened:
             return opened.load()
 
 
-def _check_declared(dataset: netCDF4.Dataset, name: str, limit: int) -> None:
+def declared_bytes(dataset: netCDF4.Dataset, name: str) -> int:
+    """Bytes in memory of all arrays that a netCDF file declares; raises :class:`Corrupt` where they are too many.
+
+    dataset: an open file, of which this reads no array.
+    name: what a message calls it.
+    """
     groups, variables, size = [dataset], 0, 0
     while groups:
         group = groups.pop()
         groups += group.groups.values()
         variables += 1 + len(group.variables)
-        for variable in group.variables.values():
-            elements = 1
-            for length in variable.shape:
-                elements *= length
-            # Strings of variable length are pointers, of which each text has one.
-            size += elements * getattr(variable.dtype, "itemsize", 64)
-        if size > limit:
-            raise Corrupt(f"{name} declares arrays of more than {limit:,} bytes")
         if variables + len(groups) > MAX_VARIABLES:
             raise Corrupt(f"{name} declares more than {MAX_VARIABLES:,} variables")
+        for variable in group.variables.values():
+            # Strings of variable length are pointers, of which each text has one.
+            size += math.prod(variable.shape) * getattr(variable.dtype, "itemsize", 64)
+    return size

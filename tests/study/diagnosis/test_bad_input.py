@@ -2,8 +2,10 @@
 
 import io
 import os
+import tracemalloc
 import zipfile
 
+import netCDF4
 import numpy as np
 import pytest
 import torch
@@ -269,3 +271,63 @@ def test_what_is_no_file_is_not_waited_for(tmp_path, suffix, make):
     make(path)
     with pytest.raises(DataError):
         read_arrays(path)
+
+
+def _npz_bomb(path):
+    """A gigabyte of zeros, in a megabyte."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": (2**20, 256)})
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("loc.npy", "w") as member:
+        member.write(header.getvalue())
+        for _ in range(2**6):
+            member.write(bytes(2**24))
+
+
+def _many_members(path):
+    """Twenty arrays of 4 MB, small each and large together."""
+    zeros = np.zeros(2**20, np.float32)
+    np.savez_compressed(path, **{f"a{number}": zeros for number in range(20)})
+
+
+def _netcdf_bomb(path):
+    """Sixteen gigabytes that no chunk of the file holds."""
+    with netCDF4.Dataset(path, "w") as dataset:
+        dataset.createDimension("n", 2**22)
+        dataset.createDimension("d", 2**10)
+        dataset.createVariable("loc", "f4", ("n", "d"), zlib=True)
+
+
+def _coordinate_bomb(path):
+    """The same as a coordinate, which is read when a file is opened."""
+    with netCDF4.Dataset(path, "w") as dataset:
+        dataset.createDimension("n", 2**31)
+        dataset.createVariable("n", "f8", ("n",), zlib=True)
+
+
+BOMBS = {
+    "bomb.npz": _npz_bomb,
+    "many.npz": _many_members,
+    "bomb.nc": _netcdf_bomb,
+    "coordinate.nc": _coordinate_bomb,
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_what_a_small_file_unpacks_to_is_bounded_before_it_is(tmp_path, name, capsys):
+    BOMBS[name](tmp_path / name)
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match=r"would take [\d,]+ in memory, where [\d,]+ are allowed"):
+            read_arrays(tmp_path / name)
+        assert tracemalloc.get_traced_memory()[1] < 2**26
+    finally:
+        tracemalloc.stop()
+    assert main(["diagnose", str(tmp_path / name)]) == 3
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_what_compresses_as_codes_do_is_read(tmp_path):
+    arrays = codes(num=2_000, dim=100)
+    np.savez_compressed(tmp_path / "codes.npz", **arrays)
+    read = read_arrays(tmp_path / "codes.npz")
+    assert all((read[name] == array).all() for name, array in arrays.items())
