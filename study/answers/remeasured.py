@@ -10,30 +10,25 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import torch
-import xarray as xr
 
 from analysis.layout import ROWS
+from analysis.normal_noise import NormalNoise
 from study.answers.results import Results, StoredCell
 
 
-def remeasured(results: Results, generator: torch.Generator) -> Results:
+def remeasured(results: Results, noise: NormalNoise) -> Results:
     """``results`` with every estimate drawn anew.
 
     Args:
         results: finished cells.
-        generator: the whole of the randomness.
+        noise: the whole of the randomness.
     """
-    return replace(results, cells=tuple(_cell(cell, generator) for cell in results))
+    return replace(results, cells=tuple(_cell(cell, noise) for cell in results))
 
 
-def _cell(cell: StoredCell, generator: torch.Generator) -> StoredCell:
-    groups = {name: _group(node.to_dataset(), generator) for name, node in cell.tree.children.items() if name in ROWS}
-    rest = {name: node.to_dataset() for name, node in cell.tree.children.items() if name not in ROWS}
-    return cell.with_tree(xr.DataTree.from_dict(groups | rest))
-
-
-def _group(table: xr.Dataset, generator: torch.Generator) -> xr.Dataset:
-    errors = np.nan_to_num(table["standard_error"].values.astype(float), posinf=0.0)
-    noise = torch.randn(errors.shape, generator=generator, dtype=torch.float64).numpy()
-    return table.assign(value=table["value"] + errors * noise)
+def _cell(cell: StoredCell, noise: NormalNoise) -> StoredCell:
+    tree = cell.tree.copy()  # of the tree and its variables, not of their arrays
+    for table in (node.dataset for name, node in tree.children.items() if name in ROWS):
+        value, errors = table["value"], np.nan_to_num(table["standard_error"].values.astype(float), posinf=0.0)
+        value.data = value.values + errors * noise.draw(errors.shape)
+    return cell.with_tree(tree)

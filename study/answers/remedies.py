@@ -79,7 +79,7 @@ class Treatment:
         """Whether its samples are the training images again: a property of the prior or of the density."""
         family, name = (DENSITIES, self.source) if self.kind == EX_POST else (PRIORS, self.treated.settings["prior"])
         try:
-            return bool(family[name].repeats_training_images)
+            return family.signature(name).repeats_training_images
         except UnknownName:  # of a package that is not installed here
             return False
 

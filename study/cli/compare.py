@@ -23,6 +23,6 @@ def command(
 
     Cells of several folders are compared together where nothing but the remedy differs, paired by seed.
     """
-    from study.answers.tables import comparison_text  # noqa: PLC0415
+    from study.answers.comparisons import comparison_text  # noqa: PLC0415
 
     say(comparison_text(study_folders(results), format, by))

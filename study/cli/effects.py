@@ -17,7 +17,8 @@ def command(
     format: Annotated[Format, typer.Option(help="Format of the output.")] = Format.TABLE,
 ) -> None:
     """Regress an outcome on log D, rate and prior over trained replicates by NUTS."""
-    from study.answers.effects import effects, store_effects  # noqa: PLC0415
+    from study.answers.effects import store_effects  # noqa: PLC0415
+    from study.answers.regression import effects  # noqa: PLC0415
     from study.answers.results import Results  # noqa: PLC0415
     from study.answers.texts import text_of  # noqa: PLC0415
 

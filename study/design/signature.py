@@ -80,12 +80,14 @@ class Signature:
     summary: first paragraph of its docstring, on one line.
     reference: its paper, as its class states it.
     num_images: training images of a data set, where their number is known; None for parts of other families.
+    repeats_training_images: whether samples of a prior or a density are the training images again.
     """
 
     options: dict[str, Option]
     summary: str
     reference: str
     num_images: int | None = None
+    repeats_training_images: bool = False
 
 
 class NotStatic(Exception):
@@ -102,7 +104,11 @@ def signature_of(part: type) -> Signature:
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
     return Signature(
-        options, _summary(inspect.getdoc(part)), getattr(part, "reference", ""), getattr(part, "num_images", None)
+        options,
+        _summary(inspect.getdoc(part)),
+        getattr(part, "reference", ""),
+        getattr(part, "num_images", None),
+        getattr(part, "repeats_training_images", False),
     )
 
 
@@ -127,6 +133,7 @@ def read_signature(module: str, package: str, base: str) -> Signature:
         _summary(ast.get_docstring(nearest.classes[name])),
         str(_constant(lineage, "reference") or ""),
         _constant(lineage, "num_images"),
+        bool(_constant(lineage, "repeats_training_images")),
     )
 
 

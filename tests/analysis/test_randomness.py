@@ -5,7 +5,8 @@ import itertools
 import pytest
 import torch
 
-from analysis.randomness import integer_seed, seeded, stream
+from analysis.randomness import seeded, stream
+from analysis.seeds import integer_seed
 
 NAMES = [
     ("a", "bc"), ("ab", "c"), ("abc",), ("a", "b", "c"), ("a", ""), ("a",), ("", "a"), ("a,b",), ("a", "b"),

@@ -13,7 +13,7 @@ import torch
 import study.run.launch
 from analysis import compilation
 from study import paths
-from study.answers import effects
+from study.answers import effects, regression
 from study.cli import main
 from study.errors import TrainingFailed
 from study.store.manifest import _revision
@@ -167,7 +167,7 @@ def test_effects_are_printed_before_they_are_stored(tmp_path, monkeypatch, capsy
         raise OSError(28, "No space left on device", "effects")
 
     monkeypatch.setattr("study.answers.results.Results.load", lambda folders: Stored())
-    monkeypatch.setattr(effects, "effects", lambda own, outcome: pd.DataFrame({"slope": [0.5]}))
+    monkeypatch.setattr(regression, "effects", lambda own, outcome: pd.DataFrame({"slope": [0.5]}))
     monkeypatch.setattr(effects, "store_effects", full)
     (tmp_path / "digits/cells").mkdir(parents=True)
     assert main(["effects", str(tmp_path)]) == 4

@@ -7,9 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from analysis.multiplicity import holm
+from analysis.normal_noise import NormalNoise
 from study.answers.hypotheses._base import Case, Hypothesis
 from study.answers.hypotheses._deciding import seconds_per_seed, what_decides
 from study.answers.hypotheses._noise import with_noise
+from study.answers.remeasured import remeasured
 from study.answers.results import Results
 
 REMEASUREMENTS = 5
@@ -29,7 +31,7 @@ def docket(hypotheses: Sequence[Hypothesis[Any]], results: Results) -> list[Case
         hypotheses: the claims, all of the primary family among them.
         results: finished cells of one data set.
     """
-    again = _again(results)
+    again = [remeasured(results, NormalNoise(time, "remeasured")) for time in range(REMEASUREMENTS)]
     cases = []
     for hypothesis in hypotheses:
         case = hypothesis.examine(results)
@@ -37,14 +39,6 @@ def docket(hypotheses: Sequence[Hypothesis[Any]], results: Results) -> list[Case
             case = replace(case, verdict=with_noise(hypothesis, case.verdict.rule, again).verdict)
         cases.append(case)
     return [_decided(case, results) for case in _adjusted(cases)]
-
-
-def _again(results: Results) -> list[Results]:
-    # Noise comes from torch's generators, for which no reader of results waits that asks for no verdict.
-    from analysis.randomness import stream  # noqa: PLC0415
-    from study.answers.remeasured import remeasured  # noqa: PLC0415
-
-    return [remeasured(results, stream(time, "remeasured")) for time in range(REMEASUREMENTS)] if len(results) else []
 
 
 def _adjusted(cases: Sequence[Case]) -> list[Case]:

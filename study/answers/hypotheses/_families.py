@@ -49,11 +49,11 @@ def families(results: Results, *factors: str, **estimates: str) -> pd.DataFrame:
 
     Raises MissingCells where no family has two levels of each factor with them.
     """
-    tables = [(family, family.frame(**estimates)) for family in results.families(*factors)]
-    varied = [(family, lines) for family, lines in tables if _varied(lines, factors)]
+    lines = results.frame(**estimates)
+    varied = [family for family in results.families(*factors) if _varied(_of(family, lines), factors)]
     if not varied:
         raise MissingCells(f"no cells that differ in {' and '.join(factors)} alone and have {_names(estimates)}")
-    return _labelled(varied)
+    return _labelled(varied, lines)
 
 
 def alike(results: Results, *free: str, **estimates: str) -> pd.DataFrame:
@@ -61,11 +61,11 @@ def alike(results: Results, *free: str, **estimates: str) -> pd.DataFrame:
 
     Raises MissingCells where no cell has all of them.
     """
-    tables = [(family, family.frame(**estimates)) for family in results.partition(*free)]
-    measured = [(family, lines) for family, lines in tables if not lines.empty]
-    if not measured:
+    lines = results.frame(**estimates)
+    if lines.empty:
         raise MissingCells(f"no cells that have {_names(estimates)}")
-    return _labelled(measured)
+    measured = set(lines["key"])
+    return _labelled([family for family in results.partition(*free) if measured & _keys(family)], lines)
 
 
 def excess(results: Results, *factors: str) -> pd.DataFrame:
@@ -82,19 +82,20 @@ def best_density(results: Results, **estimates: str) -> pd.DataFrame:
 
     CEILING is left out. Raises MissingCells where no cell has a density whose samples were judged.
     """
-    best = []
+    fits = []
+    for name in _densities(results):
+        judged = results.frame(certified=f"densities/{name}/certified_gap", fitted=frechet(name), **estimates)
+        fits.append(judged.assign(density=name))
+    cells, best = [], []
     for cell in results.partition():
-        tables = []
-        for name in _densities(cell):
-            lines = cell.frame(certified=f"densities/{name}/certified_gap", fitted=frechet(name), **estimates)
-            tables += [lines.assign(density=name)] if len(lines) else []
-        if tables:
-            best.append((cell, max(tables, key=lambda lines: lines["certified"].mean())))
+        if of_cell := [lines for fit in fits if len(lines := _of(cell, fit))]:
+            cells.append(cell)
+            best.append(max(of_cell, key=lambda lines: lines["certified"].mean()))
     if not best:
         raise MissingCells(
             f"no cells with densities fitted to their codes whose samples were judged, and {_names(estimates)}"
         )
-    return _labelled(best)
+    return _labelled(cells, pd.concat(best, ignore_index=True))
 
 
 def above_noise(lines: pd.DataFrame, *columns: str) -> pd.DataFrame:
@@ -223,19 +224,30 @@ def _names(estimates: Mapping[str, str]) -> str:
     return ", ".join(estimates.values())
 
 
-def _labelled(tables: Sequence[tuple[Results, pd.DataFrame]]) -> pd.DataFrame:
-    """The families' lines as one table, labelled by the settings that each holds fixed and that tell it from the
-    others: ``vamp, D=32``. Families of the same label, as with and without an option, are numbered."""
-    settings = [_fixed(family) for family, _ in tables]
+def _keys(family: Results) -> set[str]:
+    return {cell.key for cell in family}
+
+
+def _of(family: Results, lines: pd.DataFrame) -> pd.DataFrame:
+    """Those of the lines that are of cells of the family."""
+    return lines[lines["key"].isin(_keys(family))]
+
+
+def _labelled(families: Sequence[Results], lines: pd.DataFrame) -> pd.DataFrame:
+    """The lines of each family, one family after another, labelled by the settings that it holds fixed and that tell it
+    from the others: ``vamp, D=32``. Families of the same label, as with and without an option, are numbered."""
+    settings = [_fixed(family) for family in families]
     names = dict.fromkeys(name for fixed in settings for name in fixed)
     differing = [name for name in names if len({fixed[name] for fixed in settings if name in fixed}) > 1]
-    labels: Counter[str] = Counter()
-    parts = []
-    for fixed, (_, lines) in zip(settings, tables, strict=True):
+    uses: Counter[str] = Counter()
+    labels: dict[str, str] = {}
+    for fixed, family in zip(settings, families, strict=True):
         label = ", ".join(fixed[name] for name in differing if name in fixed) or fixed.get("prior", "all cells")
-        labels[label] += 1
-        parts.append(lines.assign(family=label if labels[label] == 1 else f"{label} ({labels[label]})"))
-    return pd.concat(parts, ignore_index=True)
+        uses[label] += 1
+        labels |= dict.fromkeys(_keys(family), label if uses[label] == 1 else f"{label} ({uses[label]})")
+    places = {label: place for place, label in enumerate(dict.fromkeys(labels.values()))}
+    labelled = lines.assign(family=lines["key"].map(labels)).dropna(subset="family")
+    return labelled.sort_values("family", key=lambda column: column.map(places), kind="stable", ignore_index=True)
 
 
 def _fixed(family: Results) -> dict[str, str]:

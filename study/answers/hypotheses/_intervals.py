@@ -50,8 +50,10 @@ def by_replicate(lines: pd.DataFrame, statistic: Callable[[pd.DataFrame], float]
     """
     sizes = lines.groupby("family", sort=False)["key"].nunique().to_dict()
     values: dict[str, dict[Any, float]] = {str(label): {} for label in sizes}
-    for (label, replicate), part in lines.groupby(["family", "replicate"]):
-        if part["key"].nunique() == sizes[label]:
+    parts = lines.groupby(["family", "replicate"])
+    cells = parts["key"].nunique().to_dict()
+    for (label, replicate), part in parts:
+        if cells[label, replicate] == sizes[label]:
             values[str(label)][replicate] = statistic(part)
     return pd.DataFrame.from_dict(values, orient="index").sort_index(axis=1)
 

@@ -21,7 +21,6 @@ from typing import NamedTuple, final, override
 
 import pandas as pd
 from matplotlib.figure import Figure
-from scipy import stats
 
 from analysis.plots import ROLES
 from study.answers.hypotheses import _marks as marks
@@ -114,4 +113,4 @@ def _correlation(draws: pd.DataFrame) -> Criterion:
 
 def _rank_correlation(column: str) -> Callable[[pd.DataFrame], float]:
     """The statistic: Spearman's correlation of ``column`` and the distance to real images."""
-    return lambda lines: float(stats.spearmanr(lines[column], lines["distance"]).statistic)
+    return lambda lines: float(lines[[column, "distance"]].corr("spearman").to_numpy()[0, 1])

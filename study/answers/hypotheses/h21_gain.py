@@ -34,7 +34,6 @@ from typing import final, override
 
 import pandas as pd
 from matplotlib.figure import Figure
-from scipy import stats
 
 from study.answers.hypotheses import _marks as marks
 from study.answers.hypotheses._base import Hypothesis, Verdict
@@ -111,10 +110,8 @@ def _partial(column: str, given: str) -> Callable[[pd.DataFrame], float]:
     """The statistic: partial rank correlation of quality lost and ``column`` at given ``given``."""
 
     def statistic(lines: pd.DataFrame) -> float:
-        lost, own, other = (stats.rankdata(lines[name]) for name in ("lost", column, given))
-        of_lost, of_own, between = (
-            float(stats.pearsonr(a, b).statistic) for a, b in ((lost, other), (own, other), (lost, own))
-        )
-        return (between - of_lost * of_own) / math.sqrt((1 - of_lost**2) * (1 - of_own**2))
+        ranks = lines[["lost", column, given]].corr("spearman").to_numpy()
+        between, of_lost, of_column = map(float, (ranks[0, 1], ranks[0, 2], ranks[1, 2]))
+        return (between - of_lost * of_column) / math.sqrt((1 - of_lost**2) * (1 - of_column**2))
 
     return statistic

@@ -73,6 +73,10 @@ class Picture:
 def svg(figure: Figure) -> str:
     """The figure as SVG text."""
     buffer = io.StringIO()
+    if layout := figure.get_layout_engine():
+        # Saving a figure whose layout is still to be made draws it twice.
+        layout.execute(figure)
+        figure.set_layout_engine(None)
     with matplotlib.rc_context(_SAVED):
         figure.savefig(buffer, format="svg", dpi=RASTER_DPI, metadata={"Date": None, "Creator": None})
     return buffer.getvalue()

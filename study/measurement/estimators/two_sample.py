@@ -12,7 +12,7 @@ from torch import Tensor
 
 from analysis import two_sample
 from analysis.estimate import Estimate
-from analysis.randomness import integer_seed
+from analysis.seeds import integer_seed
 from study.design.cell import Evaluate
 from study.measurement.estimators import Quantity, Refused, estimator
 from study.measurement.replicate import Split

@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 import torch
 
-from study.answers.effects import effects, store_effects
+from study.answers.effects import store_effects
+from study.answers.regression import effects
 from study.answers.results import Results
 from study.errors import ConfigurationError
 

@@ -498,7 +498,7 @@ def test_folders_that_are_links_are_not_written_into(copy, capsys, tmp_path, mon
             place.symlink_to(victim)
         case "file":
             place.write_text("precious")
-    monkeypatch.setattr("study.answers.effects.effects", lambda own, outcome: pd.DataFrame({"slope": [0.5]}))
+    monkeypatch.setattr("study.answers.regression.effects", lambda own, outcome: pd.DataFrame({"slope": [0.5]}))
     words = ["effects", copy.root] if verb == "effects" else ["report", copy.root, "--figures", copy.root / "figures"]
     code, _, err = said(capsys, words)
     assert code == 4

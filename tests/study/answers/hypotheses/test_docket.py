@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.normal_noise import NormalNoise
 from analysis.paired_ratio import PairedRatio
-from analysis.randomness import stream
 from study.answers.hypotheses import HYPOTHESES, Verdict, cases, hypotheses
 from study.answers.hypotheses._base import Case
 from study.answers.hypotheses._criterion import Criterion
@@ -41,7 +41,7 @@ def test_six_claims_are_primary_and_what_is_true_by_construction_is_a_check():
 
 
 def test_remeasured_results_differ_by_their_standard_errors_and_keep_everything_else(grown):
-    again = [remeasured(grown, stream(time, "test")) for time in range(60)]
+    again = [remeasured(grown, NormalNoise(time, "test")) for time in range(60)]
     name = "aggregate/train/kl"
     before = grown.values(name)
     anew = np.stack([results.values(name)["value"] for results in again])
@@ -53,7 +53,7 @@ def test_remeasured_results_differ_by_their_standard_errors_and_keep_everything_
 
 def test_the_noise_of_a_slope_is_that_of_its_estimates(grown):
     """Slopes of four D, log2 D = 1, 3, 5, 7: the variance is Σ ((x − 4)/20)² se²."""
-    again = [remeasured(grown, stream(time, "slopes")) for time in range(60)]
+    again = [remeasured(grown, NormalNoise(time, "slopes")) for time in range(60)]
     rule = with_noise(H7, H7.examine(grown).verdict.rule, again)
     late = max(grown.partition("latent_dim"), key=lambda family: family.cells[0].settings["updates"])
     errors = late.values("aggregate/train/kl").groupby("latent_dim")["standard_error"].mean()
