@@ -72,7 +72,7 @@ def test_no_prior_is_a_special_case(path):
             case ast.match_case():
                 asked.append(node.pattern)
     constants = {leaf.value for node in asked for leaf in ast.walk(node) if isinstance(leaf, ast.Constant)}
-    assert not constants & (set(PRIORS) - {"student_t"})  # which is a noise of analysis.effects too
+    assert not constants & set(PRIORS)
 
 
 @pytest.mark.parametrize("path", FILES, ids=IDS)

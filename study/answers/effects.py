@@ -1,15 +1,16 @@
-"""Effects: the tables of a regression (:mod:`study.answers.regression`), kept beside the study, where the answer page
-finds them."""
+"""Effects: the tables of a regression (:mod:`study.answers.regression`), kept beside the study, where the answer page and
+exports find them."""
 
 from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
-from study.answers.results import Results
 from study.errors import EnvironmentFault
 from study.files import own_folder, replacing
 from study.paths import safe_name
@@ -19,58 +20,85 @@ from study.store.reading import Corrupt
 log = logging.getLogger(__name__)
 
 OUTCOMES = {
-    "kl": "KL(q_N ‖ p), nats",
-    "quality_gap": "squared Fréchet distance of prior samples less that of aggregate samples",
+    "kl": "KL(q_N ‖ p), in e-folds",
+    "quality_gap": "squared Fréchet distance of prior samples less that of aggregate samples, in e-folds",
     "log_px": "held-out log p(x), nats",
 }
 """What may be regressed, and its unit."""
 
+TOGETHER = "all data sets"
+"""Stands for the name of the data set in effects over several of them."""
+
 COLUMNS: dict[str, type] = {
     "outcome": str, "coefficient": str, "mean": float, "lower": float, "upper": float, "positive": float,
-    "replicates": int,
+    "ess": float, "r_hat": float, "replicates": int, "cells": int,
 }  # fmt: skip
 """What the page shows of the table, with their types."""
 
+PIT_COLUMNS: dict[str, type] = {"level": float, "share": float, "lower": float, "upper": float}
+"""Columns of the table behind the figure of leave-one-out predictions, see :func:`analysis.effects.pit_band`."""
 
-def store_effects(table: pd.DataFrame, folder: Path, dataset: str, outcome: str) -> Path:
-    """Writes the table to ``<folder>/effects/<dataset>-<outcome>.csv``, and gives that path.
+
+class Effects(NamedTuple):
+    """What a regression gives.
+
+    table: coefficients in units of the outcome, one row each: ``mean``, ``lower`` and ``upper`` (95 %), the posterior
+        probability ``positive`` that it is above zero with its Monte Carlo error, and effective draws and r_hat of the
+        chains; ``log_dim`` is per e-fold of D, ``rate`` per e-fold of 1 + R, ``log_updates`` per e-fold of the updates.
+        Below the coefficients stand the standard deviations between cells, replicates and data sets, of the bend in the
+        rate, and of noise.
+    pit: PIT_COLUMNS of the leave-one-out predictions.
+    """
+
+    table: pd.DataFrame
+    pit: pd.DataFrame
+
+
+def store_effects(fitted: Effects, folder: Path, dataset: str, outcome: str) -> Path:
+    """Writes the table to ``<folder>/effects/<dataset>-<outcome>.csv``, which it gives, and that of the leave-one-out
+    predictions beside it, ``-pit.csv``.
 
     Args:
-        table: as :func:`study.answers.regression.effects` gives it.
+        fitted: as :func:`study.answers.regression.effects` gives it.
         folder: of the study whose cells it rests on.
-        dataset: name of the data set.
+        dataset: name of the data set, or TOGETHER.
         outcome: what was regressed.
 
     Raises:
-        EnvironmentFault: if the file cannot be written.
+        EnvironmentFault: if the files cannot be written.
     """
-    path = folder / "effects" / f"{safe_name(dataset)}-{outcome}.csv"
+    path, pit = _paths(folder, dataset, outcome)
     try:
         own_folder(path.parent)
-        with replacing(path) as aside:
-            table.to_csv(aside, index=False)
+        for place, table in ((path, fitted.table), (pit, fitted.pit)):
+            with replacing(place) as aside:
+                table.to_csv(aside, index=False)
     except OSError as error:
         raise EnvironmentFault(f"cannot write {path}: {error.strerror or error}") from error
     return path
 
 
-def stored_effects(results: Results, dataset: str) -> pd.DataFrame:
-    """The tables of ``dataset`` that :func:`store_effects` left beside the studies of ``results``, one after another;
-    empty where none is there. One that is not as it was stored is named in the log.
+def stored_effects(folders: Iterable[Path], dataset: str) -> list[Effects]:
+    """What :func:`store_effects` left of ``dataset`` in the study ``folders``. What is not as it was stored is named in
+    the log and left out.
     """
-    folders = dict.fromkeys(cell.store.root for cell in results)
-    paths = [folder / "effects" / f"{safe_name(dataset)}-{outcome}.csv" for folder in folders for outcome in OUTCOMES]
-    tables = []
-    for path in paths:
+    found = []
+    for path, pit in (_paths(folder, dataset, outcome) for folder in dict.fromkeys(folders) for outcome in OUTCOMES):
         if os.path.lexists(path):
             try:
-                tables.append(_checked(reading.table(path, COLUMNS), path))
+                table = _checked(reading.table(path, COLUMNS), path)
+                found.append(Effects(table, reading.table(pit, PIT_COLUMNS)))
             except Corrupt as error:
                 log.warning("left out: %s: %s", path, error)
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    return found
+
+
+def _paths(folder: Path, dataset: str, outcome: str) -> tuple[Path, Path]:
+    stem = f"{safe_name(dataset)}-{outcome}"
+    return folder / "effects" / f"{stem}.csv", folder / "effects" / f"{stem}-pit.csv"
 
 
 def _checked(table: pd.DataFrame, path: Path) -> pd.DataFrame:
-    if not set(table["outcome"]) <= OUTCOMES.keys():
+    if not len(table) or not set(table["outcome"]) <= OUTCOMES.keys():
         raise Corrupt(f"{path.name} has an outcome that is not known")
     return table

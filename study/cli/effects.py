@@ -1,4 +1,4 @@
-"""`latent-study effects`: regression of an outcome on log D, rate and prior."""
+"""`latent-study effects`: regression of an outcome on log D, rate, length of training and prior."""
 
 from __future__ import annotations
 
@@ -14,16 +14,24 @@ from study.errors import say
 def command(
     results: ResultsFolders = None,
     outcome: Annotated[str, typer.Option(metavar="kl|quality_gap|log_px", help="Outcome of the regression.")] = "kl",
+    draws: Annotated[int, typer.Option(min=100, max=100_000, help="Draws of each of four chains.")] = 2_000,
     format: Annotated[Format, typer.Option(help="Format of the output.")] = Format.TABLE,
 ) -> None:
-    """Regress an outcome on log D, rate and prior over trained replicates by NUTS."""
-    from study.answers.effects import store_effects  # noqa: PLC0415
-    from study.answers.regression import effects  # noqa: PLC0415
+    """Regress an outcome on log D, rate, length of training and prior over trained replicates.
+
+    Of several data sets each is regressed alone, and then all together where some of their cells are alike.
+    """
+    from study.answers.effects import TOGETHER, store_effects  # noqa: PLC0415
+    from study.answers.regression import comparable, effects  # noqa: PLC0415
     from study.answers.results import Results  # noqa: PLC0415
     from study.answers.texts import text_of  # noqa: PLC0415
 
     folders = study_folders(results)
-    for dataset, own in Results.some(folders).by("dataset").items():
-        table = effects(own, outcome)
-        say(text_of(table, format))
-        store_effects(table, folders[0], dataset, outcome)
+    every = Results.some(folders)
+    of_datasets = every.by("dataset")
+    if comparable(every):
+        of_datasets[TOGETHER] = every
+    for dataset, own in of_datasets.items():
+        fitted = effects(own, outcome, draws)
+        say(text_of(fitted.table, format))
+        store_effects(fitted, folders[0], dataset, outcome)

@@ -22,6 +22,8 @@ def command(
 ) -> None:
     """Write finished cells without weights and checkpoints, small enough to be sent and put together.
 
+    Tables that `latent-study effects` kept go with them.
+
     Commands that read results read exports too, and join several of them, such as those of several machines.
 
     - `latent-study export results exports/monday`

@@ -1,6 +1,7 @@
 """Export: the finished cells of a study without their weights, small enough to be sent, committed and put together.
 
     <DIR>/<study>/cells/<key>/                result.nc (compressed), manifest.json
+    <DIR>/<study>/effects/                    the tables that `latent-study effects` kept beside the study
 
 An exported cell is a stored cell whose manifest lists no weights: whatever reads results reads it, and only what needs
 a trained model refuses it. Its result holds the same numbers and pictures, bit for bit; its manifest has digests of its
@@ -15,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from study.errors import ConfigurationError, EnvironmentFault
-from study.files import replacing, set_aside
+from study.files import own_folder, replacing, set_aside
 from study.store.manifest import SCHEMA_VERSION, Manifest, sha256
-from study.store.reading import Corrupt, tree
+from study.store.reading import Corrupt, content, tree
 from study.store.schema import check_result
 from study.store.store import MANIFEST, RESULT, WEIGHTS, Store
 
@@ -30,6 +31,9 @@ COMPRESSION = {"zlib": True, "complevel": 9, "shuffle": True}
 LEAST_COMPRESSED = 2**13
 """Bytes of an array from which compression gains more than the index of its chunks costs, some kilobytes."""
 
+TABLES = "effects"
+"""Folder of tables of a study that rest on its cells, in CSV."""
+
 LEFT_BEHIND = "weights_sha256"
 """Among an exported manifest's details, the SHA-256 of the weights that the cell was stored with."""
 
@@ -38,8 +42,8 @@ class Exported(NamedTuple):
     """What an export did.
 
     cells: cells that the folder now has of those of the study.
-    size: their bytes there.
-    left_out: the reason of each stored cell that is not whole, by its folder.
+    size: their bytes there, and those of the tables.
+    left_out: the reason of each stored cell or table that is not whole, by its place.
     """
 
     cells: int
@@ -48,7 +52,8 @@ class Exported(NamedTuple):
 
 
 def export(source: Store, target: Store) -> Exported:
-    """Writes every whole cell of ``source`` without weights to ``target``; those that are there already stay.
+    """Writes every whole cell of ``source`` without weights to ``target``, where those that are there already stay, and
+    the tables of effects, which replace older ones.
 
     Raises:
         ConfigurationError: if ``target`` is ``source``, or has another result of one of its cells.
@@ -72,7 +77,23 @@ def export(source: Store, target: Store) -> Exported:
             continue
         cells += 1
         size += sum(os.path.getsize(target.folder(key) / name) for name in (RESULT, MANIFEST))
+    for path in sorted((source.root / TABLES).glob("*.csv")) if cells else ():
+        try:
+            size += _copy(path, target.root / TABLES / path.name)
+        except Corrupt as error:
+            left_out[path] = str(error)
     return Exported(cells, size, left_out)
+
+
+def _copy(path: Path, place: Path) -> int:
+    """Copies a small regular file, and gives its bytes; raises Corrupt where it is none."""
+    table = content(path)
+    try:
+        with replacing(own_folder(place.parent) / place.name) as aside:
+            aside.write_bytes(table)
+    except OSError as error:
+        raise EnvironmentFault(f"cannot write {place}: {error.strerror or error}; choose another folder") from error
+    return len(table)
 
 
 def _is_there(target: Store, key: str, manifest: Manifest, result: xr.DataTree, source: Store) -> bool:

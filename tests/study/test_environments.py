@@ -163,11 +163,15 @@ def test_effects_are_printed_before_they_are_stored(tmp_path, monkeypatch, capsy
         def by(self, name):
             return {"digits": self}
 
+        def levels(self, name):
+            return ["digits"]
+
     def full(*_):
         raise OSError(28, "No space left on device", "effects")
 
     monkeypatch.setattr("study.answers.results.Results.load", lambda folders: Stored())
-    monkeypatch.setattr(regression, "effects", lambda own, outcome: pd.DataFrame({"slope": [0.5]}))
+    table = pd.DataFrame({"slope": [0.5]})
+    monkeypatch.setattr(regression, "effects", lambda *_: effects.Effects(table, table))
     monkeypatch.setattr(effects, "store_effects", full)
     (tmp_path / "digits/cells").mkdir(parents=True)
     assert main(["effects", str(tmp_path)]) == 4

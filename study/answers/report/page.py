@@ -21,14 +21,15 @@ import pandas as pd
 from markupsafe import Markup
 
 from analysis.numerals import plain
-from study.answers.effects import OUTCOMES, stored_effects
+from analysis.rank_plot import predictions
+from study.answers.effects import OUTCOMES, TOGETHER, stored_effects
 from study.answers.hypotheses import Case, Group, Verdict
 from study.answers.matrix import matrix
 from study.answers.remedies import POOLED
 from study.answers.report.chapter import Chapter, dimension
 from study.answers.report.claims import claims
 from study.answers.report.explorer import panels
-from study.answers.report.overview import CaptionedFigure, estimates, headline, information, remedies
+from study.answers.report.overview import CaptionedFigure, caption, estimates, headline, information, remedies
 from study.answers.report.picture import Picture
 from study.answers.report.reproduction import reproduction
 from study.answers.report.strip import strip
@@ -86,6 +87,7 @@ def render(chapters: Sequence[Chapter]) -> str:
         question=QUESTION,
         chapters=[_chapter(chapter) for chapter in chapters],
         matrix=matrix({chapter.dataset: chapter.cases for chapter in chapters}) if len(chapters) > 1 else [],
+        effects=_effects(chapters, TOGETHER) if len(chapters) > 1 else [],
         version=importlib.metadata.version("latent-study"),
         written=datetime.now(UTC).isoformat(timespec="minutes"),
         pooled=POOLED,
@@ -121,8 +123,7 @@ def _chapter(chapter: Chapter) -> dict[str, Any]:
         "partial": chapter.is_partial,
         "groups": _grouped(chapter.cases.values()),
         "claims": {each.name: each.picture() for each in claims(chapter)},
-        "effects": _lines(stored_effects(chapter.results, chapter.dataset)),
-        "outcomes": OUTCOMES,
+        "effects": _effects([chapter], chapter.dataset),
         "panels": panels(chapter),
         "labels": list(chapter.trees),
         "chosen": chapter.labels[chosen.key],
@@ -131,6 +132,20 @@ def _chapter(chapter: Chapter) -> dict[str, Any]:
         "numbers": {str(label): _lines(table) for label, table in chapter.numbers.groupby("prior", sort=False)},
         "reproduction": reproduction(chapter),
     }
+
+
+def _effects(chapters: Iterable[Chapter], dataset: str) -> list[dict[str, Any]]:
+    """The regressions of ``dataset`` that were kept beside the studies of ``chapters``: what was regressed, the
+    coefficients, and the figure of the leave-one-out predictions."""
+    folders = [cell.store.root for chapter in chapters for cell in chapter.results]
+    shown = []
+    for table, pit in stored_effects(folders, dataset):
+        outcome = OUTCOMES[table["outcome"].iloc[0]]
+        title = f"Leave-one-out predictions of {outcome}"
+        figure = predictions(*(pit[name].to_numpy() for name in ("level", "share", "lower", "upper")))
+        drawn = CaptionedFigure("loo_pit", title, figure, caption(predictions))
+        shown.append({"outcome": outcome, "lines": _lines(table), "figures": _pictures([drawn])})
+    return shown
 
 
 def _grouped(cases: Iterable[Case]) -> list[tuple[str, str, list[Case]]]:

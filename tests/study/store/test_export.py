@@ -202,3 +202,22 @@ def test_status_tells_exports_from_results(source, target, capsys):
     assert main(["status", str(source.root)]) == 0
     assert "exported" not in capsys.readouterr().out
     assert not os.path.lexists(target.root / "report.html")
+
+
+def test_tables_of_effects_go_with_the_cells_and_what_is_no_small_file_is_named(source, target, tmp_path):
+    folder = source.root / "effects"
+    folder.mkdir()
+    (folder / "digits-kl.csv").write_text("outcome\nkl\n")
+    (folder / "digits-log_px.csv").mkdir()
+    done = export(source, target)
+    assert (target.root / "effects" / "digits-kl.csv").read_text() == "outcome\nkl\n"
+    assert list(done.left_out) == [folder / "digits-log_px.csv"]
+    (folder / "digits-kl.csv").write_text("outcome\nkl, of more draws\n")
+    assert export(source, target).cells == done.cells
+    assert "more draws" in (target.root / "effects" / "digits-kl.csv").read_text()
+    (target.root / "effects").rename(tmp_path / "elsewhere")
+    (target.root / "effects").symlink_to(tmp_path / "elsewhere")
+    (folder / "digits-kl.csv").write_text("through a link")
+    with pytest.raises(EnvironmentFault, match="it is a link"):
+        export(source, target)
+    assert "more draws" in (tmp_path / "elsewhere" / "digits-kl.csv").read_text()

@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
+from study.answers.effects import Effects
 from study.cli import main
 from study.design.cell import Cell, key_of
 from study.errors import ConfigurationError
@@ -498,7 +499,8 @@ def test_folders_that_are_links_are_not_written_into(copy, capsys, tmp_path, mon
             place.symlink_to(victim)
         case "file":
             place.write_text("precious")
-    monkeypatch.setattr("study.answers.regression.effects", lambda own, outcome: pd.DataFrame({"slope": [0.5]}))
+    table = pd.DataFrame({"slope": [0.5]})
+    monkeypatch.setattr("study.answers.regression.effects", lambda *_: Effects(table, table))
     words = ["effects", copy.root] if verb == "effects" else ["report", copy.root, "--figures", copy.root / "figures"]
     code, _, err = said(capsys, words)
     assert code == 4

@@ -14,7 +14,7 @@ import pytest
 from analysis import plots
 from analysis.interval import Interval
 from analysis.sprite import COLUMNS, SHOWN, sprite
-from study.answers.effects import store_effects
+from study.answers.effects import TOGETHER, Effects, store_effects
 from study.answers.hypotheses import Decision, Group
 from study.answers.report import chapters, write_files
 from study.answers.report.claims import claims
@@ -228,11 +228,23 @@ def test_a_sprite_shows_the_first_images_in_rows(channels):
 def test_effects_that_were_estimated_are_on_the_page_and_their_names_stay_text(tmp_path, make):
     store = make(tmp_path / "made-up", dims=(2,), priors=("vamp",))
     line = {"coefficient": "prior_effect[<b>]", "mean": 0.25, "lower": 0.1, "upper": 0.4, "positive": 1.0}
-    store_effects(pd.DataFrame([{"outcome": "kl", **line, "replicates": 24}]), store.root, "digits", "kl")
+    settled = {"ess": 1234.0, "r_hat": 1.004, "replicates": 24, "cells": 8}
+    fitted = Effects(
+        pd.DataFrame([{"outcome": "kl", **line, **settled}]),
+        pd.DataFrame({"level": [0.25, 0.75], "share": [0.3, 0.7], "lower": [0.1, 0.5], "upper": [0.5, 0.9]}),
+    )
+    store_effects(fitted, store.root, "digits", "kl")
     text = render(chapters([store.root]))
     assert "What goes with the dimension" in text
     assert "prior_effect[&lt;b&gt;]" in text
     assert "0.1 … 0.4" in text
+    assert "1230" in text
+    assert "1.004" in text
+    assert "Leave-one-out predictions of KL" in text
+    assert "over all data sets together" not in text
+    store_effects(fitted, store.root, TOGETHER, "kl")
+    (chapter,) = chapters([store.root])
+    assert "over all data sets together" in render([chapter, replace(chapter, dataset="other_images")])
     (tmp_path / "made-up" / "effects" / "digits-kl.csv").unlink()
     assert "What goes with the dimension" not in render(chapters([store.root]))
 
