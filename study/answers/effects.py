@@ -1,5 +1,5 @@
-"""Effects: the tables of a regression (:mod:`study.answers.regression`), kept beside the study, where the answer page and
-exports find them."""
+"""Effects: the tables of a regression (:mod:`study.answers.regression`), kept beside the study, where the answer page
+and exports find them."""
 
 from __future__ import annotations
 
