@@ -11,7 +11,7 @@ from dataclasses import astuple, dataclass
 
 @dataclass(frozen=True, slots=True, order=True)
 class Address:
-    """Where an estimate stands in the result tree, see :mod:`analysis.tree`.
+    """Place of an estimate in the result tree, see :mod:`analysis.tree`.
 
     Args:
         group: name of a group of estimates.

@@ -108,7 +108,7 @@ def compare(
     draws: int,
     generator: Generator,
 ) -> dict[str, Estimate]:
-    """What the refinement of (μ, σ) ``before`` to ``after``, ``(n, *latent_shape)`` each, changed.
+    """Changes by the refinement of (μ, σ) from ``before`` to ``after``, ``(n, *latent_shape)`` each.
 
     ``offset`` and ``offset_refined``, ‖E μ‖² before and after; ``amortisation_gap`` in nats, whose draws share their
     noise before and after; ``rate_refined``, KL(q ‖ p) after it in nats, and its difference to that before it,

@@ -39,7 +39,7 @@ def over_seeds(values: npt.ArrayLike, standard_errors: npt.ArrayLike) -> Interva
 
 
 COLUMNS = ["prior", "latent_dim", "group", "row", "quantity"]
-"""What identifies an estimate: ``row`` is a split, a source of samples or a fitted density, by group."""
+"""Columns that identify an estimate: ``row`` is a split, a source of samples or a fitted density, by group."""
 
 _FIELDS = ["mean", "standard_error", "lower", "upper", "seeds", "n", "num_draws", "bound", "flags"]
 

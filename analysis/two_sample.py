@@ -34,7 +34,7 @@ JACKKNIFE_GROUPS = 20
 
 @dataclass(frozen=True, slots=True)
 class ClassifierTest:
-    """What a classifier tells of two samples it was not fitted to.
+    """Scores of a classifier on two samples that it was not fitted to.
 
     accuracy: ½ where q = p.
     auc: ½ where q = p.

@@ -195,7 +195,7 @@ def _offered(name: str) -> list[str]:
 
 
 def _on_other_pages(package: str) -> set[str]:
-    """What the pages of a package's modules hold: functions of their own names, and what its packages offer."""
+    """Names on the pages of a package's modules: functions of their own names, and what its packages offer."""
     names: set[str] = set()
     for child in pkgutil.iter_modules(getattr(import_module(package), "__path__", [])):
         names |= {child.name, *(_offered(f"{package}.{child.name}") if child.ispkg else [])}

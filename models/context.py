@@ -11,7 +11,7 @@ from models.networks import Network
 from models.shapes import Shapes
 
 Support = Literal["real", "sphere"]
-"""Where latents live: ℝ^D, or the unit sphere of the flattened latent, whose densities are per surface and not per
+"""Space of the latents: ℝ^D, or the unit sphere of the flattened latent, whose densities are per surface and not per
 volume."""
 
 

@@ -70,7 +70,7 @@ class Configurable:
 
 
 def requirement(error: Mapping[str, Any]) -> str:
-    """What a value must be, in words that follow its name: ``must be at least 1``.
+    """Requirement on a value, in words that follow its name: ``must be at least 1``.
 
     error: one entry of ``ValidationError.errors()`` of pydantic.
     """
@@ -102,7 +102,7 @@ def _check(name: str, adapter: TypeAdapter[Any], value: Any) -> None:
 
 @cache
 def _adapters(constructor: Callable[..., None]) -> dict[str, TypeAdapter[Any]]:
-    """What validates each option of ``constructor``, by name."""
+    """Validator of each option of ``constructor``, by name."""
     hints = get_type_hints(constructor, include_extras=True)
     options = [p.name for p in inspect.signature(constructor).parameters.values() if p.kind is p.KEYWORD_ONLY]
     return {name: TypeAdapter(hints[name], config=_STRICT) for name in options if name in hints}

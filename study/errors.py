@@ -223,14 +223,14 @@ def is_of_memory(error: BaseException) -> bool:
 
 
 def reason(error: BaseException) -> str:
-    """What to say of an error that ended a cell: its sentence where it has one, else its type and message."""
+    """Text of an error that ended a cell: its sentence where it has one, else its type and message."""
     if isinstance(error, StudyError):
         return str(error)
     return TOO_LITTLE_MEMORY if is_of_memory(error) else f"{type(error).__name__}: {error}"
 
 
 def _sentence(error: BaseException) -> tuple[str, int]:
-    """What to say of an error, and the exit code."""
+    """Text of an error, and the exit code."""
     if is_of_memory(error):
         return TOO_LITTLE_MEMORY, EnvironmentFault.exit_code
     match error:

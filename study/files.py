@@ -103,7 +103,7 @@ def flush(path: Path) -> None:
 
 
 def printable(name: Path | str) -> str:
-    r"""What came from a file system, on one line: control characters and undecodable bytes as ``\x1b``."""
+    r"""A name from a file system, on one line: control characters and undecodable bytes as ``\x1b``."""
     return "".join(map(_printable, str(name)))
 
 

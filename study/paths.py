@@ -22,7 +22,7 @@ MAX_NAME = 200
 
 
 def cache_directory() -> Path:
-    """Where what can be made again is kept: ``LATENT_STUDY_CACHE``, else the user's cache folder.
+    """Folder of files that can be made again: ``LATENT_STUDY_CACHE``, else the user's cache folder.
 
     A user without a home directory has a temporary one, which ends with the process.
     """

@@ -20,7 +20,7 @@ Rows = tuple[Tensor, Tensor]
 
 
 class CodeSource(ABC):
-    """Where the codes of N images come from.
+    """Source of the codes of N images.
 
     Args:
         num: N.

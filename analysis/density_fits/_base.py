@@ -150,7 +150,7 @@ class FittedDensity:
 
     @property
     def choices(self) -> Mapping[str, float]:
-        """What the fit chose, by name of the option."""
+        """Options that the fit chose, by name."""
         return self.density.choices
 
     def log_prob(self, z: Tensor) -> Tensor:

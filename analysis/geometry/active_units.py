@@ -18,7 +18,7 @@ ACTIVE_VARIANCE = 0.01
 ACTIVE_NATS = 0.01
 
 ELEMENTS_PER_BLOCK = 2**16
-"""Of codes at a time: temporaries that a cache holds."""
+"""Number of codes at a time, whose temporaries a cache holds."""
 
 
 def active_units(loc: Tensor, threshold: float = ACTIVE_VARIANCE) -> Estimate:

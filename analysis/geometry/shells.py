@@ -23,7 +23,7 @@ KOLMOGOROV_95 = 1.3581  # critical value of √n times the distance (Kolmogorov 
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """Where norms concentrate.
+    """Radius around which norms concentrate.
 
     mean_square: E‖z‖²/D.
     norm_mean: E‖z‖.

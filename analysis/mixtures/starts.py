@@ -1,4 +1,4 @@
-"""Where EM starts: k-means++ centres (Arthur & Vassilvitskii 2007), two Lloyd iterations, one M-step on the clusters.
+"""Starts of EM: k-means++ centres (Arthur & Vassilvitskii 2007), two Lloyd iterations, one M-step on the clusters.
 
 Distances are in units of the codes' standard deviation per dimension, so that a start, and with it the whole fit, does
 not depend on the scale of any dimension. All coordinates are centred ones.

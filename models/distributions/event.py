@@ -50,7 +50,7 @@ class EventDistribution(TorchDistribution):
     tensors: ClassVar[tuple[str, ...]] = ()
     """Names of the parameters that begin with the batch shape, ``(*batch_shape, …)``."""
     elements: ClassVar[constraints.Constraint] = constraints.real
-    """Where each element of an event lives."""
+    """Set of values of each element of an event."""
 
     def __init__(self, batch_shape: Sequence[int], event_shape: Sequence[int]) -> None:
         super().__init__(torch.Size(batch_shape), torch.Size(event_shape), validate_args=False)

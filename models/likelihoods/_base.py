@@ -24,7 +24,7 @@ class Likelihood(Configurable, nn.Module, ABC):
     family = "likelihood"
     reference: ClassVar[str] = ""
     gives: ClassVar[Literal["density", "mean", "nothing"]] = "density"
-    """What :meth:`forward` tells of images: a density with its mean; of a decoder that comes from elsewhere perhaps the
+    """Result of :meth:`forward`: a density of images with its mean; for a decoder that comes from elsewhere perhaps the
     mean alone, or nothing where there is no decoder."""
     decoder: nn.Module
 

@@ -25,7 +25,7 @@ class Layout(nn.Module):
 
 
 def evaluate(body: nn.Module, events: Tensor, event_dim: int) -> Tensor:
-    """What ``body`` gives for ``events`` ``(*batch, *event_shape)``, its outputs first: ``(outputs, *batch, *shape)``.
+    """Outputs of ``body`` for ``events`` ``(*batch, *event_shape)``, stacked first: ``(outputs, *batch, *shape)``.
 
     A body takes one batch dimension. Any number of them, such as the particles that Pyro vectorises, is folded into it
     here and unfolded afterwards, so that no network needs to know. Under a bf16 autocast bodies run in bf16; what they

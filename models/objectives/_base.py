@@ -15,7 +15,7 @@ from models.options import Configurable
 
 
 class Terms(NamedTuple):
-    """What one evaluation of an objective gives.
+    """Result of one evaluation of an objective.
 
     loss: the scalar to minimise.
     rate, distortion: those of the ELBO, ``(B,)`` in nats, without scale and gradient, whatever the loss makes of them.

@@ -68,7 +68,7 @@ class Prior(Configurable, nn.Module, ABC):
         """The distribution p(z)."""
 
     def for_training(self, images: Tensor) -> TorchDistribution:
-        """What training holds the latents of ``images`` ``(B, *image_shape)`` to; batch shape ``()`` or ``(B,)``.
+        """Density, in training, of the latents of ``images`` ``(B, *image_shape)``; batch shape ``()`` or ``(B,)``.
 
         It is p(z), unless the prior is made of training images (then each image must not find itself in it), or its
         log-density is estimated with fresh noise or bounded in training.

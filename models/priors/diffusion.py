@@ -101,7 +101,7 @@ class Diffusion(VectorPrior):
 
 @final
 class BoundInTraining(EventDistribution):
-    """What training holds latents to: ``log_prob`` is one draw of the bound on log p of ``prior``."""
+    """Density that latents are held to in training: ``log_prob`` is one draw of the bound on log p of ``prior``."""
 
     def __init__(self, prior: Diffusion) -> None:
         self.prior = prior

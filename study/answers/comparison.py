@@ -33,7 +33,7 @@ BESIDE = {
     "frechet_prior": "realism/prior/squared_frechet",
     "frechet_aggregate": "realism/aggregate_train/squared_frechet",
 }
-"""What stands beside it: the mismatch, what held-out images certify of it, and samples of the prior and of its ceiling,
+"""Columns beside it: the mismatch, its part that held-out images certify, and samples of the prior and of its ceiling,
 each a mean over seeds with the standard error of that mean as ``<name>_se``; and the seconds that training took."""
 
 COLUMNS = [*RANKED, *(name + end for name in BESIDE for end in ("", "_se")), "training_seconds"]

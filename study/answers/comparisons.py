@@ -16,7 +16,7 @@ from study.answers.results import Results
 from study.answers.texts import text_of
 
 NOTHING = "no cells have what this compares"
-"""What stands in the place of a table without lines."""
+"""Text in the place of a table without lines."""
 
 _DIGITS = {Comparison.QUALITY: DIGITS, Comparison.LOG_PX: 6, Comparison.MOMENTS: DIGITS}
 """Sums of log p(x) over images are large, and their differences small."""

@@ -24,7 +24,7 @@ OUTCOMES = {
     "quality_gap": "squared Fréchet distance of prior samples less that of aggregate samples, in e-folds",
     "log_px": "held-out log p(x), nats",
 }
-"""What may be regressed, and its unit."""
+"""Outcomes that may be regressed, with their units."""
 
 TOGETHER = "all data sets"
 """Stands for the name of the data set in effects over several of them."""
@@ -33,7 +33,7 @@ COLUMNS: dict[str, type] = {
     "outcome": str, "coefficient": str, "mean": float, "lower": float, "upper": float, "positive": float,
     "ess": float, "r_hat": float, "replicates": int, "cells": int,
 }  # fmt: skip
-"""What the page shows of the table, with their types."""
+"""Columns of the table that the page shows, with their types."""
 
 PIT_COLUMNS: dict[str, type] = {"level": float, "share": float, "lower": float, "upper": float}
 """Columns of the table behind the figure of leave-one-out predictions, see :func:`analysis.effects.pit_band`."""

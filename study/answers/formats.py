@@ -15,7 +15,7 @@ class Format(StrEnum):
 
 
 class Comparison(StrEnum):
-    """What cells are compared by."""
+    """Criterion by which cells are compared."""
 
     QUALITY = "quality"
     LOG_PX = "log_px"

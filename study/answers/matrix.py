@@ -32,7 +32,7 @@ class Row(NamedTuple):
 
     @property
     def together(self) -> str:
-        """What the data sets say together, in words."""
+        """Joint verdict of the data sets, in words."""
         if self.disagrees:
             return "data sets disagree"
         if not self.decided:

@@ -45,7 +45,7 @@ TREATED = {
 """Settings that a remedy may change, by kind; their defaults are what is to be remedied."""
 
 KINDS = (*TREATED, "prior and posterior")
-"""What a remedy changes, all else equal: settings of one kind, or a prior and the posterior that it needs."""
+"""Settings that a remedy may change, all else equal: those of one kind, or a prior and the posterior that it needs."""
 
 EX_POST = "ex-post density"
 LEVELS = ["prior", "aggregate", "remedied", "remedied_aggregate"]
@@ -58,7 +58,7 @@ POOLED = 0
 NO_GAP = "no gap to close that is distinguishable from 0"
 ONE_SEED = "one seed: no interval"
 _FLAGS = {"": "", NO_RATIO: NO_GAP, ONE_VALUE: ONE_SEED}
-"""What the reason for which a ratio has no interval means here."""
+"""Sentences for the reasons for which a ratio has no interval."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +85,7 @@ class Treatment:
 
 
 def treatments(results: Results, cell: StoredCell) -> list[Treatment]:
-    """What remedies ``cell``: densities fitted to its codes, and cells of ``results`` that differ in one of KINDS."""
+    """Remedies of ``cell``: densities fitted to its codes, and cells of ``results`` that differ in one of KINDS."""
     names = labels({each.key: each.manifest.config for each in results})
     densities = cell.group("densities")
     fitted = [] if densities is None else [str(name) for name in densities["density"].values]

@@ -23,7 +23,7 @@ IMMATERIAL = {"seeds", *(f"train.{name}" for name in Train.execution)}
 """Settings in which cells of one family may differ: they change what is computed of a result, and not the result."""
 
 FIELDS = ("value", "standard_error", "n", "bound", "flags")
-"""What :meth:`Results.values` gives of an estimate."""
+"""Columns of :meth:`Results.values`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +59,7 @@ class StoredCell:
 
     @cached_property
     def identity(self) -> tuple[Any, ...]:
-        """What is equal among cells whose results differ by chance alone, or by how they were measured."""
+        """Settings that are equal among cells whose results differ by chance alone, or by how they were measured."""
         return held_fixed(self.settings, ())
 
     @property

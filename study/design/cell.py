@@ -30,7 +30,7 @@ from study.design.parts import Member, Part, resolve
 from study.design.settings import Settings, validated
 
 Binarisation = Literal["none", "threshold", "dynamic", "fixed"]
-"""What becomes of grey pixels, see :mod:`study.run.data.binarisation`."""
+"""Treatment of grey pixels, see :mod:`study.run.data.binarisation`."""
 
 NonNegativeCount = Annotated[int, Field(ge=0, le=LARGEST_COUNT)]
 OrNone = BeforeValidator(lambda value: None if value == "none" else value)

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 GROUPS = Path("/sys/fs/cgroup")
-"""Where Linux shows control groups, https://docs.kernel.org/admin-guide/cgroup-v2.html; absent elsewhere."""
+"""Folder in which Linux shows control groups, https://docs.kernel.org/admin-guide/cgroup-v2.html; absent elsewhere."""
 
 MEMBERSHIP = Path("/proc/self/cgroup")
 """The control groups of this process: lines ``hierarchy:controllers:path``."""
@@ -39,7 +39,7 @@ def available_memory() -> float:
 
 
 def _left_in_groups() -> Iterator[float]:
-    """What each control group around this process that has a limit has left of it."""
+    """Bytes left in each control group around this process that has a limit."""
     for names, folder in _groups():
         limit, use, reclaimable = _VERSIONS[names]
         with suppress(OSError, ValueError, KeyError):

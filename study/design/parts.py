@@ -26,7 +26,7 @@ diagnosed. It can be named and compared, and not be made."""
 
 
 class _Given(Settings):
-    """What is known of a part that was handed over.
+    """Description of a part that was handed over.
 
     of: what its owner calls it.
     """

@@ -66,7 +66,7 @@ class Registry[Part](Mapping[str, type[Part]]):
 
     @property
     def plural(self) -> str:
-        """What several of its parts are called: ``priors``."""
+        """Plural name of its parts: ``priors``."""
         return f"{self.kind.removesuffix('y')}ies" if self.kind.endswith("ty") else f"{self.kind}s"
 
     @property

@@ -74,7 +74,7 @@ _LIMITS = {LARGEST_COUNT, LARGEST_SCALE}
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What a part offers.
+    """Name, summary and options of a part.
 
     options: typed keyword options of its constructor, by name.
     summary: first paragraph of its docstring, on one line.
@@ -174,7 +174,7 @@ class _Module:
         return _Module.named(source)._origin(original)
 
     def value(self, node: ast.expr) -> typing.Any:
-        """What an expression of this module denotes; raises NotStatic where its form is not among those read here."""
+        """Value of an expression of this module; raises NotStatic where its form is not among those read here."""
         denoted: typing.Any
         match node:
             case ast.Constant(value=value):
@@ -221,7 +221,7 @@ _TYPING = {"Annotated", "Any", "Literal"}
 
 
 def folder_of(package: str) -> Path:
-    """Where the package of this dotted name lies, found without importing it or what it lies in."""
+    """Folder of the package of this dotted name, found without importing it or its parents."""
     top, *parts = package.split(".")
     spec = find_spec(top)
     if spec is None or spec.origin is None:
@@ -273,7 +273,7 @@ def _option(module: _Module, argument: ast.arg, default: ast.expr | None) -> Opt
 
 
 def _constant(lineage: Lineage, constant: str) -> typing.Any:
-    """What the nearest class sets ``constant`` to; None where none does."""
+    """Value of ``constant`` in the nearest class that sets it; None where none does."""
     for module, name in lineage:
         for node in module.classes[name].body:
             match node:

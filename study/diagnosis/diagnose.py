@@ -53,14 +53,14 @@ from study.measurement.measure import Measuring
 from study.measurement.replicate import Observations, Replicate
 
 Say = Callable[[str], None]
-"""Where lines on progress go."""
+"""Receiver of lines on progress."""
 
 PICTURED = (1, 3)
 """Numbers of channels of images that a result keeps."""
 
 
 def evaluation(**settings: Any) -> Evaluate:
-    """What a diagnosis measures: as a cell of a study, but for the choice of mixtures, which no question asks for."""
+    """Settings of a diagnosis: those of a study's cell, but for the choice of mixtures, which no question asks for."""
     return Evaluate.model_validate({"components": (1,), "covariances": ("diagonal",), **settings})
 
 
@@ -79,7 +79,7 @@ def diagnose(
     name: str = "model",
     say: Say = lambda line: None,
 ) -> Answer:
-    """What is wrong with the prior of a model, from its encoder and, where it is given, its decoder.
+    """Diagnosis of the prior of a model, from its encoder and, where it is given, its decoder.
 
     Modules that the two functions are, belong to or refer to stand in evaluation mode meanwhile; their modes and the
     global random state of torch come back afterwards. No gradients are taken of parameters.
@@ -160,7 +160,7 @@ def diagnose_codes(
     name: str = "codes",
     say: Say = lambda line: None,
 ) -> Answer:
-    """What is wrong with the prior of a model, from its codes alone.
+    """Diagnosis of the prior of a model, from its codes alone.
 
     Args:
         codes: of training observations, see :func:`study.diagnosis.codes.from_file`.
@@ -192,7 +192,7 @@ def diagnose_codes(
 
 @dataclass(frozen=True, slots=True)
 class _Subject:
-    """What a diagnosis is of.
+    """Subject of a diagnosis.
 
     name: as its owner calls it. checksum: of its codes. said: where held-out observations come from.
     num_pixels: of an image; 0 where there are none. prior: its name, and whether it is registered.

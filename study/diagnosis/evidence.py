@@ -17,7 +17,7 @@ from analysis.tree import ROWS, UNDEFINED
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What a diagnosis rests on.
+    """Evidence of a diagnosis.
 
     tree: see :mod:`analysis.tree`, of one replicate.
     details: how it was come by.

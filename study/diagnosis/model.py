@@ -41,7 +41,7 @@ def modules_of(*callables: Any) -> list[nn.Module]:
 
 
 def _referred(item: Any) -> list[Any]:
-    """What a callable holds; of what is global to a function, modules alone, or all of a program would be held."""
+    """Objects that a callable refers to; of a function's globals modules alone, since all are the whole program."""
     if isinstance(item, functools.partial):
         return [item.func, *item.args, *item.keywords.values()]
     if inspect.ismethod(item):
@@ -56,7 +56,7 @@ def _referred(item: Any) -> list[Any]:
 
 
 def device_of(modules: list[nn.Module]) -> torch.device:
-    """Where the first parameter lives; the CPU where there is none."""
+    """Device of the first parameter; the CPU where there is none."""
     return next((parameter.device for module in modules for parameter in module.parameters()), torch.device("cpu"))
 
 

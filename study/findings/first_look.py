@@ -31,7 +31,7 @@ QUANTITIES = (
     "kl_certified_aggregate", "certified_by_mean", "certified_gap", "norm_auc", "log_ratio_auc", "reconstruction_error",
     "squared_frechet", "label_agreement_*", "active_units",
 )  # fmt: skip
-"""What ``first_look.csv`` holds."""
+"""Quantities in ``first_look.csv``."""
 
 OBJECTIVES = {"both terms averaged": "both_means", "summed": "elbo"}
 

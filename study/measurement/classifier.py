@@ -49,7 +49,7 @@ class Unclassifiable(ValueError):
 
 
 class FeatureSpace(Protocol):
-    """Where images are compared: a classifier's features, or others."""
+    """Space in which images are compared: a classifier's features, or others."""
 
     def features(self, images: Tensor) -> Tensor:
         """Features ``(M, F)``, float64, of ``images`` ``(M, C, H, W)``."""
@@ -85,7 +85,7 @@ class Network(nn.Module):
 
 
 class _Record(Settings):
-    """What is known of a weights file: its bytes, and how many of the held-out images it classifies rightly."""
+    """Description of a weights file: its bytes, and how many of the held-out images it classifies rightly."""
 
     weights: str
     num_correct: int

@@ -31,7 +31,7 @@ LEVELS = (4.0, 16.0, 64.0)
 
 @dataclass(frozen=True, slots=True)
 class Displaced:
-    """What was measured of each displacement.
+    """Measurements of each displacement.
 
     columns: numbers by name: lost, gain, step, nats, and ‖δ‖² as ``squared_norm``.
     directions: that of each, in words.

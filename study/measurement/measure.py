@@ -85,7 +85,7 @@ class Measuring:
                 yield f"{name}: {estimator.quantities[0].name}"
 
     def result(self) -> Measured:
-        """What the steps that were done have given."""
+        """Results of the steps that were done."""
         tables = {str(name): rows for name, rows in self._tables.items() if rows}
         return Measured(tables=tables, mixtures=self._candidates, records=self._records)
 

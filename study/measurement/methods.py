@@ -29,7 +29,7 @@ TABLES = {
     "realism": "Of each source of samples",
     "densities": "Of each density fitted to codes",
 }
-"""What the rows of each table of estimates are."""
+"""Meaning of the rows of each table of estimates."""
 
 RELATION = {"lower": "lower end", "upper": "upper end"}
 """How a bound is written; the others are their own words."""

@@ -190,7 +190,7 @@ def _decoded(sources: Mapping[str, Samples]) -> Records | None:
 
 
 def _displacements(sources: Mapping[str, Samples]) -> Records | None:
-    """What displaced codes lose, where it is asked for and the covariance of the codes has its eigenvectors."""
+    """Losses by displaced codes, where they are asked for and the covariance of the codes has its eigenvectors."""
     if not sources:
         return None
     reference = next(iter(sources.values())).reference

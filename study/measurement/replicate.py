@@ -36,7 +36,7 @@ from study.measurement.images import ImageData
 
 
 class Observations(Protocol):
-    """What a model has codes of, images for one, apart into training and held-out ones."""
+    """Observations that a model has codes of, such as images, apart into training and held-out ones."""
 
     @property
     def images(self) -> Tensor:
@@ -209,7 +209,7 @@ class Replicate:
 
     @property
     def space(self) -> FeatureSpace | Unclassifiable:
-        """Where images are compared, or why they cannot be."""
+        """Feature space in which images are compared, or the reason why they cannot be."""
         return self._features or self.classifier
 
     @property

@@ -41,7 +41,7 @@ def new_objective(cell: Cell) -> Objective:
 
 
 def check(cell: Cell, image_shape: tuple[int, ...] | None = None) -> Cost:
-    """What ``cell`` will take; its parts are built without weights to count them.
+    """Resources that ``cell`` will take; its parts are built without weights to count them.
 
     cell: the configuration.
     image_shape: event shape of x; the data set's own where none is given. Where that is known only once the images are

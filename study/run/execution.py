@@ -118,7 +118,7 @@ class Line(Protocol):
 
     @property
     def channel(self) -> Channel:
-        """What a cell reports to, wherever it runs; it crosses processes where the executor's tasks do."""
+        """Receiver of a cell's progress, wherever the cell runs; it crosses processes where the executor's tasks do."""
 
     def stop(self) -> None:
         """Asks the running cells to save and stop."""

@@ -44,10 +44,10 @@ PRELOADED = (
     "torch._dynamo",  # of torch's optimisers
     "torch._decomp.decompositions_for_jvp",  # of products with a decoder's Jacobian
 )
-"""What every cell imports, some of it when it is first used."""
+"""Modules that every cell imports, some of them when they are first used."""
 
 COMPILER = "torch._inductor.compile_fx"
-"""What the compiled engine imports: seconds that a study of eager cells need not spend."""
+"""Module of the compiled engine, whose import takes seconds that a study of eager cells need not spend."""
 
 _PR_SET_PDEATHSIG = 1
 

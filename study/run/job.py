@@ -151,7 +151,7 @@ def stopped_unsaved(job: Job) -> Outcome:
 
 
 def _engine(details: Mapping[str, Any]) -> str:
-    """Which engine trained the cell, and why."""
+    """Engine that trained the cell, with the reason."""
     return f"{details['engine']}: {details['engine_reason']}" if "engine_reason" in details else ""
 
 

@@ -44,7 +44,7 @@ class Launch:
     command: str
 
     def check(self, cells: Sequence[Cell]) -> tuple[dict[str, Cost], Placement]:
-        """What each cell takes, by key, and where those that are not stored will be computed.
+        """Resources of each cell, by key, and where those that are not stored will be computed.
 
         Raises a StudyError where they cannot be computed as asked, so far as a glance at the data tells.
         """

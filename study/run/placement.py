@@ -17,7 +17,7 @@ from study.run.execution import resolve_device, resolve_workers
 @final
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where cells are computed.
+    """Placement of cells on devices and workers.
 
     device: ``cpu`` or ``cuda``.
     workers: number of processes, each of which computes one cell at a time.

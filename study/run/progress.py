@@ -26,5 +26,5 @@ class Progress:
 
 
 Reporter = Callable[[Progress], None]
-"""Where a cell reports to. A call may raise KeyboardInterrupt, which asks the cell to save its state and stop: make
-the calls between steps, where that state is whole, and at least once a second."""
+"""Receiver of a cell's progress. A call may raise KeyboardInterrupt, which asks the cell to save its state and stop:
+make the calls between steps, where that state is whole, and at least once a second."""

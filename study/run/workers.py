@@ -130,7 +130,7 @@ class _Worker:
         self._sending = threading.Lock()
 
     def compute(self, task: Any) -> Any:
-        """What ``task`` (function, arguments, keywords) returns, or raises, in the process."""
+        """Result of ``task`` (function, arguments, keywords) in the process, or the exception that it raises."""
         try:
             with self._sending:
                 if self._line is not None and self._line.poll():

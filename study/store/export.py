@@ -39,7 +39,7 @@ LEFT_BEHIND = "weights_sha256"
 
 
 class Exported(NamedTuple):
-    """What an export did.
+    """Result of an export.
 
     cells: cells that the folder now has of those of the study.
     size: their bytes there, and those of the tables.

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CellResult:
-    """What is stored of a cell.
+    """A cell as it is stored.
 
     tree: every estimate and record, see :mod:`analysis.tree`.
     weights: parameters and buffers of every replicate, by ``replicate/name``.

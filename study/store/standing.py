@@ -8,7 +8,7 @@ Condition = Literal["done", "corrupt", "failed", "unfinished", "missing"]
 
 
 class Standing(NamedTuple):
-    """Where a cell stands.
+    """State of a cell.
 
     condition: one of the five words.
     config: its configuration; empty where no file has one that is valid.

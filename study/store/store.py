@@ -64,11 +64,11 @@ class Store:
         return self.root / "cells"
 
     def folder(self, key: str) -> Path:
-        """Where the finished cell lies."""
+        """Folder of the finished cell."""
         return self.cells / key
 
     def workspace(self, key: str) -> Path:
-        """Where the unfinished cell keeps its checkpoints."""
+        """Folder of the unfinished cell's checkpoints."""
         return self.cells / f"{key}.partial"
 
     def known_keys(self) -> list[str]:
@@ -98,7 +98,7 @@ class Store:
         return manifest
 
     def standing(self, key: str) -> Standing:
-        """Where the cell stands, and why where it is corrupt or failed."""
+        """State of the cell, with the reason where it is corrupt or failed."""
         try:
             if os.path.lexists(self.folder(key)):
                 manifest = self.verify(key)
@@ -114,7 +114,7 @@ class Store:
         return Standing("unfinished" if os.path.lexists(self.workspace(key)) else "missing", self.config(key))
 
     def condition(self, key: str) -> Condition:
-        """Where the cell stands."""
+        """State of the cell."""
         return self.standing(key).condition
 
     def failure(self, key: str) -> dict[str, Any]:

@@ -29,7 +29,7 @@ COMMAND = re.compile(r"^(?: {4}|\$ )(?:pip install uv && )?(?:uv run )?(latent-s
 LINK = re.compile(r"\]\(([^)#\s,=]+)(?:#[^)]*)?\)")
 
 STANDS_FOR = {"RESULTS": "results/first_look", "DIR": "data", "my-study.yaml": "my-study.yaml"}
-"""What a page writes for a user's own."""
+"""Names on a page that stand for a user's own files."""
 
 ABSENT = ("mnist ", "dataset=mnist", "--data-root", "--open")
 """Commands with one of these need files of the user's, or a screen."""

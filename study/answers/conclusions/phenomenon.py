@@ -58,7 +58,7 @@ def phenomenon(results: Results) -> Phenomenon | None:
 
 
 def _measured(results: Results) -> list[Phenomenon]:
-    """What each cell whose samples were measured shows."""
+    """Phenomenon in each cell whose samples were measured."""
     return [each for cell in results if (each := _of(cell))]
 
 

@@ -75,7 +75,7 @@ _OPEN = "not decidedly closer or further"
 
 
 def _direction(shown: Level, other: Level) -> str:
-    """Where ``other`` lies, seen from ``shown``."""
+    """Direction of ``other`` from ``shown``."""
     change = difference(other, shown)
     if above(change):
         return "further from real images"
@@ -83,7 +83,7 @@ def _direction(shown: Level, other: Level) -> str:
 
 
 def _others(cell: StoredCell, results: Results) -> Iterator[tuple[str, str, StoredCell]]:
-    """What is changed, in words and in numbers, and the cell in which nothing else is."""
+    """Each change in words and in numbers, with the cell that differs in nothing else."""
     own = cell.settings
 
     def family(*factors: str) -> list[StoredCell]:

@@ -37,17 +37,17 @@ DIGITS = {"digits", "mnist", "mnist_5k"}
 
 
 def repair_name(treatment: Treatment) -> str:
-    """What is drawn from in the place of the prior."""
+    """Name of the density that is drawn from in the place of the prior."""
     if treatment.kind == EX_POST:
         return REPAIRED.get(treatment.source, f"the density {treatment.remedy.replace('_', ' ')} fitted to the codes")
     return f"a prior learned with the networks, {treatment.remedy.split(',')[0].replace('_', ' ')}"
 
 
 def objective_name(name: str) -> str:
-    """What the loss is."""
+    """Name of the loss."""
     return OBJECTIVES.get(name, f"the objective {name.replace('_', ' ')}")
 
 
 def subject(dataset: str) -> str:
-    """What the images of a data set show."""
+    """Name of the subject of a data set's images."""
     return "digits" if dataset in DIGITS else "real images"

@@ -24,13 +24,13 @@ each other; one among many, for which nothing is adjusted; or what is true by co
 and is no evidence."""
 
 Group = Literal["picture", "cause", "cure"]
-"""What a claim bears on: the intuition's picture of codes as bubbles in the prior, what makes samples bad, and what
+"""Topic of a claim: the intuition's picture of codes as bubbles in the prior, what makes samples bad, and what
 makes them better."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the cells at hand say of a claim.
+    """Verdict of the cells at hand on a claim.
 
     decision: supported, refuted, not supported or undecided.
     effect: what ``value`` measures, with its unit.
@@ -73,7 +73,7 @@ class Hypothesis[Evidence](ABC):
     id: ClassVar[str]
     """Identifier, such as ``H7``."""
     group: ClassVar[Group] = "cause"
-    """What it bears on."""
+    """Topic of the claim."""
     family: ClassVar[Family] = "exploratory"
     """How much its verdict can bear."""
     claim: ClassVar[str]
@@ -85,7 +85,7 @@ class Hypothesis[Evidence](ABC):
 
     @abstractmethod
     def evidence(self, results: Results) -> Evidence:
-        """What the results of one data set hold of the claim; raises MissingCells where that is nothing."""
+        """Evidence on the claim in the results of one data set; raises MissingCells where there is none."""
 
     @abstractmethod
     def decide(self, evidence: Evidence) -> Verdict:

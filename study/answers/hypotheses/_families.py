@@ -191,7 +191,7 @@ def dims(lines: pd.DataFrame) -> list[int]:
 
 
 def scope(lines: pd.DataFrame) -> str:
-    """What a verdict rests on: data set, latent dimensions, training lengths."""
+    """Scope of a verdict: data set, latent dimensions, training lengths."""
     updates = sorted(lines["updates"].unique())
     return "; ".join(
         [

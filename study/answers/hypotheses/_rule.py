@@ -73,7 +73,7 @@ criterion at a level that allows for their number."""
 
 @dataclass(frozen=True, eq=False)
 class Rule:
-    """What decides a claim.
+    """Criteria that decide a claim, with their combination.
 
     criteria: at least one; the first gives the effect.
     scope: on what the verdict rests.

@@ -59,7 +59,7 @@ REGIONS = {
     "ratio": (-math.inf, 0.25),
     "agreement": (0.8, math.inf),
 }
-"""Where each observation counts as made."""
+"""Region in which each observation counts as made."""
 LABELS = {
     "error": "(a) squared error per pixel",
     "rms_loc": "(b) root mean square of μ_d",

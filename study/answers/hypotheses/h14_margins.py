@@ -29,8 +29,8 @@ from study.answers.results import Results
 SCALES = (0.5, 1.0, 2.0, 4.0)
 MOST = 0.1
 BESIDE = {"upper": "realism/local/predicted_flips_upper_1", "ceiling": "realism/local/label_agreement_0"}
-"""What is reported where it was measured: the union bound on flips at s = 1, and the share of reconstructions that keep
-the label, beyond which no noise can go."""
+"""Estimates that are reported where they were measured: the union bound on flips at s = 1, and the share of
+reconstructions that keep the label, beyond which no noise can go."""
 
 
 @final

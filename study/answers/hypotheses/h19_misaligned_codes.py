@@ -45,7 +45,7 @@ COLUMNS = {
 
 
 class Covariances(NamedTuple):
-    """What the covariance of the aggregate holds of its mismatch.
+    """Part of the mismatch that lies in the covariance of the aggregate.
 
     sweeps: COLUMNS of sweeps over the latent dimension.
     spectra: every ``eigenvalue`` of cells at the largest dimension, in descending order.

@@ -39,7 +39,7 @@ from study.answers.results import Results
 HALF = 0.5
 PLACE = "network.place"
 PLACES = {"none": "plain", "encoder": "free bias\nof the encoder", "decoder": "constant before\nthe decoder"}
-"""Where a learned number per place stands, and what the figure calls it."""
+"""Positions of a learned number per place, with their names in the figure."""
 
 
 class Offsets(NamedTuple):

@@ -44,7 +44,7 @@ NAMES = {
     "covered": "share min(1, N e^(−R)) of the prior that so many bubbles cover",
     "apart": "total variation of one bubble and the prior",
 }
-"""What is reported of cells with disjoint bubbles, where it was measured, and decides nothing."""
+"""Estimates of cells with disjoint bubbles that are reported where they were measured, and decide nothing."""
 
 
 class Subsets(NamedTuple):

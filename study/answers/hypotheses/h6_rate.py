@@ -38,7 +38,7 @@ GAIN = "aggregate/train/gain_mean"
 WHATEVER_THE_RATE = Combination(
     lambda decisions: "refuted" if decisions[0] == "refuted" else first_given_rest(decisions), "first"
 )
-"""What log2 D adds refutes by itself; the claim needs that the rate explains the gap."""
+"""Combination of criteria: an effect of log2 D refutes by itself; support also needs that the rate explains the gap."""
 
 
 @final

@@ -31,7 +31,7 @@ FACTS = {
 
 
 class Panel(NamedTuple):
-    """What the page shows of one cell.
+    """One cell as the page shows it.
 
     key: of the cell.
     label: what tells its model from others'.

@@ -107,7 +107,7 @@ def _digest(text: str) -> str:
 
 
 def _chapter(chapter: Chapter) -> dict[str, Any]:
-    """What the template shows of a chapter."""
+    """Values of the template's fields for a chapter."""
     phenomenon = chapter.conclusion.phenomenon
     chosen = phenomenon.cell if phenomenon else chapter.baseline[-1]
     return {

@@ -34,7 +34,7 @@ class CellLine(NamedTuple):
 
 
 class Reproduction(NamedTuple):
-    """What a reader needs to compute the same cells again.
+    """Commands, versions and checksums with which the same cells can be computed again.
 
     commands: what a user typed, each once.
     versions: names and versions of the packages, each set once.
@@ -60,7 +60,7 @@ class Reproduction(NamedTuple):
 
 
 def reproduction(chapter: Chapter) -> Reproduction:
-    """What a reader needs to compute all cells of a chapter again."""
+    """Commands, versions and checksums with which all cells of a chapter can be computed again."""
     manifests = [cell.manifest for cell in chapter.results]
     lines = [_line(cell, chapter.labels[cell.key]) for cell in chapter.results]
     versions = [", ".join(f"{name} {version}" for name, version in each.versions.items()) for each in manifests]

@@ -33,7 +33,7 @@ class Finding:
 
     @property
     def flags(self) -> str:
-        """What to know before the number is used."""
+        """Cautions in the use of the number."""
         return "" if self.estimate is None else "; ".join(self.estimate.flags)
 
     def __str__(self) -> str:

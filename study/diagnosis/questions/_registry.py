@@ -13,6 +13,6 @@ ORDER = ("mismatch", "place", "samples", "cause", "remedy")
 
 
 def questions() -> dict[str, Callable[[Evidence], list[Finding]]]:
-    """What answers each question, by the question."""
+    """Function that answers each question, by the question."""
     modules = [import_module(f"study.diagnosis.questions.{name}") for name in ORDER]
     return {module.QUESTION: module.findings for module in modules}

@@ -24,7 +24,7 @@ Table = Literal["aggregate", "realism", "densities"]
 
 
 class Subject(Protocol):
-    """What an estimator is given: one row of a table, with the replicate that it belongs to."""
+    """Input of an estimator: one row of a table, with the replicate that it belongs to."""
 
     @property
     def replicate(self) -> Replicate:
@@ -36,7 +36,7 @@ class Subject(Protocol):
 
     @property
     def results(self) -> dict[Callable[..., Any], Any]:
-        """What :func:`once` keeps."""
+        """Values that :func:`once` keeps."""
 
     def __len__(self) -> int:
         """Images that an estimate of it rests on."""
@@ -83,7 +83,7 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What an estimator needs of the model.
+    """Condition that an estimator sets on a model.
 
     reason: given where it does not hold.
     holds: the condition on a subject.

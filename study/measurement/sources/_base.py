@@ -46,7 +46,9 @@ def source(title: str, formula: str, *, place: int) -> Callable[[Callable[[Start
 
 @dataclass(frozen=True)
 class Start:
-    """What every source starts from; its length n is the number of draws of sources that need no held-out image.
+    """Codes and distributions that every source starts from.
+
+    Its length n is the number of draws of sources that need no held-out image.
 
     vae: the model, in evaluation mode.
     train: n draws ``(n, *latent_shape)`` of the aggregate of the training images.

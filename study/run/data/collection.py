@@ -80,7 +80,7 @@ def collect(root: Path) -> Collection:
 
 @dataclass(slots=True)
 class _Tree:
-    """What a folder holds: its image files, its sub-folders by name, and how many other files lie in it."""
+    """Content of a folder: its image files, its sub-folders by name, and how many other files lie in it."""
 
     files: list[Path] = field(default_factory=list)
     folders: dict[str, _Tree] = field(default_factory=dict)
@@ -96,7 +96,7 @@ class _Tree:
         return sorted(files, key=lambda path: (str(path.parent), path.name))
 
     def left_out(self) -> Counter[str]:
-        """What is not read of the files in it and beneath."""
+        """Files in it and beneath that are not read."""
         counts, waiting = Counter[str](), [self]
         while waiting:
             tree = waiting.pop()
@@ -115,7 +115,7 @@ class _Walk:
         self._links: list[tuple[Path, _Tree]] = []
 
     def tree(self) -> _Tree:
-        """What ``root`` holds."""
+        """Content of ``root``."""
         tree = _Tree()
         resolved = self.root.resolve()
         self._above = {_identity(above) for above in (resolved, *resolved.parents)}

@@ -42,7 +42,7 @@ class Decoded:
 
 
 def decoded(key: str, decode: Callable[[], Decoded]) -> Decoded:
-    """What ``decode`` gives, from the cache where ``key``, which stands for all that it depends on, is known."""
+    """Result of ``decode``, from the cache where ``key``, which stands for all that it depends on, is known."""
     path = cache_directory() / "images" / f"{digest(f'{VERSION} {key}'.encode())[:32]}.safetensors"
     images = _restore(path)
     if images is None:

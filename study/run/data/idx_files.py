@@ -80,7 +80,7 @@ def _count(path: Path, start: bytes, size: int, dims: int) -> int:
 
 
 def advice(root: Path, source: str, missing: list[str]) -> str:
-    """What to do where the ``missing`` files of the data set in ``root/source/raw`` lie near, or ``""``."""
+    """Advice where the ``missing`` files of the data set in ``root/source/raw`` lie near, or ``""``."""
     raw = root / source / "raw"
     # --data-root one or two levels too deep, or one too high.
     above = [root.parent, root.parent.parent]

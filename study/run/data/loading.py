@@ -95,7 +95,7 @@ def load(
 
 
 def _read(name: str, dataset: Any, root: Path | None, image_size: int | None, download: bool) -> ImageData:
-    """What the reader of ``dataset`` gives, once it is known to be images; its own exceptions become DataError."""
+    """Images from the reader of ``dataset``, checked to be images; exceptions of the reader become DataError."""
     place = Path() if dataset.bundled else data_root(root)
     try:
         data = dataset.read(place, image_size=image_size, download=download)

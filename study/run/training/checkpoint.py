@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 FILE_NAME, PREVIOUS = "checkpoint.safetensors", "checkpoint.previous.safetensors"
 
 MAX_BYTES = 2**35
-"""What is read at most of a checkpoint: 32 GiB."""
+"""Largest number of bytes that is read of a checkpoint: 32 GiB."""
 
 
 class Checkpoint(NamedTuple):

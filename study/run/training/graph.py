@@ -30,7 +30,7 @@ from study.run.training.state import State
 from study.run.training.step import Batch, PureStep
 
 COLD_SECONDS = 10.0
-"""What a first compile is assumed to cost where no marker says better."""
+"""Assumed cost of a first compile where no marker says better."""
 
 _WARM_UP_CALLS = 3
 """Calls before a CUDA capture, so that libraries have chosen kernels and workspaces."""

