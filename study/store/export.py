@@ -115,7 +115,7 @@ def _is_there(target: Store, key: str, manifest: Manifest, result: xr.DataTree, 
 def _write(target: Store, key: str, manifest: Manifest, result: xr.DataTree) -> None:
     place = target.folder(key)
     try:
-        target.cells.mkdir(parents=True, exist_ok=True)
+        own_folder(target.cells)
         with replacing(place) as aside:
             aside.mkdir()
             _compress(result, aside / RESULT)

@@ -26,7 +26,7 @@ import filelock
 
 from study.design.cell import Cell, key_of
 from study.errors import EnvironmentFault, TrainingFailed, reason
-from study.files import replacing, set_aside, sweep
+from study.files import own_folder, replacing, set_aside, sweep
 from study.store.manifest import READ_VERSIONS, SCHEMA_VERSION, Manifest, sha256, versions
 from study.store.reading import MAX_RESULT, MAX_WEIGHTS, Corrupt, cell_of, record, regular, tree
 from study.store.records import CellRecord, FailureRecord
@@ -143,7 +143,7 @@ class Store:
         wait: whether to wait for another in place of that.
         """
         with _writing(self.cells):
-            self.cells.mkdir(parents=True, exist_ok=True)
+            own_folder(self.cells)
         path = self.cells / f"{key}.lock"
         lock = filelock.FileLock(path, timeout=-1 if wait else 0)
         try:
@@ -180,7 +180,7 @@ class Store:
             with suppress(FileNotFoundError):
                 if not stat.S_ISREG(os.lstat(self._failure(key)).st_mode):
                     set_aside(self._failure(key))
-            workspace.mkdir(parents=True, exist_ok=True)
+            own_folder(workspace)
             sweep(workspace)
             _write(workspace / CELL, CellRecord(config=cell.config(), images=images))
         return workspace
@@ -205,7 +205,7 @@ class Store:
 
         key, place = cell.key, self.folder(cell.key)
         with _writing(place):
-            self.cells.mkdir(parents=True, exist_ok=True)  # it may have been moved away meanwhile
+            own_folder(self.cells)  # it may have been moved away, or exchanged for a link, meanwhile
             with replacing(place) as aside:
                 aside.mkdir()
                 result.tree.to_netcdf(aside / RESULT, engine="netcdf4")
@@ -251,7 +251,7 @@ class Store:
             command=command,
         )
         with _writing(self._failure(cell.key)):
-            self.cells.mkdir(parents=True, exist_ok=True)  # it may have been moved away meanwhile
+            own_folder(self.cells)  # it may have been moved away, or exchanged for a link, meanwhile
             _write(self._failure(cell.key), failure)
 
     def read(self, key: str) -> xr.DataTree:

@@ -24,7 +24,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from study.files import printable, replacing, set_aside
+from study.files import own_folder, printable, replacing, set_aside
 from study.store.reading import Corrupt, regular
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ class Checkpoints:
         target = self.folder / FILE_NAME
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
         header = json.dumps({"identity": self.identity, **checkpoint.header})
-        self.folder.mkdir(parents=True, exist_ok=True)  # it may have been moved away since training began
+        own_folder(self.folder)  # it may have been moved away, or exchanged for a link, since training began
         with replacing(target) as path:
             save_file(tensors, path, metadata={"header": header, "digest": _digest(header, tensors)})
             if target.exists():

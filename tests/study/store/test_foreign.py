@@ -22,7 +22,7 @@ from safetensors.numpy import save_file
 from study.answers.effects import Effects
 from study.cli import main
 from study.design.cell import Cell, key_of
-from study.errors import ConfigurationError
+from study.errors import ConfigurationError, EnvironmentFault
 from study.files import printable
 from study.paths import safe_name
 from study.run.reload import trained_vae
@@ -506,6 +506,32 @@ def test_folders_that_are_links_are_not_written_into(copy, capsys, tmp_path, mon
     assert code == 4
     assert err.splitlines()[-1].startswith("error: cannot write ")
     assert not victim.exists() or not list(victim.iterdir())
+
+
+@pytest.mark.parametrize("what", ["cells before", "cells meanwhile", "workspace meanwhile"])
+def test_cells_are_not_written_through_links(tmp_path, what):
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    store, cell = Store(tmp_path / "results" / "study"), Cell.from_config({"dataset": "digits", "latent_dim": 2})
+    store.root.mkdir(parents=True)
+    if what == "cells before":
+        store.cells.symlink_to(victim)
+        with pytest.raises(EnvironmentFault, match="it is a link"), store.lock(cell.key, wait=False):
+            pass
+    else:
+        with store.lock(cell.key, wait=False):
+            workspace = store.begin(cell, images="abc")
+            swapped = store.cells if what == "cells meanwhile" else workspace
+            swapped.rename(tmp_path / "aside")
+            swapped.symlink_to(victim)
+            checkpoints = Checkpoints(workspace, "identity")
+            write = {
+                "cells meanwhile": lambda: store.fail(cell, RuntimeError("of the cell"), command=""),
+                "workspace meanwhile": lambda: checkpoints.save(Checkpoint({"a": torch.zeros(1)}, {})),
+            }
+            with pytest.raises((EnvironmentFault, OSError), match="it is a link"):
+                write[what]()
+    assert not list(victim.iterdir())
 
 
 @pytest.mark.parametrize("verb", ["status", "summary", "compare", "verdict", "effects", "report"])
