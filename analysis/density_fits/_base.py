@@ -123,6 +123,12 @@ class Density(ABC):
         """
         return None
 
+    @property
+    def num_parameters(self) -> int | None:
+        """Numbers that the density is kept as, those of :meth:`normals`; None where it says nothing of them."""
+        parts = self.normals()
+        return None if parts is None else sum(part.numel() for part in parts.values())
+
 
 @dataclass(frozen=True, eq=False)
 class FittedDensity:

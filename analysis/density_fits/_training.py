@@ -81,6 +81,11 @@ def seeded_module[Module: nn.Module](build: Callable[[], Module], generator: tor
         return build().float()
 
 
+def num_weights(module: nn.Module) -> int:
+    """Number of weights of ``module``."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
 @torch.enable_grad()  # measurement runs without gradients, and a fit is part of it
 def train[Module: nn.Module](
     module: Module,

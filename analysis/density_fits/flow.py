@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from analysis.density_fits._base import Codes, Density, DensityFit, DensityRefused
-from analysis.density_fits._training import Standardisation, TrainingOptions, blocks, seeded_module, train
+from analysis.density_fits._training import Standardisation, TrainingOptions, blocks, num_weights, seeded_module, train
 from analysis.options import AtLeastTwo, Count, Positive, Repeats, Width
 
 MAX_DIM = 256
@@ -35,6 +35,12 @@ class Flow(Density):
 
     flow: nn.Module
     standardisation: Standardisation
+
+    @property
+    @override
+    def num_parameters(self) -> int:
+        """Weights of the flow, and mean and scale of each dimension."""
+        return num_weights(self.flow) + 2 * len(self.standardisation.mean)
 
     @torch.no_grad()
     @override

@@ -70,5 +70,7 @@ def command(
         folder = answer.save(results, name)
         say(f"\nresults: {folder}; `latent-study summary {folder}` has every number")
         say(f"page: {answer.page(folder / f'diagnosis-{answer.name}.html')}")
+        if answer.details["interrupted"]:
+            raise KeyboardInterrupt
         if sampler is not None:
             say(f"sampler: {answer.sampler(folder=sampler)}, from {answer.best}")

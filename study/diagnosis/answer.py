@@ -46,8 +46,12 @@ class Answer:
     @cached_property
     def findings(self) -> dict[str, list[Finding]]:
         """Lines by question, in the order in which they are asked."""
-        evidence = Evidence(self.tree, dict(self.details))
-        return {title: findings for title, ask in questions().items() if (findings := ask(evidence))}
+        return {title: findings for title, ask in questions().items() if (findings := ask(self.evidence))}
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """Estimates and records by address."""
+        return Evidence(self.tree, dict(self.details))
 
     def __str__(self) -> str:
         lines = [f"{self.name}: latent {self.cell.config()['latent_dim']}, {self.details['held_out']}"]
@@ -60,8 +64,7 @@ class Answer:
     @property
     def best(self) -> str | None:
         """Name of the density that certifies the most nats; None where none was fitted."""
-        ranked = Evidence(self.tree, {}).ranking()
-        return next((name for name, _ in ranked if name in self.densities), None)
+        return next((name for name, _ in self.evidence.ranking() if name in self.densities), None)
 
     def sampler(self, name: str | None = None, folder: Path | str = "sampler") -> Path:
         """Writes a density for use without this package, and gives its folder; see :mod:`study.diagnosis.sampler`.

@@ -6,6 +6,7 @@ the same names after ``held_out_`` are codes of images that the model was not tr
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -71,6 +72,7 @@ class CodeArrays:
         """Means and standard deviations of the observations ``index``, int64 ``(n,)``, in single precision."""
         rows = index.cpu().numpy() if self.rows is None else self.rows[index.cpu().numpy()]
         loc, spread = (_tensor(part[rows]) for part in (self.loc, self.spread))
+        self._release()
         return loc, _scale(spread, self.name)
 
     def chosen(self, rows: npt.NDArray[np.int64]) -> CodeArrays:
@@ -88,7 +90,15 @@ class CodeArrays:
 
     def _blocks(self) -> Iterator[slice]:
         step = max(1, BLOCK // max(self.loc[:1].size, 1))
-        return (slice(start, start + step) for start in range(0, len(self.loc), step))
+        for start in range(0, len(self.loc), step):
+            yield slice(start, start + step)
+            self._release()
+
+    def _release(self) -> None:
+        """Gives back the memory of what was read of a file that is mapped; it stays in the system's cache."""
+        for part in (self.loc, self.spread):
+            if isinstance(part.base, mmap.mmap):
+                part.base.madvise(mmap.MADV_DONTNEED)
 
     def check(self, called: str) -> None:
         """Raises DataError, in one sentence, where these cannot be codes.

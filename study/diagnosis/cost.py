@@ -1,44 +1,103 @@
-"""Cost: how long the passes over all codes will take, from the speed of a small one."""
+"""Cost: how long a diagnosis will take, from the speed of a small pass, and what each fitted density took.
+
+A pass evaluates M draws under N components of D dimensions. The other estimates that grow with N or D are counted in
+its multiply-adds: on one core of an AMD EPYC, a pass does 2.3e10 of them in a second, and the time of each of the
+others, divided by what it grows with, gave the constants below.
+"""
 
 from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable, Mapping
 
 import torch
 
+from analysis.density_fits import FittedDensity
+from analysis.density_fits.aggregate_kernel import MOST_LOGS
 from analysis.pairwise import mixture_log_density
 from analysis.randomness import stream
+from analysis.tree import Records
+from study.measurement.densities import Fitted
+from study.measurement.estimators import growth
 from study.measurement.replicate import Replicate
 
-PROBE_POINTS, PROBE_CODES, PROBE_DIM = 256, 4_096, 64
+PROBE_POINTS, PROBE_CODES, PROBE_DIM = 1_024, 8_192, 1_024
 
 PASSES = 6
 """Evaluations of M draws under all N components: of both splits, of the prior, and of held-out draws."""
 
+SUBSETS = 1_600
+"""Multiply-adds for each pair of a point and a bubble, of growing subsets."""
+
+TREES = 50_000_000
+"""For each dimension and split, of a classifier of codes against prior draws."""
+
+FITS: dict[str, Callable[[int, int, int], float]] = {
+    "aggregate_kernel": lambda num, others, dim: 2_800 * min(num * others // 2, MOST_LOGS),  # of six bandwidths
+    "gaussian_mixture": lambda num, others, dim: 35_000 * num * dim,  # up to 100 components by EM
+}
+"""Of densities that take long: of N codes, as many held-out ones, and D dimensions."""
+
 
 def seconds(replicate: Replicate) -> float:
-    """Seconds that these passes take on this computer, on the CPU in single precision.
+    """Seconds that a diagnosis takes on this computer, without what is decoded.
 
     Args:
         replicate: what is to be measured.
     """
+    evaluate, dim = replicate.evaluate, math.prod(replicate.vae.prior.latent_shape)
+    num, others = len(replicate.train), len(replicate.held_out)
+    work: float = PASSES * evaluate.draws * (num + others) * dim
+    # Densities and subsets are of the codes that are in memory.
+    kept = len(replicate.train.rows)
+    work += sum(FITS[part.name](kept, others, dim) for part in evaluate.densities if part.name in FITS)
+    if "growth" not in evaluate.omit:
+        work += SUBSETS * growth.REPEATS * growth.DRAWS * (kept + others)
+    if evaluate.two_sample_draws:
+        work += TREES * 2 * dim
+    return work / _speed(min(dim, PROBE_DIM))
+
+
+def _speed(dim: int) -> float:
+    """Multiply-adds in a second of a pass over codes of ``dim`` dimensions."""
     generator = stream(0, "speed of a pass")
-    points = torch.randn(PROBE_POINTS, PROBE_DIM, generator=generator)
-    loc = torch.randn(PROBE_CODES, PROBE_DIM, generator=generator)
+    points = torch.randn(PROBE_POINTS, dim, generator=generator)
+    loc = torch.randn(PROBE_CODES, dim, generator=generator)
     scale = torch.full_like(loc, 0.5)
     mixture_log_density(points[:8], [(loc, scale)], None)  # compiles
     began = time.perf_counter()
     mixture_log_density(points, [(loc, scale)], None)
-    speed = PROBE_POINTS * PROBE_CODES * PROBE_DIM / (time.perf_counter() - began)
-    draws, dim = replicate.evaluate.draws, math.prod(replicate.vae.prior.latent_shape)
-    return PASSES * draws * (len(replicate.train) + len(replicate.held_out)) * dim / speed
+    return PROBE_POINTS * PROBE_CODES * dim / (time.perf_counter() - began)
 
 
 def announced(replicate: Replicate) -> str:
     """A line that says what is to be done and how long it may take."""
     num, others, dim = len(replicate.train), len(replicate.held_out), math.prod(replicate.vae.prior.latent_shape)
-    return (
-        f"N = {num:,}, D = {dim:,}, {others:,} held out; {replicate.evaluate.draws:,} draws under all N components, "
-        f"about {seconds(replicate):,.0f} s, and the rest of the estimates about as long again"
-    )
+    parts = [f"N = {num:,}, D = {dim:,}, {others:,} held out", f"{replicate.evaluate.draws:,} draws under all N"]
+    if (kept := len(replicate.train.rows)) < num:
+        parts.append(f"densities fitted to {kept:,} codes, which fit in memory")
+    total = seconds(replicate)
+    time_needed = f"{total:,.0f} s" if total < 100 else f"{total / 60:,.0f} min"
+    decoding = "" if replicate.vae.likelihood.gives == "nothing" else ", and what decoding takes"
+    return f"{'; '.join(parts)}; about {time_needed} in all{decoding}"
+
+
+def of_fits(densities: Mapping[str, Fitted]) -> Records | None:
+    """What each density took, by name: ``seconds`` of processor time, ``numbers`` that it is kept as (NaN where
+    unknown) and ``codes`` that it was fitted to; None where none was fitted.
+
+    Args:
+        densities: as they were fitted; those that were refused are left out.
+    """
+    fits = {name: one for name, one in densities.items() if isinstance(one.fit, FittedDensity)}
+    if not fits:
+        return None
+    sizes = [one.fit.density.num_parameters for one in fits.values() if isinstance(one.fit, FittedDensity)]
+    values = {
+        "seconds": [one.seconds for one in fits.values()],
+        "numbers": [math.nan if size is None else size for size in sizes],
+        "codes": [len(one) for one in fits.values()],
+    }
+    columns = {name: (("density",), torch.tensor(column, dtype=torch.float64)) for name, column in values.items()}
+    return Records(columns, {"density": list(fits)})

@@ -23,7 +23,7 @@ from study.design.families import PRIORS
 from study.design.parts import GIVEN
 from study.diagnosis.answer import Answer
 from study.diagnosis.codes import CodeArrays
-from study.diagnosis.cost import announced
+from study.diagnosis.cost import announced, of_fits
 from study.diagnosis.dimensions import dimension_records, weight
 from study.diagnosis.features import GivenFeatures, UntrainedFeatures
 from study.diagnosis.model import (
@@ -231,6 +231,8 @@ def _diagnosed(
     except KeyboardInterrupt:
         interrupted = True
         say("interrupted: what is done is kept")
+    if (costs := of_fits(measuring.densities)) is not None:
+        extra["costs"] = costs
     measured = _flagged(measuring.result(), getattr(space, "flag", ""))
     if not measured.tables:
         raise KeyboardInterrupt
@@ -238,7 +240,7 @@ def _diagnosed(
         "name": subject.name,
         "held_out": subject.said,
         "interrupted": interrupted,
-        "features": getattr(space, "flag", "classifier" if gives != "nothing" else "none"),
+        "features": getattr(space, "flag", "features of a classifier of the labels" if gives != "nothing" else "none"),
         "num_pixels": subject.num_pixels,
         "latent_dim": math.prod(vae.prior.latent_shape),
         "latent_shape": "x".join(map(str, vae.prior.latent_shape)),

@@ -13,6 +13,13 @@ import xarray as xr
 from analysis.address import Address
 from analysis.estimate import Estimate
 from analysis.tree import ROWS, UNDEFINED
+from study.design.families import DENSITIES
+
+
+def repeats_training(density: str) -> bool:
+    """Whether draws of the density of that name are codes of training observations, slightly moved."""
+    name = density.partition("[")[0]  # a label has options that are no defaults after the name
+    return name in DENSITIES and DENSITIES[name].repeats_training_images
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +74,15 @@ class Evidence:
             if group in self.tree.children
             else []
         )
+
+    @property
+    def latent_shape(self) -> tuple[int, ...]:
+        """Shape of one latent."""
+        return tuple(int(side) for side in str(self.details["latent_shape"]).split("x"))
+
+    def repaired(self) -> str | None:
+        """The density that certifies the most nats of those whose draws are not the training codes again, or None."""
+        return next((name for name, _ in self.ranking() if not repeats_training(name)), None)
 
     def ranking(self) -> list[tuple[str, Estimate]]:
         """Densities by the nats that they certify, the most first."""

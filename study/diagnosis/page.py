@@ -11,6 +11,8 @@ import jinja2
 from markupsafe import Markup
 
 from study.answers.report.page import FOLDER, policy
+from study.diagnosis.pictures import figures, strip
+from study.diagnosis.questions.place import QUESTION as PLACE
 from study.errors import EnvironmentFault
 from study.files import replacing
 
@@ -28,6 +30,8 @@ def write_page(answer: Any, path: Path) -> Path:
     template = environment.from_string(files("study.diagnosis").joinpath("page.html.j2").read_text("utf-8"))
     text = template.render(
         answer=answer,
+        strip=strip(answer.evidence),
+        figures={PLACE: figures(answer.evidence)},
         latent=answer.details["latent_shape"].replace("x", " × "),
         policy=policy(style, ""),
         style=Markup(style),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,12 +19,14 @@ class Fitted:
     replicate: the model whose training codes it was fitted to.
     fit: the fitted density, or the reason why there is none.
     results: what :func:`study.measurement.estimators.once` has computed of it, by function.
+    seconds: of processor time that the fit took, the choice of its size and its score included.
     """
 
     name: str
     replicate: Replicate
     fit: FittedDensity | DensityRefused
     results: dict[Callable[..., Any], Any]
+    seconds: float
 
     def __len__(self) -> int:
         return len(self.replicate.train.codes)
@@ -36,11 +39,12 @@ def fitted(replicate: Replicate) -> dict[str, Fitted]:
         name = part.label
         replicate.heartbeat()
         fit: FittedDensity | DensityRefused
+        began = time.process_time()
         try:
             # One seed for all: every density is scored on the same images.
             generator = replicate.stream("densities")
             fit = part.create().fit(replicate.train.codes, replicate.held_out.codes, generator)
         except DensityRefused as reason:
             fit = reason
-        densities[name] = Fitted(name, replicate, fit, {})
+        densities[name] = Fitted(name, replicate, fit, {}, time.process_time() - began)
     return densities

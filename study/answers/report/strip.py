@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import xarray as xr
+
 from analysis.sprite import sprite
 from study.answers.conclusions import Conclusion, level
 from study.answers.conclusions.words import repair_name
@@ -18,6 +20,8 @@ TILES = {
     "prior": ("Prior", "points drawn from what training takes codes to be like"),
 }
 """Title and note of each source, in order; the repaired prior follows."""
+
+REPAIRED_PRIOR = "Repaired prior"
 
 
 class Tile(NamedTuple):
@@ -44,14 +48,22 @@ def strip(conclusion: Conclusion) -> list[Tile]:
     wanted = [(phenomenon.cell, source, *words) for source, words in TILES.items()]
     if repair:
         treatment = repair.treatment
-        wanted.append((treatment.treated, treatment.source, "Repaired prior", repair_name(treatment)))
-    return [tile for each in wanted if (tile := _tile(*each))]
+        wanted.append((treatment.treated, treatment.source, REPAIRED_PRIOR, repair_name(treatment)))
+    tiles = (_of_cell(cell, source, title, note) for cell, source, title, note in wanted)
+    return [each for each in tiles if each is not None]
 
 
-def _tile(cell: StoredCell, source: str, title: str, note: str) -> Tile | None:
-    group = cell.group("samples")
-    if group is None or source not in group["source"].values:
+def _of_cell(cell: StoredCell, source: str, title: str, note: str) -> Tile | None:
+    return tile(cell.group("samples"), source, title, note, str(level(cell, source) or ""))
+
+
+def tile(samples: xr.Dataset | None, source: str, title: str, note: str, level_text: str) -> Tile | None:
+    """The pictures of ``source`` in the group ``samples`` of a result, of its first replicate; None where it has none.
+
+    ``title``, ``note`` and ``level_text`` are what the :class:`Tile` has.
+    """
+    if samples is None or source not in samples["source"].values:
         return None
-    pixels = sprite(group.sel(source=source)["pixels"].isel(chain=0).values)
+    pixels = sprite(samples.sel(source=source)["pixels"].isel(chain=0).values)
     picture = Picture.of_pixels(pixels, f"{title}: images decoded from {note}", max(1, round(160 / pixels.shape[1])))
-    return Tile(source, title, note, picture, str(level(cell, source) or ""))
+    return Tile(source, title, note, picture, level_text)

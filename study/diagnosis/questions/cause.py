@@ -50,7 +50,8 @@ def _weight(evidence: Evidence) -> list[Finding]:
         Finding(
             f"β in a loss of squared error + β KL that would explain it: {implied}",
             None,
-            "compare with β and the reductions in the training code; one far from what was meant is an averaged term",
+            "compare with β and the reductions in the training code; one far from what was meant is an averaged term; "
+            "a cross-entropy weighs pixels otherwise than a squared error, by a factor of some units",
         )
     )
     return lines

@@ -42,7 +42,7 @@ def _dimensions(evidence: Evidence) -> list[Finding]:
     mean, variance = evidence.record("dimensions", "kl_mean"), evidence.record("dimensions", "kl_variance")
     if mean is None or variance is None:
         return []
-    shape = tuple(int(side) for side in str(evidence.details["latent_shape"]).split("x"))
+    shape = evidence.latent_shape
     nats = mean + variance
     lines = [_worst("dimensions", nats, mean, shape)]
     if len(shape) > 1:

@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
-from study.diagnosis.evidence import Evidence
+import math
+
+from study.diagnosis.evidence import Evidence, repeats_training
 from study.diagnosis.questions._finding import Finding
 
 QUESTION = "What to do?"
 
 
 def findings(evidence: Evidence) -> list[Finding]:
-    """Certified nats and squared Fréchet distance of each density, the most certified first."""
+    """Certified nats, squared Fréchet distance and cost of each density, the most certified first."""
     lines = []
     for name, gap in evidence.ranking():
         realism = evidence(f"realism/{name}/squared_frechet")
-        remark = f"squared Fréchet distance of its samples {Finding('', realism).number}" if realism else ""
-        lines.append(Finding(f"sample from {name} in place of the prior: certified gain, nats", gap, remark))
+        remarks = [f"squared Fréchet distance of its samples {Finding('', realism).number}"] if realism else []
+        remarks += _cost(evidence, name)
+        if repeats_training(name):
+            remarks.append("its draws are codes of training observations, slightly moved")
+        lines.append(
+            Finding(f"sample from {name} in place of the prior: certified gain, nats", gap, "; ".join(remarks))
+        )
     refused = set(evidence.rows("densities")) - {name for name, _ in evidence.ranking()}
     for name in sorted(refused):
         lines.append(Finding(f"{name} was not fitted", evidence(f"densities/{name}/certified_gap")))
     return lines
+
+
+def _cost(evidence: Evidence, name: str) -> list[str]:
+    if "costs" not in evidence.tree.children:
+        return []
+    cost = evidence.tree["costs"].to_dataset().isel(chain=0).sel(density=name)
+    seconds, numbers, codes = (float(cost[part]) for part in ("seconds", "numbers", "codes"))
+    size = "" if math.isnan(numbers) else f", {numbers:,.0f} numbers"
+    num = evidence("aggregate/train/log_n")
+    few = f", fitted to {codes:,.0f} of {num.n:,} codes" if num is not None and codes < num.n else ""
+    return [f"cost {seconds:.3g} s of processor time{size}{few}"]

@@ -7,7 +7,16 @@ from study.diagnosis.questions._finding import Finding
 
 QUESTION = "Does it matter for samples?"
 
-_FIRST = ("held_out", "reconstruction", "aggregate_train", "mean_normal", "prior")
+SOURCES = {
+    "held_out": "real images among themselves",
+    "reconstruction": "reconstructions",
+    "local": "N(μ(x), I) around each code",
+    "aggregate_train": "the aggregate q_N",
+    "prior": "the prior",
+    "mean_normal": "the prior moved to the mean of the codes",
+    "mean_variance_normal": "the same with the variances of the codes",
+}
+"""Sources that are shown, by what they are called, in order; densities follow, and a summary has the others."""
 
 
 def findings(evidence: Evidence) -> list[Finding]:
@@ -15,10 +24,11 @@ def findings(evidence: Evidence) -> list[Finding]:
     rows = evidence.rows("realism")
     if not rows:
         return []
-    named = [name for name in _FIRST if name in rows]
+    named = {name: words for name, words in SOURCES.items() if name in rows}
+    named |= {name: f"{name}, fitted to the codes" for name in evidence.rows("densities") if name in rows}
     lines = [
-        Finding(f"squared Fréchet distance to real images, {name}", evidence(f"realism/{name}/squared_frechet"))
-        for name in [*named, *(name for name in rows if name not in _FIRST)]
+        Finding(f"squared Fréchet distance to real images, {words}", evidence(f"realism/{name}/squared_frechet"))
+        for name, words in named.items()
     ]
     prior, aggregate = (evidence.number(f"realism/{name}/squared_frechet") for name in ("prior", "aggregate_train"))
     error = evidence("aggregate/held_out/reconstruction_error")

@@ -310,6 +310,16 @@ def test_the_rank_of_a_low_rank_mixture_is_at_most_what_the_dimension_allows():
     assert math.isfinite(fit.held_out_score.value)
 
 
+def test_a_bandwidth_is_chosen_on_a_stated_number_of_codes_where_all_would_take_long(monkeypatch):
+    training, others = codes(50, 2), codes(40, 3)
+    whole = AggregateKernel().fit(training, others, seeded(0))
+    assert not any("chosen on" in flag for flag in whole.held_out_score.flags)
+    monkeypatch.setattr("analysis.density_fits.aggregate_kernel.MOST_LOGS", 50 * 7 + 3)
+    few = AggregateKernel().fit(training, others, seeded(0))
+    assert "bandwidth chosen on 7 of 20 codes" in few.held_out_score.flags
+    assert few.held_out_score.n == whole.held_out_score.n == 20
+
+
 def test_bandwidths_are_scored_by_the_densities_that_they_give(monkeypatch):
     training, points = codes(50, 1), codes(9, 2).z
     for at_once in (1, 2**24):

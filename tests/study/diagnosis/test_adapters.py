@@ -11,7 +11,9 @@ from study.diagnosis import diagnose
 from study.diagnosis.adapters import adapted, registered
 from study.diagnosis.diagnose import evaluation
 from study.diagnosis.evidence import Evidence
+from study.diagnosis.questions.mismatch import certified
 from study.errors import ConfigurationError
+from study.run.data.loading import load
 
 FEW = evaluation(draws=40, samples=20, importance=(1, 2), importance_images=3, densities=())
 
@@ -98,27 +100,63 @@ def test_diffusers_codes_are_those_in_which_people_sample():
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of the other package
-def test_pythae_models_give_their_codes():
+def test_a_pythae_vae_trained_on_mnist_is_diagnosed():
     models = pytest.importorskip("pythae.models")
-    model = models.VAE(models.VAEConfig(input_dim=(1, 8, 8), latent_dim=3)).eval()
-    encode, decode = adapted(model)
+    data = load("mnist_5k")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = models.VAE(models.VAEConfig(input_dim=(1, 28, 28), latent_dim=16, reconstruction_loss="bce"))
+        optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
+        for _ in range(30):
+            for rows in torch.randperm(len(data.images)).split(128):
+                optimiser.zero_grad()
+                model({"data": data.images[rows]}).loss.backward()
+                optimiser.step()
+    encode, decode = adapted(model.train())
+    answer = diagnose(
+        encode,
+        decode,
+        images=data.images,
+        held_out=data.held_out_images,
+        labels=data.labels,
+        held_out_labels=data.held_out_labels,
+        evaluate=evaluation(draws=500, samples=500),
+    )
+    assert model.training
+    found = Evidence(answer.tree, dict(answer.details))
     with torch.no_grad():
-        output = model.encoder(images())
-        torch.testing.assert_close(encode(images())[1], (output.log_covariance / 2).exp())
-        assert decode(output.embedding).shape == (80, 1, 8, 8)
-    answer = diagnose(encode, decode, images=images(), evaluate=FEW)
-    assert "Is there a mismatch?" in str(answer)
+        output = model.eval()({"data": data.held_out_images})
+        code = model.encoder(data.held_out_images)
+    loc, scale = code.embedding, (code.log_covariance / 2).exp()
+    rate = ((loc.square() + scale.square() - 1) / 2 - scale.log()).sum(1).mean()  # of all, where draws are of 500
+    own = found("aggregate/held_out/rate")
+    assert abs(own.value - float(rate)) < 4 * own.standard_error
+    assert 0 < found.number("aggregate/held_out/reconstruction_error") < 0.03
+    assert output.recon_x.shape == data.held_out_images.shape
+    assert certified(found)
+    levels = [found.number(f"realism/{name}/squared_frechet") for name in ("aggregate_train", "moment_normal", "prior")]
+    assert levels == sorted(levels)
+    assert answer.best in {"gaussian_mixture", "aggregate_kernel"}
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of the other package
-def test_scvi_models_give_the_codes_of_their_cells():
+def test_scvi_models_give_the_codes_of_their_cells(tmp_path, monkeypatch):
     scvi = pytest.importorskip("scvi")
+    monkeypatch.chdir(tmp_path)  # training writes logs where it runs
     adata = scvi.data.synthetic_iid(batch_size=60)
-    scvi.model.SCVI.setup_anndata(adata)
+    scvi.model.SCVI.setup_anndata(adata, batch_key="batch")
     model = scvi.model.SCVI(adata, n_latent=3)
-    model.train(max_epochs=1)
+    model.train(max_epochs=2)
     encode, decode = adapted(model)
     assert decode is None
-    answer = diagnose(encode, images=torch.arange(adata.n_obs), evaluate=FEW)
+    cells = torch.arange(adata.n_obs)
+    few = cells[[7, 3, 11]]
+    torch.testing.assert_close(encode(few)[0], torch.tensor(model.get_latent_representation(indices=few.numpy())))
+    answer = diagnose(encode, images=cells, evaluate=FEW)
     assert answer.cell.latent_dim == 3
+    found = Evidence(answer.tree, dict(answer.details))
+    rows = found.record("outliers", "row")
+    loc, scale = encode(torch.tensor(rows))
+    cost = ((loc.square() + scale.square() - 1) / 2 - scale.log()).sum(1)
+    assert found.record("outliers", "rate") == pytest.approx(cost.numpy(), rel=1e-4)

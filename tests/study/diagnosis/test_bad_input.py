@@ -102,13 +102,18 @@ def test_a_seeded_split_is_said_and_held_out_codes_are_used():
     assert "held-out codes were given: 70" in said
 
 
-@pytest.mark.parametrize("kind", ["npz", "compressed.npz", "safetensors", "nc"])
+@pytest.mark.parametrize("kind", ["npz", "compressed.npz", "safetensors", "nc", "zarr"])
 def test_files_of_every_kind_hold_the_same_codes(tmp_path, kind):
     arrays, path = codes(), tmp_path / f"codes.{kind}"
     if kind == "nc":
         import xarray as xr
 
         xr.Dataset({name: (("row", "dim"), array) for name, array in arrays.items()}).to_netcdf(path)
+    elif kind == "zarr":
+        zarr = pytest.importorskip("zarr")
+        group = zarr.open_group(path, mode="w")
+        for name, array in arrays.items():
+            group.create_array(name, data=array)
     elif kind == "safetensors":
         save_file(arrays, path)
     else:
@@ -119,6 +124,25 @@ def test_files_of_every_kind_hold_the_same_codes(tmp_path, kind):
         np.testing.assert_array_equal(read[name], array)
     if kind in {"npz", "safetensors"}:
         assert isinstance(read["loc"], np.memmap)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="memory is read from /proc")
+def test_codes_that_lie_in_a_file_take_no_memory(tmp_path):
+    def resident():
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    num, dim = 20_000, 1_024
+    path = tmp_path / "codes.npz"
+    generator = np.random.default_rng(0)
+    np.savez(path, loc=generator.random((num, dim), np.float32), scale=np.full((num, dim), 0.5, np.float32))
+    before, most = resident(), 0
+    codes_of_file, _, _ = from_file(path)
+    most = max(most, resident() - before)
+    for rows in torch.arange(len(codes_of_file)).split(500):
+        codes_of_file.at(rows)
+        most = max(most, resident() - before)
+    assert most < num * dim * 8 / 3  # of both arrays, which a mapping that keeps its pages would hold
 
 
 def test_files_that_are_none_end_in_a_sentence(tmp_path):

@@ -18,7 +18,7 @@ from study.diagnosis.evidence import Evidence
 from study.diagnosis.questions.mismatch import certified
 from study.errors import DataError
 from study.measurement.images import ImageData
-from study.measurement.measure import measure
+from study.measurement.measure import Measuring, measure
 from study.run.building import new_vae
 
 FEW = evaluation(draws=400, densities=())
@@ -284,3 +284,25 @@ def test_an_interrupt_keeps_what_was_done():
     assert answer.details["interrupted"]
     assert "interrupted: what had been done by then is kept" in str(answer)
     assert evidence_of(answer)("aggregate/train/bubble_bhattacharyya") is not None
+
+
+def test_an_interrupted_command_stores_what_was_done_and_says_that_it_was_stopped(tmp_path, monkeypatch, capsys):
+    loc, scale = gaussian_codes(100, 2)
+    for name in ("first", "second"):
+        np.savez(tmp_path / f"{name}.npz", loc=loc, scale=scale)
+    steps = Measuring.steps
+
+    def cut(self):
+        for number, step in enumerate(steps(self)):
+            if number == 8:
+                raise KeyboardInterrupt
+            yield step
+
+    monkeypatch.setattr(Measuring, "steps", cut)
+    results = tmp_path / "results"
+    words = ["diagnose", *(str(tmp_path / f"{name}.npz") for name in ("first", "second")), "--results", str(results)]
+    assert main([*words, "--draws", "40"]) == 130
+    shown = capsys.readouterr()
+    assert "interrupted: what had been done by then is kept" in shown.out
+    assert "second" not in shown.out
+    assert (results / "first" / "diagnosis-first.html").is_file()
