@@ -74,7 +74,10 @@ def _speed(dim: int) -> float:
 def announced(replicate: Replicate) -> str:
     """A line that says what is to be done and how long it may take."""
     num, others, dim = len(replicate.train), len(replicate.held_out), math.prod(replicate.vae.prior.latent_shape)
-    parts = [f"N = {num:,}, D = {dim:,}, {others:,} held out", f"{replicate.evaluate.draws:,} draws under all N"]
+    parts = [
+        f"N = {num:,}, D = {dim:,}, {others:,} held out",
+        f"{replicate.evaluate.draws:,} draws under all N components",
+    ]
     if (kept := len(replicate.train.rows)) < num:
         parts.append(f"densities fitted to {kept:,} codes, which fit in memory")
     total = seconds(replicate)

@@ -71,7 +71,7 @@ def test_planted_nats_are_found_where_they_were_planted(planted):
     assert "yes: held-out codes certify" in str(answer)
 
 
-@pytest.mark.parametrize("dim", [8, 1_024, pytest.param(65_536, marks=pytest.mark.long)])
+@pytest.mark.parametrize("dim", [8, 1_024, pytest.param(65_536, marks=[pytest.mark.long, pytest.mark.slow])])
 def test_inert_dimensions_change_nothing(dim):
     loc, scale = gaussian_codes(300, 4, mean=1.0)
     padded = [np.concatenate([a, np.full((300, dim - 4), b, np.float32)], 1) for a, b in ((loc, 0), (scale, 1))]

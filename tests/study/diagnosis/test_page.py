@@ -109,6 +109,6 @@ def test_the_time_that_is_stated_grows_with_what_is_asked(monkeypatch):
     assert seconds(Sized(10_000, 64, densities=())) < small
     assert seconds(Sized(10_000, 64, draws=4_000)) > small
     line = announced(Sized(60_000, 16_384, kept=1_024))
-    assert line.startswith("N = 60,000, D = 16,384, 12,000 held out; 2,000 draws under all N; ")
+    assert line.startswith("N = 60,000, D = 16,384, 12,000 held out; 2,000 draws under all N components; ")
     assert "densities fitted to 1,024 codes" in line
     assert line.endswith("min in all")
