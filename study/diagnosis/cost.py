@@ -88,7 +88,7 @@ def announced(replicate: Replicate) -> str:
 
 def of_fits(densities: Mapping[str, Fitted]) -> Records | None:
     """What each density took, by name: ``seconds`` of processor time, ``numbers`` that it is kept as (NaN where
-    unknown) and ``codes`` that it was fitted to; None where none was fitted.
+    unknown) and ``num_codes`` that it was fitted to; None where none was fitted.
 
     Args:
         densities: as they were fitted; those that were refused are left out.
@@ -100,7 +100,7 @@ def of_fits(densities: Mapping[str, Fitted]) -> Records | None:
     values = {
         "seconds": [one.seconds for one in fits.values()],
         "numbers": [math.nan if size is None else size for size in sizes],
-        "codes": [len(one) for one in fits.values()],
+        "num_codes": [len(one) for one in fits.values()],
     }
     columns = {name: (("density",), torch.tensor(column, dtype=torch.float64)) for name, column in values.items()}
     return Records(columns, {"density": list(fits)})

@@ -32,7 +32,7 @@ def _cost(evidence: Evidence, name: str) -> list[str]:
     if "costs" not in evidence.tree.children:
         return []
     cost = evidence.tree["costs"].to_dataset().isel(chain=0).sel(density=name)
-    seconds, numbers, codes = (float(cost[part]) for part in ("seconds", "numbers", "codes"))
+    seconds, numbers, codes = (float(cost[part]) for part in ("seconds", "numbers", "num_codes"))
     size = "" if math.isnan(numbers) else f", {numbers:,.0f} numbers"
     num = evidence("aggregate/train/log_n")
     few = f", fitted to {codes:,.0f} of {num.n:,} codes" if num is not None and codes < num.n else ""

@@ -70,7 +70,7 @@ def test_each_density_says_what_it_costs(answer):
         "aggregate_kernel": 320 * (1 + 4 + 4),
     }
     assert (costs["seconds"] >= 0).all()
-    assert (costs["codes"] == 320).all()
+    assert (costs["num_codes"] == 320).all()
     lines = [str(line) for line in answer.findings["What to do?"]]
     assert any("moment_normal" in line and "21 numbers" in line for line in lines)
     assert any("aggregate_kernel" in line and "codes of training observations" in line for line in lines)
