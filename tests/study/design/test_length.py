@@ -4,7 +4,7 @@ import pytest
 
 from study.answers.settings import settings
 from study.design.cell import Cell
-from study.design.cost import Cost
+from study.design.cost import UPDATE_SECONDS, Cost
 from study.design.labels import titles
 from study.design.length import num_updates, per_epoch, planned_updates
 from study.design.study import Study
@@ -84,8 +84,7 @@ def test_cost_counts_the_images_that_updates_read():
         one = one.model_copy(update={"evaluate": one.evaluate.model_copy(update={"importance": (), "samples": 0})})
         return Cost.of(one, parameters=parameters, num_images=1_000).seconds
 
-    draws = seconds(0, 1, 100)
-    costs = [
-        seconds(10**6, updates, batch) - draws for updates, batch in ((10, 100), (20, 100), (10, 200), (10, 5_000))
-    ]
+    lengths = ((10, 100), (20, 100), (10, 200), (10, 5_000))
+    costs = [seconds(10**6, *length) - seconds(0, *length) for length in lengths]
     assert costs == pytest.approx([costs[0], 2 * costs[0], 2 * costs[0], 10 * costs[0]])
+    assert seconds(0, 1_000, 100) - seconds(0, 10, 100) == pytest.approx(990 * UPDATE_SECONDS * cell().seeds)
