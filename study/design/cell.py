@@ -125,6 +125,12 @@ class Evaluate(Settings):
     samples: NonNegativeCount = Field(
         default=1_000, description="images per source judged for realism, where it can give as many; 0: none"
     )
+    classifiers: Count = Field(
+        default=1, description="classifiers of other seeds, whose disagreement enters the error of distances"
+    )
+    features: tuple[Literal["untrained"], ...] = Field(
+        default=(), description="feature spaces in which distances are taken beside the classifiers': [untrained]"
+    )
     pictures: NonNegativeCount = Field(default=20, description="of these, images per source kept to look at")
     displacements: NonNegativeCount = Field(
         default=0, description="directions of each kind along which codes are displaced, to see what is lost; 0: none"
@@ -179,6 +185,8 @@ LATER: dict[tuple[str, ...], Any] = {
     ("train", "updates"): None,
     ("evaluate", "refinement"): 0,
     ("evaluate", "omit"): [],
+    ("evaluate", "classifiers"): 1,
+    ("evaluate", "features"): [],
     ("network", "rank"): None,
     ("network", "dense_bias"): "place",
     ("seed_offset",): 0,

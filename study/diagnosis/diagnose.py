@@ -25,7 +25,7 @@ from study.diagnosis.answer import Answer
 from study.diagnosis.codes import CodeArrays
 from study.diagnosis.cost import announced, of_fits
 from study.diagnosis.dimensions import dimension_records, weight
-from study.diagnosis.features import GivenFeatures, UntrainedFeatures
+from study.diagnosis.features import GivenFeatures
 from study.diagnosis.model import (
     check_decoder,
     check_encoder,
@@ -51,6 +51,7 @@ from study.diagnosis.prior import prior_of
 from study.errors import DataError
 from study.measurement.measure import Measuring
 from study.measurement.replicate import Observations, Replicate
+from study.measurement.untrained import UntrainedFeatures
 
 Say = Callable[[str], None]
 """Receiver of lines on progress."""

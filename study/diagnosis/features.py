@@ -1,9 +1,4 @@
-r"""Features in which decoded images are compared where they have no labels to train a classifier by.
-
-The default is a convolutional network of random weights, of one seed: distances in such features need no downloaded
-weights and no labels, and order large differences as trained ones do (Naeem et al. 2020, arXiv:2002.09797, section
-4.2); fine ones they miss, and their scale means nothing outside one set of images.
-"""
+"""Features that the caller gives, in which decoded images are compared."""
 
 from __future__ import annotations
 
@@ -12,32 +7,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from analysis.randomness import seeded, stream
 from study.errors import DataError
-from study.measurement.classifier import CHUNK, Network
+from study.measurement.classifier import CHUNK
 
-UNTRAINED = "features of an untrained network"
 CALLERS = "features of the caller"
-
-
-class UntrainedFeatures:
-    """Features ``(M, 64)`` of the classifier's network with its initial weights.
-
-    Args:
-        image_shape: (C, H, W).
-        device: of the images.
-    """
-
-    flag = UNTRAINED
-
-    def __init__(self, image_shape: tuple[int, int, int], device: torch.device) -> None:
-        with seeded(stream(0, "untrained features")):
-            self._network = Network(image_shape, 2).double().eval().requires_grad_(False).to(device)
-
-    @torch.no_grad()
-    def features(self, images: Tensor) -> Tensor:
-        """Features ``(M, 64)``, float64, of ``images`` ``(M, C, H, W)``."""
-        return torch.cat([self._network.body(chunk.double()) for chunk in images.split(CHUNK)])
 
 
 class GivenFeatures:

@@ -1,7 +1,8 @@
 r"""Classifier: a small convolutional network per data set, in whose feature space samples are judged.
 
 Two convolutions, a layer of 64 features (the feature space) and class logits, trained once by Adam on the cross-entropy
-of the training labels, on the CPU and from a fixed seed, so that its weights do not depend on the device that samples.
+of the training labels, on the CPU and from a seed of its own, so that its weights do not depend on the device that
+samples.
 It is applied in float64: no TF32, and features that can be differenced.
 
 Trained weights are kept under ``usable_cache()/classifiers`` by a hash of the images, the labels and ``VERSION``,
@@ -104,8 +105,8 @@ class Classifier:
     accuracy: Estimate
 
     @classmethod
-    def of(cls, data: ImageData) -> Self:
-        """The classifier of ``data``, from the cache or trained now.
+    def of(cls, data: ImageData, seed: int = 0) -> Self:
+        """The classifier of ``data`` and of this ``seed``, from the cache or trained now.
 
         Give images on the scale of what will be judged: grey ones for likelihood means of binarised images.
 
@@ -119,12 +120,12 @@ class Classifier:
                 f"a classifier needs images of two classes; {data.name} has {num_classes}: sort them into class folders"
             )
         data = data.to("cpu")
-        network = _network(data)
-        path = usable_cache() / "classifiers" / f"{_key(data)}.safetensors"
+        network = _network(data, seed)
+        path = usable_cache() / "classifiers" / f"{_key(data, seed)}.safetensors"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with filelock.FileLock(path.with_suffix(".lock")):
-                record = _restore(network, path) or _store(network, data, path)
+                record = _restore(network, path) or _store(network, data, seed, path)
         except OSError as error:
             raise EnvironmentFault(
                 f"cannot write {path}: {error.strerror or error}; set LATENT_STUDY_CACHE to another folder"
@@ -151,14 +152,15 @@ class Classifier:
         return self.class_probabilities(self.features(images))
 
 
-def _network(data: ImageData) -> Network:
-    with seeded(stream(0, "classifier", "initial weights")):
+def _network(data: ImageData, seed: int) -> Network:
+    with seeded(stream(seed, "classifier", "initial weights")):
         return Network(data.image_shape, len(data.class_names))
 
 
-def _key(data: ImageData) -> str:
-    """Thirty-two hexadecimal digits of a SHA-256 of the tensors themselves: of size, limit and binarisation too."""
-    content = hashlib.sha256(f"{VERSION} {len(data.class_names)}".encode())
+def _key(data: ImageData, seed: int) -> str:
+    """Thirty-two hexadecimal digits of a SHA-256 of the tensors themselves (of size, limit and binarisation too) and of
+    the ``seed``."""
+    content = hashlib.sha256(f"{VERSION} {len(data.class_names)}{f' {seed}' * (seed > 0)}".encode())
     for tensor in (data.images, data.labels, data.held_out_images, data.held_out_labels):
         content.update(str(list(tensor.shape)).encode())
         content.update(tensor.contiguous().numpy())
@@ -178,9 +180,9 @@ def _restore(network: Network, path: Path) -> _Record | None:
     return record
 
 
-def _store(network: Network, data: ImageData, path: Path) -> _Record:
+def _store(network: Network, data: ImageData, seed: int, path: Path) -> _Record:
     """Trains ``network`` and writes its weights, then their record: a crash between leaves weights that none names."""
-    _train(network, data)
+    _train(network, data, seed)
     content = save(network.state_dict())
     with torch.no_grad():
         answers = torch.cat([network(chunk).argmax(1) for chunk in data.held_out_images.split(CHUNK)])
@@ -206,10 +208,10 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _train(network: Network, data: ImageData) -> None:
+def _train(network: Network, data: ImageData, seed: int) -> None:
     num = len(data.images)
     epochs = max(MIN_EPOCHS, math.ceil(MIN_IMAGES_SEEN / num))
-    generator = stream(0, "classifier", "order")
+    generator = stream(seed, "classifier", "order")
     optimiser = torch.optim.Adam(network.parameters(), LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs * math.ceil(num / BATCH_SIZE))
     with torch.enable_grad(), _one_thread():

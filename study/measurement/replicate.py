@@ -200,12 +200,23 @@ class Replicate:
     @cached_property
     def classifier(self) -> Classifier | Unclassifiable:
         """The classifier of the grey images, or why they have none."""
+        return self._classifier(0)
+
+    def _classifier(self, seed: int) -> Classifier | Unclassifiable:
         if not isinstance(self.grey, ImageData):
             return Unclassifiable("a classifier needs images; there are none")
         try:
-            return Classifier.of(self.grey.to("cpu")).to(self.grey.images.device)
+            return Classifier.of(self.grey.to("cpu"), seed).to(self.grey.images.device)
         except Unclassifiable as reason:
             return reason
+
+    @cached_property
+    def further_spaces(self) -> tuple[FeatureSpace, ...]:
+        """Classifiers of other seeds, as many as are asked for, where :attr:`space` is one."""
+        if not isinstance(self.space, Classifier):
+            return ()
+        others = (self._classifier(seed) for seed in range(1, self.evaluate.classifiers))
+        return tuple(other for other in others if isinstance(other, Classifier))
 
     @property
     def space(self) -> FeatureSpace | Unclassifiable:

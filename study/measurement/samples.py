@@ -22,9 +22,33 @@ from study.measurement.classifier import Classifier, FeatureSpace
 from study.measurement.encoding import decode
 from study.measurement.replicate import Replicate
 from study.measurement.sources import LatentSampler, Start, of_density, reference_split, registered, sample_sources
+from study.measurement.untrained import UntrainedFeatures
 
 NOVELTY_TRAIN = 10_000
 """Training images among which the nearest is sought."""
+
+
+class RealFeatures:
+    """Features of real images in one space.
+
+    Args:
+        space: whose features these are.
+        images: real, ``(M, C, H, W)``.
+    """
+
+    def __init__(self, space: FeatureSpace, images: Tensor) -> None:
+        self.space = space
+        self._images = images
+
+    @cached_property
+    def features(self) -> Tensor:
+        """Features ``(M, F)``."""
+        return self.space.features(self._images)
+
+    @cached_property
+    def moments(self) -> FeatureMoments:
+        """Mean and covariance of the features, which every source is compared with."""
+        return FeatureMoments(self.features)
 
 
 class Reference:
@@ -40,19 +64,35 @@ class Reference:
         split = reference_split(len(grey.held_out_images), replicate.evaluate.samples)
         reference, self.starts = (rows.to(grey.images.device) for rows in split)
         self.replicate = replicate
-        self.space = space
         self.images = grey.held_out_images[reference]
+        self.own = RealFeatures(space, self.images)
         self.train = grey.images[:NOVELTY_TRAIN]
 
-    @cached_property
+    @property
+    def space(self) -> FeatureSpace:
+        """Whose features images are compared in."""
+        return self.own.space
+
+    @property
     def features(self) -> Tensor:
         """Features ``(M, F)`` of the real images."""
-        return self.space.features(self.images)
+        return self.own.features
 
-    @cached_property
+    @property
     def moments(self) -> FeatureMoments:
         """Mean and covariance of the features, which every source is compared with."""
-        return FeatureMoments(self.features)
+        return self.own.moments
+
+    @cached_property
+    def further(self) -> tuple[RealFeatures, ...]:
+        """The real images in the features of classifiers of other seeds."""
+        return tuple(RealFeatures(space, self.images) for space in self.replicate.further_spaces)
+
+    @cached_property
+    def untrained(self) -> RealFeatures:
+        """The real images in the features of a network of random weights."""
+        channels, height, width = self.images.shape[1:]
+        return RealFeatures(UntrainedFeatures((channels, height, width), self.images.device), self.images)
 
     @cached_property
     def distances_to_train(self) -> Tensor:
@@ -118,6 +158,12 @@ class Samples:
     def features(self) -> Tensor:
         """Features ``(n, F)``."""
         return self.reference.space.features(self.images)
+
+    @cached_property
+    def by_network(self) -> tuple[tuple[Tensor, RealFeatures], ...]:
+        """Features ``(n, F)``, and those of the real images, in the classifiers of all seeds, these features first."""
+        others = ((real.space.features(self.images), real) for real in self.reference.further)
+        return (self.features, self.reference.own), *others
 
     @property
     def classifier(self) -> Classifier:

@@ -1,13 +1,15 @@
 """Samples as images: how real and how varied they are.
 
 In the features of a classifier of the same data set, against held-out images that no source starts from. A Fréchet
-distance on these features is not an FID.
+distance on these features is not an FID. With several classifiers (`evaluate.classifiers`) the distances are means over
+them, and their disagreement is in the error.
 """
 
 from __future__ import annotations
 
 from analysis.estimate import Estimate
 from analysis.realism import frechet, kernel_distance, labels
+from analysis.realism.feature_spaces import over_networks
 from analysis.realism.manifold import manifold
 from analysis.realism.novelty import distance_to_nearest, novelty
 from study.measurement.estimators import CLASSES, Quantity, estimator
@@ -31,8 +33,13 @@ from study.measurement.samples import Samples
     table="realism",
 )
 def squared_frechet(samples: Samples) -> dict[str, Estimate]:
-    distance = frechet.squared_frechet(frechet.FeatureMoments(samples.features), samples.reference.moments)
-    return {"squared_frechet": distance.extrapolated, "squared_frechet_plug_in": distance.plug_in}
+    distances = [
+        frechet.squared_frechet(frechet.FeatureMoments(features), real.moments) for features, real in samples.by_network
+    ]
+    return {
+        "squared_frechet": over_networks([distance.extrapolated for distance in distances]),
+        "squared_frechet_plug_in": over_networks([distance.plug_in for distance in distances]),
+    }
 
 
 @estimator(
@@ -40,7 +47,12 @@ def squared_frechet(samples: Samples) -> dict[str, Estimate]:
 )
 def squared_kernel_distance(samples: Samples) -> Estimate:
     num = samples.paired
-    return kernel_distance.squared_kernel_distance(samples.features[:num], samples.reference.features[:num])
+    return over_networks(
+        [
+            kernel_distance.squared_kernel_distance(features[:num], real.features[:num])
+            for features, real in samples.by_network
+        ]
+    )
 
 
 @estimator(
