@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from study.errors import ConfigurationError, say, say_line
-from study.paths import RESULTS
+from study.paths import RESULTS, ensure_writable
 
 
 def command(
@@ -34,7 +34,8 @@ def command(
     sampler: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Write the density that certifies the most nats, with code for torch and safetensors."
+            metavar="DIR",
+            help="Write the best density that does not repeat training codes, with code for torch and safetensors.",
         ),
     ] = None,
 ) -> None:
@@ -53,6 +54,9 @@ def command(
 
     if len(codes) > 1 and sampler is not None:
         raise ConfigurationError("--sampler takes the density of one file of codes; diagnose one at a time")
+    for folder, option in ((results, "--results"), (sampler, "--sampler")):
+        if folder is not None:
+            ensure_writable(folder, option)
     settings = {"draws": draws} | ({"densities": tuple(density)} if density else {})
     evaluate = evaluation(**settings)
     for path in codes:

@@ -14,7 +14,7 @@ import xarray as xr
 
 from analysis.density_fits import FittedDensity
 from study.design.cell import Cell
-from study.diagnosis.evidence import Evidence
+from study.diagnosis.evidence import Evidence, repeats_training
 from study.diagnosis.page import write_page
 from study.diagnosis.questions import Finding, questions
 from study.diagnosis.sampler import write_sampler
@@ -63,8 +63,10 @@ class Answer:
 
     @property
     def best(self) -> str | None:
-        """Name of the density that certifies the most nats; None where none was fitted."""
-        return next((name for name, _ in self.evidence.ranking() if name in self.densities), None)
+        """Name of the density to sample from: the one that certifies the most nats of those whose draws are not the
+        codes of training observations again, of all where there is no other; None where none was fitted."""
+        ranked = [name for name, _ in self.evidence.ranking() if name in self.densities]
+        return next((name for name in ranked if not repeats_training(name)), ranked[0] if ranked else None)
 
     def sampler(self, name: str | None = None, folder: Path | str = "sampler") -> Path:
         """Writes a density for use without this package, and gives its folder; see :mod:`study.diagnosis.sampler`.

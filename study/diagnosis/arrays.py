@@ -58,7 +58,7 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     readers = {".npz": _npz, ".safetensors": _safetensors, ".nc": _netcdf, ".zarr": _zarr}
     reader = readers.get(path.suffix.lower())
     if reader is None:
-        raise DataError(f"{path.name} ends in none of {', '.join(readers)}; write codes as one of these")
+        raise DataError(f"{path.name or path} ends in none of {', '.join(readers)}; write codes as one of these")
     if not path.exists():
         raise DataError(f"{path} does not exist; name the file that holds the codes")
     if not (path.is_file() or (path.is_dir() and reader is _zarr)):  # opening a pipe would wait for ever

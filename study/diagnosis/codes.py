@@ -21,7 +21,7 @@ from torch import Tensor
 
 from analysis.randomness import stream
 from study.diagnosis.arrays import Arrays, read_arrays
-from study.diagnosis.parts import LARGEST_SCALE
+from study.diagnosis.parts import LARGEST_LOC, LARGEST_SCALE, SMALLEST_SCALE
 from study.errors import DataError
 
 SCALES: dict[str, Callable[[Any], Any]] = {
@@ -119,6 +119,12 @@ class CodeArrays:
             raise DataError(f"a diagnosis needs at least {LEAST_CODES} {called} codes; got {len(self)}")
         self._check_finite(called)
         self._check_spread(called)
+        most = max(float(np.abs(self.loc[block]).max()) for block in self._blocks())
+        if most > LARGEST_LOC:
+            raise DataError(
+                f"{called} loc has numbers as large as {most:.3g}, beyond {LARGEST_LOC:g}: these are no codes of a "
+                "trained encoder; look at how they were written"
+            )
         if all((self.loc[block] == self.loc[:1]).all() for block in self._blocks()):
             raise DataError(
                 f"all {len(self):,} {called} codes have the same mean: the encoder ignores its input, or one code was "
@@ -147,10 +153,11 @@ class CodeArrays:
                 "log-variances; if they are, name the array log_variance"
             )
         least, most = (float(SCALES[self.name](np.float64(end))) for end in (low, high))
-        if least == 0:
+        if least < SMALLEST_SCALE:
             raise DataError(
-                f"{called} {self.name} has standard deviations of 0: these look like plain codes without noise, which "
-                "have no density; give the posterior's own, or that of the noise that was added in training"
+                f"{called} {self.name} has standard deviations of {least:.3g}, below {SMALLEST_SCALE:g}: these look "
+                "like plain codes without noise, which have no density; give the posterior's own, or that of the noise "
+                "that was added in training"
             )
         if most > LARGEST_SCALE:
             hint = (

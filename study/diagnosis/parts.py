@@ -96,6 +96,10 @@ def posterior_of(codes: Any, num: int, latent_shape: tuple[int, ...] | None = No
         if not bool(torch.isfinite(loc).all()):
             bad = (~torch.isfinite(loc)).flatten(1).any(1)
             raise DataError(f"encode gave codes that are not finite for {int(bad.sum())} of {num} images of a block")
+        if (most := float(loc.abs().max())) > LARGEST_LOC:
+            raise DataError(
+                f"encode gave means as large as {most:.3g}, beyond {LARGEST_LOC:g}: look at the model's weights"
+            )
     else:
         what = type(codes).__name__
         raise DataError(f"encode must give (loc, scale) or a distribution; got {what}: name mean and scale, no draw")
@@ -115,16 +119,20 @@ def check_scale(scale: Tensor) -> None:
             f"scale has negative numbers, from {low:.3g} to {high:.3g}: they look like log-variances; "
             "give exp(½ log-variance), or name them log_variance"
         )
-    if not (low > 0 and high <= LARGEST_SCALE):
-        number = int(((scale <= 0) | ~(scale <= LARGEST_SCALE)).sum())
+    if not (low >= SMALLEST_SCALE and high <= LARGEST_SCALE):
+        number = int((~((scale >= SMALLEST_SCALE) & (scale <= LARGEST_SCALE))).sum())
         raise DataError(
-            f"scale must lie above 0 and be at most {LARGEST_SCALE:g}; {number:,} numbers of {low:.3g} to {high:.3g} "
-            "do not: look at how they were written"
+            f"scale must lie between {SMALLEST_SCALE:g} and {LARGEST_SCALE:g}; {number:,} numbers of {low:.3g} to "
+            f"{high:.3g} do not: look at how they were written"
         )
 
 
-LARGEST_SCALE = 100.0
-"""Standard deviations beyond it are taken for something else, percentages or variances of raw data."""
+SMALLEST_SCALE, LARGEST_SCALE = 1e-6, 100.0
+"""Smaller standard deviations are those of no noise, below the rounding of means in single precision; larger ones are
+taken for something else, percentages or variances of raw data."""
+
+LARGEST_LOC = 1e6
+"""Means beyond it are those of no code: densities of single precision would overflow."""
 
 
 def _single(values: Tensor) -> Tensor:

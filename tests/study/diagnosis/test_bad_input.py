@@ -54,6 +54,9 @@ BAD = {
     "few": (codes(num=49), ["at least 50", "got 49"]),
     "shapes": (codes(scale=np.ones((60, 4), np.float32)), ["one shape", "(60, 4)"]),
     "zero scale": (scales(0.0), ["standard deviations of 0"]),
+    "tiny scale": (scales(1e-40), ["below 1e-06", "without noise"]),
+    "log-variances of no noise": (scales(-200.0, "log_variance"), ["below 1e-06"]),
+    "huge loc": (codes(loc=np.linspace(-1e30, 1e30, 180).reshape(60, 3)), ["as large as 1e+30"]),
     "large scale": (scales(101.0), ["above 100", "look like variances"]),
     "log-variances as scale": (scales(-2.0), ["negative", "look like log-variances", "name the array log_variance"]),
     "log-variances as variance": (scales(-2.0, "variance"), ["look like log-variances"]),
@@ -180,6 +183,13 @@ def test_the_command_line_says_it_in_one_sentence(tmp_path, capsys):
     assert "learned with a model" in capsys.readouterr().err
     assert main(["diagnose", str(tmp_path / "codes.npz"), "--prior", "vampp"]) == ConfigurationError.exit_code
     assert "unknown prior 'vampp'" in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    for option in ("--results", "--sampler"):
+        words = ["diagnose", str(tmp_path / "codes.npz"), option, str(tmp_path / "file" / "folder")]
+        assert main(words) == EnvironmentFault.exit_code
+        shown = capsys.readouterr()
+        assert option in shown.err
+        assert "draws under" not in shown.err  # said before anything is computed
 
 
 def images(num=80):
@@ -207,6 +217,8 @@ MODELS = {
     "shapes of blocks": ((Varying(), None, images(600)), "for another"),
     "noise": ((lambda x: (encode(x)[0] + torch.randn(len(x), 2), encode(x)[1]), None, images()), "two passes"),
     "dropout": ((nn.Sequential(nn.Flatten(), nn.Dropout(0.5)), None, images()), "must give (loc, scale)"),
+    "tiny scale": ((lambda x: (encode(x)[0], encode(x)[1] * 1e-9), None, images()), "between 1e-06 and 100"),
+    "huge means": ((lambda x: (encode(x)[0] * 1e12, encode(x)[1]), None, images()), "beyond 1e+06"),
     "log-variances": ((lambda x: (encode(x)[0], -encode(x)[1]), None, images()), "look like log-variances"),
     "nan": ((lambda x: (encode(x)[0] / 0 * 0, encode(x)[1]), None, images()), "not finite"),
     "per-dimension distribution": (
