@@ -6,15 +6,13 @@ from collections.abc import Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
 
-from typer.main import get_command
-
 import analysis
 import models
 import study
 from study.answers.hypotheses import HYPOTHESES
-from study.cli import VERBS, app
+from study.cli import VERBS, verb_command
 from study.design.families import DENSITIES, FAMILIES
-from study.design.option import SEVERAL
+from study.design.option_key import SEVERAL
 from study.design.study import Study, presets
 
 PACKAGES = (models, analysis, study)
@@ -141,18 +139,14 @@ def _hypotheses() -> Iterator[str]:
     yield "# Hypotheses\n"
     yield "Each claim with the rule that decides it, as the text of its file states them.\n"
     for name, hypothesis in HYPOTHESES.items():
-        module = import_module(
-            type(hypothesis).__module__ if not isinstance(hypothesis, type) else hypothesis.__module__
-        )
         yield f"## {name}\n"
-        yield f"```{{eval-rst}}\n.. automodule:: {module.__name__}\n   :no-members:\n   :no-index:\n```\n"
+        yield f"```{{eval-rst}}\n.. automodule:: {hypothesis.__module__}\n   :no-members:\n   :no-index:\n```\n"
 
 
 def _command_line() -> Iterator[str]:
     yield "# Command line\n"
-    group = get_command(app)
     for verb in VERBS:
-        command = group.commands[verb]
+        command = verb_command(verb)
         yield f"## `latent-study {verb}`\n"
         yield f"{(command.help or '').strip()}\n"
         rows = []

@@ -170,3 +170,20 @@ def _imported(path: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
+
+
+def _within_functions(path: Path) -> Iterator[ast.Import | ast.ImportFrom]:
+    """Imports that a file makes when a function of it is called."""
+    functions = [node for node in nodes_of(path) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    nested = {node for function in functions for node in ast.walk(function)}
+    return (node for node in nodes_of(path) if node in nested and isinstance(node, ast.Import | ast.ImportFrom))
+
+
+def test_imports_within_functions_are_few_and_each_says_why():
+    places = [(path, node.lineno) for path in FILES for node in _within_functions(path)]
+    assert len(places) <= 13, places
+    for path, line in places:
+        lines = path.read_text("utf-8").splitlines()
+        reason = lines[line - 1].partition("PLC0415")[2]
+        above = next(text for text in reversed(lines[: line - 1]) if "PLC0415" not in text)
+        assert reason.strip() or above.strip().startswith("#"), f"{path}:{line} does not say why"

@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from typer.main import get_command
 
-from study.cli import VERBS, app
+from study.cli import VERBS, verb_command
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("models", "analysis", "study")
@@ -90,7 +89,7 @@ def test_every_parameter_is_named(path):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_option_of_a_verb_has_a_help_text(verb):
-    command = get_command(app).commands[verb]
+    command = verb_command(verb)
     assert command.help
     assert not [each.name for each in command.params if not getattr(each, "help", None)]
 

@@ -3,6 +3,7 @@ and exports find them."""
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 from collections.abc import Iterable
@@ -14,8 +15,7 @@ import pandas as pd
 from study.errors import EnvironmentFault
 from study.files import own_folder, replacing
 from study.paths import safe_name
-from study.store import reading
-from study.store.reading import Corrupt
+from study.store.reading import Corrupt, content, reading
 
 log = logging.getLogger(__name__)
 
@@ -86,8 +86,8 @@ def stored_effects(folders: Iterable[Path], dataset: str) -> list[Effects]:
     for path, pit in (_paths(folder, dataset, outcome) for folder in dict.fromkeys(folders) for outcome in OUTCOMES):
         if os.path.lexists(path):
             try:
-                table = _checked(reading.table(path, COLUMNS), path)
-                found.append(Effects(table, reading.table(pit, PIT_COLUMNS)))
+                table = _checked(_read(path, COLUMNS), path)
+                found.append(Effects(table, _read(pit, PIT_COLUMNS)))
             except Corrupt as error:
                 log.warning("left out: %s: %s", path, error)
     return found
@@ -96,6 +96,12 @@ def stored_effects(folders: Iterable[Path], dataset: str) -> list[Effects]:
 def _paths(folder: Path, dataset: str, outcome: str) -> tuple[Path, Path]:
     stem = f"{safe_name(dataset)}-{outcome}"
     return folder / "effects" / f"{stem}.csv", folder / "effects" / f"{stem}-pit.csv"
+
+
+def _read(path: Path, columns: dict[str, type]) -> pd.DataFrame:
+    """These ``columns``, of these types, of the table at ``path``; raises Corrupt."""
+    with reading(path.name):
+        return pd.read_csv(io.BytesIO(content(path)), usecols=list(columns), dtype=columns)
 
 
 def _checked(table: pd.DataFrame, path: Path) -> pd.DataFrame:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from study.answers.report import Chapter, chapters, write_files, write_page
+from study.answers.terminal import WIDEST, answer_lines, cell_table
 from study.errors import say
-
-if TYPE_CHECKING:
-    from study.answers.report import Chapter
 
 PAGE = "report.html"
 
@@ -21,9 +19,6 @@ def print_answers(folders: list[Path], *, with_table: bool = False) -> list[Chap
     folders: of studies, ``<results>/<study>`` each.
     with_table: whether the table of its cells follows.
     """
-    from study.answers.report import chapters  # noqa: PLC0415
-    from study.answers.terminal import WIDEST, answer_lines, cell_table  # noqa: PLC0415
-
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDEST
     found = chapters(folders)
     for chapter in found:
@@ -40,8 +35,6 @@ def write_report(chapters: list[Chapter], path: Path, figures: Path | None = Non
     path: of its file.
     figures: a folder for the figures and tables as files; None for none.
     """
-    from study.answers.report import write_files, write_page  # noqa: PLC0415
-
     write_page(chapters, path)
     say(f"page: {path}")
     if figures is not None:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from study.answers.comparisons import comparison_text
 from study.answers.formats import Comparison, Format
 from study.cli.options import ResultsFolders, study_folders
 from study.errors import say
@@ -23,6 +24,4 @@ def command(
 
     Cells of several folders are compared together where nothing but the remedy differs, paired by seed.
     """
-    from study.answers.comparisons import comparison_text  # noqa: PLC0415
-
     say(comparison_text(study_folders(results), format, by))

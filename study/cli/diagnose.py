@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from study.diagnosis.codes import from_file
+from study.diagnosis.diagnose import diagnose_codes, evaluation
 from study.errors import ConfigurationError, say, say_line
 from study.paths import RESULTS, ensure_writable
 
@@ -49,9 +51,6 @@ def command(
     - `latent-study diagnose codes.npz --sampler out`
     - `latent-study diagnose epoch_10.npz epoch_90.npz --name my_vae`, and then `latent-study summary results/my_vae`
     """
-    from study.diagnosis.codes import from_file  # noqa: PLC0415
-    from study.diagnosis.diagnose import diagnose_codes, evaluation  # noqa: PLC0415
-
     if len(codes) > 1 and sampler is not None:
         raise ConfigurationError("--sampler takes the density of one file of codes; diagnose one at a time")
     for folder, option in ((results, "--results"), (sampler, "--sampler")):

@@ -6,7 +6,11 @@ from typing import Annotated
 
 import typer
 
+from study.answers.effects import TOGETHER, store_effects
 from study.answers.formats import Format
+from study.answers.regression import comparable, effects
+from study.answers.results import Results
+from study.answers.texts import text_of
 from study.cli.options import ResultsFolders, study_folders
 from study.errors import say
 
@@ -21,11 +25,6 @@ def command(
 
     Of several data sets each is regressed alone, and then all together where some of their cells are alike.
     """
-    from study.answers.effects import TOGETHER, store_effects  # noqa: PLC0415
-    from study.answers.regression import comparable, effects  # noqa: PLC0415
-    from study.answers.results import Results  # noqa: PLC0415
-    from study.answers.texts import text_of  # noqa: PLC0415
-
     folders = study_folders(results)
     every = Results.some(folders)
     of_datasets = every.by("dataset")

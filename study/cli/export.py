@@ -10,6 +10,7 @@ import typer
 
 from study.errors import say_line
 from study.paths import studies
+from study.store.export import export_studies
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +30,6 @@ def command(
     - `latent-study export results exports/monday`
     - `latent-study verdict exports/monday exports/tuesday`
     """
-    from study.store.export import export_studies  # noqa: PLC0415
-
     done = export_studies(studies(results), target)
     for place, reason in done.left_out.items():
         log.warning("left out: %s: %s", place, reason)

@@ -6,8 +6,10 @@ import sys
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from study.cli.options import WIDTH
+from study.design.catalogue import catalogue
 
 
 def command(
@@ -20,8 +22,4 @@ def command(
     ] = None,
 ) -> None:
     """Describe what a study can be made of, with options, defaults and references."""
-    from rich.console import Console  # noqa: PLC0415
-
-    from study.design.catalogue import catalogue  # noqa: PLC0415
-
     Console(width=None if sys.stdout.isatty() else WIDTH).print(catalogue(what))

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
-from study.cli.answer import PAGE, print_answers, write_report
 from study.design.cell import Cell
 from study.design.cost import Cost, check_cost
 from study.design.labels import titles
@@ -18,6 +18,7 @@ from study.design.limits import CELLS_BUILT, CELLS_UNASKED
 from study.design.study import Study
 from study.errors import ConfigurationError, PartialResults, say, say_line
 from study.paths import RESULTS
+from study.run.division import check_device, check_platform, share, worker_count
 from study.store import Store
 from study.store.status import tally
 
@@ -67,8 +68,6 @@ def command(
     - `latent-study run my_study.yaml train.updates=300 --dry-run`
     - `latent-study run --for H7 dataset=mnist`
     """
-    from study.run.division import check_device, check_platform, share, worker_count  # noqa: PLC0415
-
     words = arguments or []
     source, assignments = (words[0], words[1:]) if words and "=" not in words[0] else (None, words)
     if source and hypothesis:
@@ -88,8 +87,8 @@ def command(
         return
 
     check_platform()
-    from rich.console import Console  # noqa: PLC0415
-
+    # Seconds of torch, pandas and matplotlib, for which help, refusals and the cells of a large study do not wait.
+    from study.cli.answer import PAGE, print_answers, write_report  # noqa: PLC0415
     from study.run.launch import Launch  # noqa: PLC0415
 
     launch = Launch(store, workers, device, data_root, tensorboard, shlex.join(["latent-study", *sys.argv[1:]]))
@@ -115,7 +114,7 @@ def _named_study(source: str | None, hypothesis: str | None) -> Study:
     """The study of a preset's name or a file, or that which decides a hypothesis."""
     if hypothesis is None:
         return Study.load(source or DEFAULT_PRESET)
-    from study.answers.hypotheses import needed_study  # noqa: PLC0415
+    from study.answers.hypotheses import needed_study  # noqa: PLC0415  (pandas and matplotlib, for this alone)
 
     return needed_study(hypothesis)
 

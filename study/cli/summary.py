@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from study.answers.formats import Format
+from study.answers.tables import summary_text
 from study.cli.options import ResultsFolders, study_folders
 from study.errors import say
 
@@ -31,6 +32,4 @@ def command(
     - `latent-study summary --var kl --var rate --by latent_dim`
     - `latent-study summary --format csv`: every estimate with its error, n, draws, bound and flags
     """
-    from study.answers.tables import summary_text  # noqa: PLC0415
-
     say(summary_text(study_folders(results), format, var or [], by))

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from study.answers.formats import Format
+from study.answers.verdicts import verdict_text
 from study.cli.options import WIDTH, ResultsFolders, study_folders
 from study.errors import say
 
@@ -21,6 +22,4 @@ def command(
     Supported, refuted (the opposite is shown), not supported (less than the least effect that counts) or undecided. Six
     claims are primary, and their p-values adjusted for each other; checks are true by construction; the rest explores.
     """
-    from study.answers.verdicts import verdict_text  # noqa: PLC0415
-
     say(verdict_text(study_folders(results), format, None if sys.stdout.isatty() else WIDTH))

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from study.design.cell import Cell
 from study.design.families import DENSITIES, FAMILIES
-from study.design.option import SEVERAL
+from study.design.option_key import SEVERAL
 from study.design.parts import Part
 from study.design.registry import Registry, UnknownName
 from study.design.settings import Settings

@@ -24,7 +24,7 @@ from study.design.families import FAMILIES
 from study.design.length import check_one_length, other_length
 from study.design.limits import ARMS, CELLS
 from study.design.notation import frozen, parse_document, parse_override, read_text
-from study.design.option import chosen_parts, denoted, option_of
+from study.design.option_key import chosen_parts, denoted, option_key
 from study.design.parts import resolve
 from study.design.registry import UnknownName
 from study.design.settings import Settings, validated
@@ -147,7 +147,7 @@ class Study(Settings):
                         f"{key} does not change a result, so it cannot be a factor; give one value"
                     )
             # With those of the common options that an arm's own choice of parts replaces.
-            unused = {key for key in (*arm.settings, *arm.factors, *self.settings, *self.factors) if option_of(key)}
+            unused = {key for key in (*arm.settings, *arm.factors, *self.settings, *self.factors) if option_key(key)}
             for values in product(*arm.factors.values()):
                 config, applied = _configuration({**arm.settings, **dict(zip(arm.factors, values, strict=True))})
                 unused -= applied
@@ -156,7 +156,7 @@ class Study(Settings):
             # A common option may apply in one arm and not in another.
             idle = unused if idle is None else idle & unused
         for key in sorted(idle or ()):
-            option = option_of(key)
+            option = option_key(key)
             assert option is not None, "only options can be idle"
             names = sorted({part.name for cell in cells.values() for part in chosen_parts(cell, option.kind)})
             raise ConfigurationError(
@@ -220,7 +220,7 @@ def _without(arm: Arm, assignments: Assignments) -> Arm:
     """The arm without what is assigned; choosing parts anew drops the part options that none of the chosen has."""
 
     def still_applies(key: str) -> bool:
-        option = option_of(key)
+        option = option_key(key)
         if option is None or option.setting not in assignments:
             return True
         return any(option.fits(part) for value in assignments[option.setting] for part in denoted(option, value))
@@ -239,7 +239,7 @@ def _with_options(arm: Arm, assignments: Assignments) -> Arm:
     """The arm with the assigned options of parts that it chooses itself, and that would not reach it otherwise."""
 
     def applies(key: str) -> bool:
-        option = option_of(key)
+        option = option_key(key)
         if option is None or option.setting in assignments:
             return False
         chosen = [arm.settings[option.setting]] if option.setting in arm.settings else []
@@ -253,7 +253,7 @@ def _configuration(chosen: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]
     """Nested configuration of dotted settings, and which part options found a part that has them."""
     config: dict[str, Any] = {}
     applied: set[str] = set()
-    options = {key: option for key in chosen if (option := option_of(key))}
+    options = {key: option for key in chosen if (option := option_key(key))}
     for key in chosen:
         if key in options:
             continue
@@ -284,7 +284,7 @@ def _dotted(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def _check_name(key: str) -> None:
     """Raises ConfigurationError unless ``key`` is the dotted name of a setting."""
-    option = option_of(key)
+    option = option_key(key)
     head, dot, _ = key.partition(".")
     if option:
         family = FAMILIES[option.kind]

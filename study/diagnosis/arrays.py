@@ -17,11 +17,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import netCDF4
 import numpy as np
 import numpy.typing as npt
+import xarray as xr
 
 from study.errors import DataError
-from study.store.reading import declared_bytes
+from study.store.netcdf import declared_bytes
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -139,9 +141,6 @@ def _safetensors(path: Path) -> dict[str, npt.NDArray[Any]]:
 
 
 def _netcdf(path: Path) -> dict[str, npt.NDArray[Any]]:
-    import netCDF4  # noqa: PLC0415
-    import xarray as xr  # noqa: PLC0415  (half a second, and only these files need it)
-
     with netCDF4.Dataset(path) as declared:
         _check_unpacked(path, declared_bytes(declared, path.name))
     with xr.open_dataset(path, engine="netcdf4") as dataset:

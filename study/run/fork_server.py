@@ -128,7 +128,7 @@ def _work(channel: int, threads: int, compiles: bool, *, imported: bool) -> None
         _end_with_the_server()
         if not imported:
             import_the_study(compiles)
-        import torch  # noqa: PLC0415  (as above)
+        import torch  # noqa: PLC0415  (the server has none before the study is imported)
 
         torch.set_num_threads(threads)
         keep_freed_memory()

@@ -56,7 +56,7 @@ class _Tracker:
 
     def __init__(self, folder: Path, store: Store, names: Mapping[str, str]) -> None:
         try:
-            from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415
+            from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415  (an optional dependency)
         except ImportError as error:
             raise EnvironmentFault(
                 "--tensorboard needs TensorBoard, which is not installed; `pip install latent-study[tensorboard]`"

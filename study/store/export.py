@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from study.errors import ConfigurationError, EnvironmentFault
 from study.files import own_folder, replacing, set_aside
 from study.store.manifest import SCHEMA_VERSION, Manifest, sha256
-from study.store.reading import Corrupt, content, tree
+from study.store.netcdf import tree
+from study.store.reading import Corrupt, content
 from study.store.schema import check_result
 from study.store.store import MANIFEST, RESULT, WEIGHTS, Store
 

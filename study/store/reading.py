@@ -10,24 +10,20 @@ link is held to the same kind, size, schema and hash. Nothing is ever written th
 
 from __future__ import annotations
 
-import math
 import os
 import stat
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
+from safetensors import safe_open
 
 from study.design.cell import Cell
 from study.errors import StudyError
 
 if TYPE_CHECKING:
-    import netCDF4
-    import pandas as pd
-    import xarray as xr
     from torch import Tensor
 
 MAX_RECORD = 2**22
@@ -36,17 +32,11 @@ MAX_RECORD = 2**22
 MAX_RESULT = 2**31
 """Bytes of a result, as stored and in memory: 2 GiB; a cell of D = 65,536 has less than a tenth of it."""
 
-MAX_EXPANSION = 32
-"""Times the size of its file that the arrays of a result may take in memory: a result is stored uncompressed."""
-
 MAX_WEIGHTS = 2**35
 """Bytes of a file of tensors: 32 GiB."""
 
 MAX_NUMBER = 2**53
 """Integers are at most this large, so that they are exact as floating-point numbers too."""
-
-MAX_VARIABLES = 10_000
-"""Variables and groups of a result, of which a cell has some fifty."""
 
 
 class Corrupt(Exception):
@@ -143,16 +133,6 @@ def _check_numbers(value: object) -> None:
         raise Corrupt(f"its configuration has an integer beyond {MAX_NUMBER:,}")
 
 
-def table(path: Path, columns: dict[str, type]) -> pd.DataFrame:
-    """These ``columns``, of these types, of the CSV file at ``path``; raises :class:`Corrupt`."""
-    import io  # noqa: PLC0415
-
-    import pandas as pd  # noqa: PLC0415  (half a second, and only the page needs it)
-
-    with reading(path.name):
-        return pd.read_csv(io.BytesIO(content(path)), usecols=list(columns), dtype=columns)
-
-
 def tensors(path: Path, prefix: str = "") -> dict[str, Tensor]:
     """The tensors of a safetensors file on the CPU, without the prefix of their names.
 
@@ -161,42 +141,6 @@ def tensors(path: Path, prefix: str = "") -> dict[str, Tensor]:
 
     Raises :class:`Corrupt`.
     """
-    from safetensors import safe_open  # noqa: PLC0415  (imports torch, and only models read tensors)
-
     with regular(path, MAX_WEIGHTS) as place, safe_open(place, framework="pt") as file:
         names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118  (it is no mapping)
         return {name.removeprefix(prefix): file.get_tensor(name) for name in names}
-
-
-def tree(path: Path) -> xr.DataTree:
-    """A netCDF file in memory; refused where what it declares would not fit, whatever its compressed size."""
-    import netCDF4  # noqa: PLC0415
-    import xarray as xr  # noqa: PLC0415  (2 s, and only reading needs it)
-
-    with regular(path, MAX_RESULT) as place, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with netCDF4.Dataset(place) as dataset:
-            limit = min(MAX_RESULT, MAX_EXPANSION * place.stat().st_size)
-            if declared_bytes(dataset, path.name) > limit:
-                raise Corrupt(f"{path.name} declares arrays of more than {limit:,} bytes")
-        with xr.open_datatree(place, engine="netcdf4", decode_times=False) as opened:
-            return opened.load()
-
-
-def declared_bytes(dataset: netCDF4.Dataset, name: str) -> int:
-    """Bytes in memory of all arrays that a netCDF file declares; raises :class:`Corrupt` where they are too many.
-
-    dataset: an open file, of which this reads no array.
-    name: what a message calls it.
-    """
-    groups, variables, size = [dataset], 0, 0
-    while groups:
-        group = groups.pop()
-        groups += group.groups.values()
-        variables += 1 + len(group.variables)
-        if variables + len(groups) > MAX_VARIABLES:
-            raise Corrupt(f"{name} declares more than {MAX_VARIABLES:,} variables")
-        for variable in group.variables.values():
-            # Strings of variable length are pointers, of which each text has one.
-            size += math.prod(variable.shape) * getattr(variable.dtype, "itemsize", 64)
-    return size

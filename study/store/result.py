@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
-    import xarray as xr
+import numpy as np
+import xarray as xr
+from safetensors.numpy import save_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +23,8 @@ class CellResult:
     tree: xr.DataTree
     weights: dict[str, np.ndarray]
     details: dict[str, Any]
+
+    def write(self, tree: Path, weights: Path) -> None:
+        """Writes the tree to the netCDF file ``tree`` and the weights to the safetensors file ``weights``."""
+        self.tree.to_netcdf(tree, engine="netcdf4")
+        save_file({name: np.ascontiguousarray(array) for name, array in self.weights.items()}, weights)

@@ -28,7 +28,7 @@ from study.design.cell import Cell, key_of
 from study.errors import EnvironmentFault, TrainingFailed, reason
 from study.files import own_folder, replacing, set_aside, sweep
 from study.store.manifest import READ_VERSIONS, SCHEMA_VERSION, Manifest, sha256, versions
-from study.store.reading import MAX_RESULT, MAX_WEIGHTS, Corrupt, cell_of, record, regular, tree
+from study.store.reading import MAX_RESULT, MAX_WEIGHTS, Corrupt, cell_of, record, regular
 from study.store.records import CellRecord, FailureRecord
 from study.store.standing import Condition, Standing
 
@@ -199,18 +199,12 @@ class Store:
 
         Raises EnvironmentFault where the folder cannot be written.
         """
-        # Both take a while to import, and reading a status does without them.
-        import numpy as np  # noqa: PLC0415
-        from safetensors.numpy import save_file  # noqa: PLC0415
-
         key, place = cell.key, self.folder(cell.key)
         with _writing(place):
             own_folder(self.cells)  # it may have been moved away, or exchanged for a link, meanwhile
             with replacing(place) as aside:
                 aside.mkdir()
-                result.tree.to_netcdf(aside / RESULT, engine="netcdf4")
-                weights = {name: np.ascontiguousarray(array) for name, array in result.weights.items()}
-                save_file(weights, aside / WEIGHTS)
+                result.write(aside / RESULT, aside / WEIGHTS)
                 manifest = Manifest(
                     schema_version=SCHEMA_VERSION,
                     key=key,
@@ -256,6 +250,8 @@ class Store:
 
     def read(self, key: str) -> xr.DataTree:
         """The result of one stored cell, in memory; raises :class:`Corrupt`."""
+        from study.store.netcdf import tree  # noqa: PLC0415  (imports xarray, without which a status is read)
+
         return tree(self.folder(key) / RESULT)
 
     def survey(self) -> tuple[dict[str, Manifest], dict[str, str]]:
@@ -272,7 +268,7 @@ class Store:
 
     def load(self) -> dict[str, xr.DataTree]:
         """Every whole cell, merged along ``latent_dim``: one tree per prior, and per other setting that varies."""
-        from study.store.merge import merge  # noqa: PLC0415  (imports xarray)
+        from study.store.merge import merge  # noqa: PLC0415  (imports xarray, too)
 
         return merge({key: (manifest.config, self.read(key)) for key, manifest in self.survey()[0].items()})
 

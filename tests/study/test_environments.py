@@ -13,7 +13,7 @@ import torch
 import study.run.launch
 from analysis import compilation
 from study import paths
-from study.answers import effects, regression
+from study.answers.effects import Effects
 from study.cli import main
 from study.errors import TrainingFailed
 from study.store.manifest import _revision
@@ -171,8 +171,8 @@ def test_effects_are_printed_before_they_are_stored(tmp_path, monkeypatch, capsy
 
     monkeypatch.setattr("study.answers.results.Results.load", lambda folders: Stored())
     table = pd.DataFrame({"slope": [0.5]})
-    monkeypatch.setattr(regression, "effects", lambda *_: effects.Effects(table, table))
-    monkeypatch.setattr(effects, "store_effects", full)
+    monkeypatch.setattr("study.cli.effects.effects", lambda *_: Effects(table, table))
+    monkeypatch.setattr("study.cli.effects.store_effects", full)
     (tmp_path / "digits/cells").mkdir(parents=True)
     assert main(["effects", str(tmp_path)]) == 4
     out, err = capsys.readouterr()

@@ -128,7 +128,7 @@ class GraphEngine:
         return metrics
 
     def _build(self) -> Tensor:
-        import torch._inductor  # noqa: PLC0415
+        import torch._inductor  # noqa: PLC0415  (as above)
 
         start = time.perf_counter()
         with _compiler_cache(), _without_cuda_home():

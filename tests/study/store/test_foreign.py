@@ -500,7 +500,7 @@ def test_folders_that_are_links_are_not_written_into(copy, capsys, tmp_path, mon
         case "file":
             place.write_text("precious")
     table = pd.DataFrame({"slope": [0.5]})
-    monkeypatch.setattr("study.answers.regression.effects", lambda *_: Effects(table, table))
+    monkeypatch.setattr("study.cli.effects.effects", lambda *_: Effects(table, table))
     words = ["effects", copy.root] if verb == "effects" else ["report", copy.root, "--figures", copy.root / "figures"]
     code, _, err = said(capsys, words)
     assert code == 4
@@ -609,7 +609,8 @@ def test_without_what_unix_has_results_are_read_and_a_run_says_what_to_do(copy, 
 FUZZ = """
 import random, sys, time
 from pathlib import Path
-from study.store.reading import Corrupt, tree
+from study.store.netcdf import tree
+from study.store.reading import Corrupt
 from study.store.schema import check_result
 source, scratch, seconds = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
 original, end, tried = source.read_bytes(), time.monotonic() + seconds, 0

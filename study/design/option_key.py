@@ -1,4 +1,4 @@
-"""Option: what a dotted key such as ``prior.components`` or ``evaluate.densities.flow.patience`` names of a part."""
+"""Option key: what a dotted key such as ``prior.components`` or ``evaluate.densities.flow.patience`` names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SEVERAL = "evaluate.densities"
 """The setting that chooses several parts; an option of one of them is ``evaluate.densities.<part>.<option>``."""
 
 
-class Option(NamedTuple):
+class OptionKey(NamedTuple):
     """An option of a part under its dotted key.
 
     kind: the part's family.
@@ -33,16 +33,16 @@ class Option(NamedTuple):
         return part.name == (self.part or part.name) and self.name in part.options
 
 
-def option_of(key: str) -> Option | None:
+def option_key(key: str) -> OptionKey | None:
     """The option that a ``key`` names; None for a setting."""
     head, _, name = key.partition(".")
     if key.startswith(f"{SEVERAL}."):
         part, _, name = key.removeprefix(f"{SEVERAL}.").partition(".")
-        return Option("density", SEVERAL, part, name)
-    return Option(head, head, "", name) if name and head in FAMILIES and head in Cell.model_fields else None
+        return OptionKey("density", SEVERAL, part, name)
+    return OptionKey(head, head, "", name) if name and head in FAMILIES and head in Cell.model_fields else None
 
 
-def denoted(option: Option, value: Any) -> list[Part]:
+def denoted(option: OptionKey, value: Any) -> list[Part]:
     """The parts that a value of an option's setting denotes.
 
     option: of one or of several parts.
