@@ -24,7 +24,8 @@ class CellResult:
     weights: dict[str, np.ndarray]
     details: dict[str, Any]
 
-    def write(self, tree: Path, weights: Path) -> None:
-        """Writes the tree to the netCDF file ``tree`` and the weights to the safetensors file ``weights``."""
-        self.tree.to_netcdf(tree, engine="netcdf4")
-        save_file({name: np.ascontiguousarray(array) for name, array in self.weights.items()}, weights)
+
+def write_result(result: CellResult, tree: Path, weights: Path) -> None:
+    """Writes the files of a ``result``: netCDF to ``tree``, safetensors to ``weights``."""
+    result.tree.to_netcdf(tree, engine="netcdf4")
+    save_file({name: np.ascontiguousarray(array) for name, array in result.weights.items()}, weights)

@@ -199,12 +199,14 @@ class Store:
 
         Raises EnvironmentFault where the folder cannot be written.
         """
+        from study.store.result import write_result  # noqa: PLC0415  (imports xarray, without which a status is read)
+
         key, place = cell.key, self.folder(cell.key)
         with _writing(place):
             own_folder(self.cells)  # it may have been moved away, or exchanged for a link, meanwhile
             with replacing(place) as aside:
                 aside.mkdir()
-                result.write(aside / RESULT, aside / WEIGHTS)
+                write_result(result, aside / RESULT, aside / WEIGHTS)
                 manifest = Manifest(
                     schema_version=SCHEMA_VERSION,
                     key=key,
@@ -250,7 +252,7 @@ class Store:
 
     def read(self, key: str) -> xr.DataTree:
         """The result of one stored cell, in memory; raises :class:`Corrupt`."""
-        from study.store.netcdf import tree  # noqa: PLC0415  (imports xarray, without which a status is read)
+        from study.store.netcdf import tree  # noqa: PLC0415  (imports xarray, too)
 
         return tree(self.folder(key) / RESULT)
 
