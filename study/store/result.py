@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors.numpy
 import xarray as xr
-from safetensors.numpy import save_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,4 +28,4 @@ class CellResult:
 def write_result(result: CellResult, tree: Path, weights: Path) -> None:
     """Writes the files of a ``result``: netCDF to ``tree``, safetensors to ``weights``."""
     result.tree.to_netcdf(tree, engine="netcdf4")
-    save_file({name: np.ascontiguousarray(array) for name, array in result.weights.items()}, weights)
+    safetensors.numpy.save_file({name: np.ascontiguousarray(array) for name, array in result.weights.items()}, weights)
