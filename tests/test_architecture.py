@@ -20,6 +20,7 @@ LABELLED = {
     "analysis/plots.py",
     "analysis/rank_plot.py",
     "analysis/draw_plots.py",
+    "analysis/alignment_plot.py",
     "analysis/dimension_plot.py",
     "analysis/effects.py",
 }

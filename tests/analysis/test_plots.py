@@ -4,7 +4,7 @@ import matplotlib
 import numpy as np
 import pytest
 
-from analysis import draw_plots, plots
+from analysis import alignment_plot, draw_plots, plots
 from analysis.interval import Interval
 from analysis.plots import Decomposition
 
@@ -19,6 +19,7 @@ FIGURES = {
     plots.decomposition: ([Decomposition("vamp, D = 2", 2.0, 0.5, 0.1, True)], 7.3),
     plots.rate_distortion: ({label: [(x, p, p) for x, p in points] for label, points in SERIES.items()},),
     plots.forest: ([("vamp", POINTS[0][1]), ("standard_normal", POINTS[1][1])], "AUC", (0.5,)),
+    alignment_plot.alignment: ({label: [(125, p, p) for _, p in points] for label, points in SERIES.items()},),
     plots.curves: ({"vamp": np.array([np.nan, 3.0, 2.0])}, "nats"),
 }
 

@@ -14,7 +14,7 @@ import pandas as pd
 from analysis.plots import PAPER
 from study.answers.report.chapter import Chapter
 from study.answers.report.claims import claims
-from study.answers.report.overview import CaptionedFigure, estimates, headline, information, remedies
+from study.answers.report.overview import CaptionedFigure, along_training, estimates, headline, information, remedies
 from study.answers.verdicts import case_table
 from study.errors import EnvironmentFault
 from study.files import own_folder, replacing
@@ -56,7 +56,7 @@ def _write(chapter: Chapter, folder: Path) -> None:
 
 
 def _figures(chapter: Chapter) -> Iterator[CaptionedFigure]:
-    sections = (headline, information, estimates, remedies, claims)
+    sections = (headline, information, estimates, along_training, remedies, claims)
     return chain.from_iterable(section(chapter) for section in sections)
 
 

@@ -10,12 +10,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from analysis import plots
+from analysis.alignment_plot import alignment
 from analysis.interval import Interval
 from analysis.plots import Decomposition
 from study.answers.remedies import EX_POST, POOLED
-from study.answers.report.chapter import Chapter, dimension, flags, measured, quality_gap
+from study.answers.report.chapter import FEW, Chapter, dimension, flags, measured, quality_gap
 from study.answers.report.picture import Picture
-from study.answers.results import StoredCell
+from study.answers.results import StoredCell, estimate_of
 
 Measure = Callable[[StoredCell], Interval | None]
 
@@ -115,6 +116,33 @@ def estimates(chapter: Chapter) -> Iterator[CaptionedFigure]:
             yield CaptionedFigure(
                 quantity, title, plots.forest(rows, xlabel, references), f"{about} {caption(plots.forest)}"
             )
+
+
+def along_training(chapter: Chapter) -> Iterator[CaptionedFigure]:
+    """Alignment of the decoder with the axes, where cells differ in the length of training and gains are measured."""
+    series = {}
+    for family in chapter.results.families("updates"):
+        cells = sorted(family, key=lambda cell: int(cell.settings["updates"]))
+        points = [point for cell in cells if (point := _alignment(cell))]
+        if len(points) > 1:
+            parts = chapter.labels[cells[-1].key].split(", ")
+            label = ", ".join(part for part in parts if not part.startswith("updates="))
+            series[f"{label}, D = {dimension(cells[-1])}"] = points
+    if series:
+        chosen = dict(list(series.items())[:FEW])
+        title = "Alignment with the axes, and correlated codes"
+        yield CaptionedFigure("alignment", title, alignment(chosen), caption(alignment))
+
+
+def _alignment(cell: StoredCell) -> tuple[int, Interval, Interval] | None:
+    """Updates, the share of JᵀJ off the axes relative to a random rotation, and the correlation part of KL(G ‖ p)."""
+    nats = measured(cell, "aggregate/train/kl_correlations")
+    tables = [estimate_of(cell, f"aggregate/train/{name}") for name in ("off_axes", "off_axes_rotated")]
+    if nats is None or any(table is None for table in tables):
+        return None
+    off, rotated = (table["value"].values for table in tables if table is not None)
+    share = Interval.student_t(off / rotated)
+    return (int(cell.settings["updates"]), share, nats) if share.n else None
 
 
 def remedies(chapter: Chapter) -> Iterator[CaptionedFigure]:

@@ -29,7 +29,15 @@ from study.answers.remedies import POOLED
 from study.answers.report.chapter import Chapter, dimension
 from study.answers.report.claims import claims
 from study.answers.report.explorer import panels
-from study.answers.report.overview import CaptionedFigure, caption, estimates, headline, information, remedies
+from study.answers.report.overview import (
+    CaptionedFigure,
+    along_training,
+    caption,
+    estimates,
+    headline,
+    information,
+    remedies,
+)
 from study.answers.report.picture import Picture
 from study.answers.report.reproduction import reproduction
 from study.answers.report.strip import strip
@@ -116,7 +124,7 @@ def _chapter(chapter: Chapter) -> dict[str, Any]:
         "strip": strip(chapter.conclusion),
         "headline": _pictures(headline(chapter)),
         "information": _pictures(information(chapter)),
-        "estimates": _pictures(estimates(chapter)),
+        "estimates": _pictures([*estimates(chapter), *along_training(chapter)]),
         "remedies": _pictures(remedies(chapter)),
         "remedy_table": _lines(chapter.remedies),
         "attribution": _lines(chapter.attribution),

@@ -43,6 +43,7 @@ def test_classifiers_of_other_seeds_differ_and_are_kept(data):
     assert not torch.allclose(features[0], features[2])
 
 
+@pytest.mark.slow
 def test_classifiers_enter_value_and_error_of_distances_and_nothing_else(data):
     one, three = distances(data), distances(data, classifiers=3)
     single = [distances_of(data, seed) for seed in range(3)]
