@@ -179,6 +179,7 @@ def reported(command: Callable[[], int | None], *, debug: bool = False) -> int:
     command: does the work; None stands for 0.
     debug: print an error's traceback too.
     """
+    _open_closed_outputs()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -207,6 +208,21 @@ def reported(command: Callable[[], int | None], *, debug: bool = False) -> int:
         return code
     finally:
         logging.getLogger("study").removeHandler(notes)
+
+
+def _open_closed_outputs() -> None:
+    """Lets standard streams that the command was started without, as by ``>&-``, lead nowhere.
+
+    The next file opened, perhaps a result, would get their numbers, and what libraries print would go into it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_RDWR)  # which gets the lowest number that is free
+            os.set_inheritable(nowhere, True)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r" if number == 0 else "w", encoding="utf-8"))  # noqa: SIM115
 
 
 TOO_LITTLE_MEMORY = "this computer has too little memory; lower train.batch_size, evaluate.draws, limit or --workers"

@@ -11,6 +11,7 @@ import errno
 import itertools
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -25,8 +26,11 @@ def replacing(target: Path) -> Iterator[Path]:
     target: a file, or a folder that does not exist yet. A link of that name is replaced and not followed.
 
     Files have the mode of any new file of this user (0666 without the bits of the umask). Where the block raises,
-    ``target`` is as it was. Raises OSError.
+    ``target`` is as it was. Raises OSError, as where ``target`` is a device, a pipe or a socket, or in ``/dev``, where
+    root could exchange ``/dev/null`` for a file.
     """
+    if _is_special(target):
+        raise OSError(errno.EINVAL, "it is no regular file, which alone is replaced by another", str(target))
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{target.name}.writing-") as folder:
         path = Path(folder) / target.name
         yield path
@@ -39,6 +43,17 @@ def replacing(target: Path) -> Iterator[Path]:
             flush(each)
         path.replace(target)
         flush(target.parent)
+
+
+def _is_special(path: Path) -> bool:
+    """Whether there is something at ``path``, or behind a link there, that is neither a file nor a folder."""
+    if path.parent.resolve() == Path("/dev"):
+        return True
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False  # nothing is there, or a link to nothing
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def own_folder(path: Path) -> Path:

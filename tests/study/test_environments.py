@@ -1,6 +1,7 @@
 """Environments: what cannot be written, encoded or reached ends in one sentence, or is done without."""
 
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from study import paths
 from study.answers.effects import Effects
 from study.cli import main
 from study.errors import TrainingFailed
+from study.files import replacing
 from study.store.manifest import _revision
 
 ROOT = Path(__file__).parents[2]
@@ -95,6 +97,39 @@ def test_a_closed_pipe_ends_a_command_without_a_word(words):
         os.close(write)
     assert done.returncode in (0, 141)
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_lead_nowhere_and_files_do_not_get_their_numbers(tmp_path, closed):
+    program = (
+        "import os; from study.cli import main; code = main(['--version']); "
+        "open('out', 'w').write(f'{code} {os.open(os.devnull, 0) > 2}')"
+    )
+    words = ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-c", program]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, check=True, timeout=120)
+    assert (tmp_path / "out").read_text() == "0 True"
+
+
+@pytest.mark.parametrize("kind", ["device", "pipe", "link to a device", "in /dev"])
+def test_what_is_no_regular_file_is_not_replaced_by_one(tmp_path, kind):
+    place = Path("/dev/latent-study") if kind == "in /dev" else tmp_path / "place"
+    match kind:
+        case "device":
+            try:
+                os.mknod(place, 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+            except PermissionError:
+                pytest.skip("only root can make devices")
+        case "pipe":
+            os.mkfifo(place)
+        case "link to a device":
+            place.symlink_to(os.devnull)
+    before = sorted(place.parent.iterdir())
+    mode = place.lstat().st_mode if os.path.lexists(place) else None
+    with pytest.raises(OSError, match="no regular file"), replacing(place) as aside:
+        aside.write_text("page")
+    assert sorted(place.parent.iterdir()) == before
+    assert mode == (place.lstat().st_mode if os.path.lexists(place) else None)
 
 
 @pytest.fixture
