@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from study.answers.pooling import pooled
 from study.answers.stored_cell import FIELDS, IMMATERIAL, StoredCell, estimate_of, held_fixed
 from study.design.cell import Cell
 from study.errors import ConfigurationError
@@ -73,7 +74,8 @@ class Results:
 
     @classmethod
     def load(cls, folders: Iterable[Path]) -> Results:
-        """Every whole cell under the study folders ``<results>/<study>``; one found twice counts once."""
+        """Every whole cell under the study folders ``<results>/<study>``; one found twice counts once, and those that
+        differ in their seeds alone are one, see :mod:`study.answers.pooling`."""
         cells: dict[str, StoredCell] = {}
         left_out: dict[Path, str] = {}
         for folder in folders:
@@ -90,7 +92,7 @@ class Results:
                     if not (first.tree is tree or first.tree.identical(tree)):
                         corrupt[key] = f"its result is not that of the same cell in {first.store.root}, which counts"
             left_out |= {store.folder(key): reason for key, reason in sorted(corrupt.items())}
-        return cls(tuple(cells[key] for key in sorted(cells)), left_out)
+        return cls(pooled(cells.values()), left_out)
 
     @classmethod
     def some(cls, folders: Sequence[Path]) -> Results:

@@ -34,12 +34,20 @@ class StoredCell:
     store: the store that holds it.
     manifest: its record there.
     tree: its result, see :mod:`analysis.tree`.
+    parts: the cells whose replicates it holds, itself for one, where these are several; see
+        :mod:`study.answers.pooling`.
     """
 
     study: str
     store: Store
     manifest: Manifest
     tree: xr.DataTree
+    parts: tuple[StoredCell, ...] = ()
+
+    @property
+    def stored(self) -> tuple[StoredCell, ...]:
+        """The cells of which each has a folder of its own."""
+        return self.parts or (self,)
 
     @property
     def key(self) -> str:
@@ -53,9 +61,10 @@ class StoredCell:
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """Every setting under its dotted name, see :func:`settings`."""
+        """Every setting under its dotted name, see :func:`settings`; ``seeds`` is the number of all replicates."""
         counted = self.manifest.details.get("training_images")
-        return settings(self.manifest.config, counted if isinstance(counted, int) else None)
+        stored = settings(self.manifest.config, counted if isinstance(counted, int) else None)
+        return stored | ({"seeds": sum(part.settings["seeds"] for part in self.parts)} if self.parts else {})
 
     @cached_property
     def identity(self) -> tuple[Any, ...]:
@@ -87,6 +96,10 @@ class StoredCell:
         if table is None or address.row not in table.rows or address.quantity not in table.quantities:
             return None
         return table.numbers[:, table.rows[address.row], table.quantities[address.quantity]]
+
+    def with_replicates(self, tree: xr.DataTree, parts: tuple[StoredCell, ...]) -> StoredCell:
+        """The same cell with the replicates of ``parts``, itself for one, whose result is ``tree``."""
+        return replace(self, tree=tree, parts=parts)
 
     def with_tree(self, tree: xr.DataTree) -> StoredCell:
         """The same cell with another result."""

@@ -61,8 +61,8 @@ class Reproduction(NamedTuple):
 
 def reproduction(chapter: Chapter) -> Reproduction:
     """Commands, versions and checksums with which all cells of a chapter can be computed again."""
-    manifests = [cell.manifest for cell in chapter.results]
-    lines = [_line(cell, chapter.labels[cell.key]) for cell in chapter.results]
+    manifests = [part.manifest for cell in chapter.results for part in cell.stored]
+    lines = [_line(part, chapter.labels[cell.key]) for cell in chapter.results for part in cell.stored]
     versions = [", ".join(f"{name} {version}" for name, version in each.versions.items()) for each in manifests]
     created = sorted(each.created for each in manifests)
     return Reproduction(
@@ -74,7 +74,7 @@ def reproduction(chapter: Chapter) -> Reproduction:
         created[-1],
         list(dict.fromkeys(each.images for each in manifests)),
         sorted(lines, key=lambda line: (line.label, line.dimension)),
-        _absent({cell.store for cell in chapter.results}),
+        _absent({part.store for cell in chapter.results for part in cell.stored}),
         {f"{place.parents[1].name}/{place.name}": reason for place, reason in chapter.left_out.items()},
     )
 

@@ -1,0 +1,76 @@
+"""Pooling: cells that differ in their seeds alone are one cell with the replicates of all.
+
+So a study gets more seeds without training anew: ``latent-study run STUDY seed_offset=3 seeds=5`` adds five replicates
+to the three of ``latent-study run STUDY seeds=3``, and results of several machines add up. Initial weights, data order
+and noise follow from a replicate's seed, so that seeds which two cells share would count twice: such cells stay apart.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+import xarray as xr
+
+from study.answers.stored_cell import StoredCell
+from study.design.cell import Train
+
+OF_SEEDS = {"seeds", "seed_offset"}
+
+
+def pooled(cells: Iterable[StoredCell]) -> tuple[StoredCell, ...]:
+    """The cells, those in one that differ in their seeds alone; in the order of the key of the first of each.
+
+    cells: finished cells, each key once.
+    """
+    alike: dict[Any, list[StoredCell]] = defaultdict(list)
+    for cell in cells:
+        alike[_configuration(cell)].append(cell)
+    joined = (_joined(group) for each in alike.values() for group in _without_common_seeds(each))
+    return tuple(sorted(joined, key=lambda cell: cell.key))
+
+
+def _configuration(cell: StoredCell) -> tuple[Any, ...]:
+    """What cells must have in common: all settings but those of seeds and of how training is executed, the images, and
+    the layout of the result."""
+    config = {name: value for name, value in cell.manifest.config.items() if name not in OF_SEEDS}
+    config["train"] = {name: value for name, value in config.get("train", {}).items() if name not in Train.execution}
+    layout = tuple(sorted((name, tuple(sorted(cell.tree[name].sizes.items()))) for name in cell.groups))
+    one_replicate = tuple((name, tuple(size for size in sizes if size[0] != "chain")) for name, sizes in layout)
+    return json.dumps(config, sort_keys=True), cell.manifest.images, one_replicate
+
+
+def _seeds(cell: StoredCell) -> range:
+    first = cell.settings["seed_offset"]
+    return range(first, first + cell.settings["seeds"])
+
+
+def _without_common_seeds(cells: list[StoredCell]) -> list[list[StoredCell]]:
+    """Sets of ``cells`` in increasing order of their seeds; one whose seeds another has is a set of its own."""
+    first, *rest = sorted(cells, key=lambda cell: (_seeds(cell).start, -len(_seeds(cell)), cell.key))
+    chosen, apart = [first], []
+    for cell in rest:
+        if _seeds(cell).start >= _seeds(chosen[-1]).stop:
+            chosen.append(cell)
+        else:
+            apart.append([cell])
+    return [chosen, *apart]
+
+
+def _joined(cells: list[StoredCell]) -> StoredCell:
+    if len(cells) == 1:
+        return cells[0]
+    groups = {}
+    for name in sorted(cells[0].groups):
+        tables = [
+            table.assign_coords(chain=list(_seeds(cell))) if "chain" in table.dims else table
+            for cell in cells
+            if (table := cell.group(name)) is not None
+        ]
+        shared = "chain" not in tables[0].dims
+        groups[name] = tables[0] if shared else xr.concat(tables, "chain", data_vars="minimal", join="exact")
+    tree = xr.DataTree.from_dict(groups)
+    tree.attrs.update(cells[0].tree.attrs)
+    return cells[0].with_replicates(tree, tuple(cells))

@@ -1,0 +1,81 @@
+"""Cells that differ in their seeds alone, read as one."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from study.answers.results import Results
+from study.design.study import Study
+from study.store.result import CellResult
+from study.store.store import Store
+
+
+def tree(seeds: range, draws: int) -> xr.DataTree:
+    """KL and draws that say of which seed they are."""
+    numbers = np.array(seeds, dtype=float)
+    shape = (len(numbers), 1, 1)
+    fields = {"value": numbers.reshape(shape), "standard_error": np.full(shape, 0.1), "n": np.full(shape, 50)}
+    texts = {"bound": np.full(shape, "unbiased"), "flags": np.full(shape, "")}
+    dims, coords = ("chain", "split", "quantity"), {"split": ["train"], "quantity": ["kl"]}
+    chain = {"chain": range(len(numbers))}
+    norms = np.repeat(numbers[:, None], draws, 1)
+    shells = dict.fromkeys(("aggregate_norm", "prior_norm"), (("chain", "draw"), norms))
+    return xr.DataTree.from_dict(
+        {
+            "aggregate": xr.Dataset({name: (dims, value) for name, value in (fields | texts).items()}, coords | chain),
+            "shells": xr.Dataset(shells, chain | {"draw": range(draws)}),
+        }
+    )
+
+
+@pytest.fixture
+def keep(tmp_path):
+    """Stores one cell in a folder of its own and loads all there are."""
+
+    def stored(folder, *assignments, draws=4):
+        (cell,) = Study.load("smoke").override(["prior=vamp", "latent_dim=2", *assignments]).cells()
+        store = Store(tmp_path / folder)
+        seeds = range(cell.seed_offset, cell.seed_offset + cell.seeds)
+        with store.lock(cell.key, wait=False):
+            store.begin(cell, images="")
+            store.publish(
+                cell, CellResult(tree(seeds, draws), {}, {}), images="", device="cpu", seconds=1.0, command=""
+            )
+        return Results.load(sorted(path.parent for path in tmp_path.glob("*/cells")))
+
+    return stored
+
+
+def test_further_seeds_are_further_replicates_of_the_same_cell(keep):
+    keep("b", "seeds=3", "seed_offset=7")
+    (cell,) = keep("a", "seeds=2")
+    assert cell.settings["seeds"] == 5
+    assert [part.settings["seed_offset"] for part in cell.stored] == [0, 7]
+    assert cell.tree["shells"]["prior_norm"].sel(chain=8).values.tolist() == [8.0] * 4
+    table = Results((cell,)).frame(kl="aggregate/train/kl")
+    assert table["kl"].tolist() == [0, 1, 7, 8, 9]
+    assert table["replicate"].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_seeds_that_two_cells_share_do_not_count_twice(keep):
+    keep("a", "seeds=3")
+    results = keep("b", "seeds=3", "seed_offset=2")
+    assert sorted(cell.settings["seeds"] for cell in results) == [3, 3]
+    results = keep("c", "seeds=2", "seed_offset=3")
+    assert sorted(cell.settings["seeds"] for cell in results) == [3, 5]
+
+
+@pytest.mark.parametrize("other", ["evaluate.draws=77", "train.learning_rate=0.5", "beta=2"])
+def test_cells_that_differ_in_anything_else_stay_apart(keep, other):
+    keep("a", "seeds=2")
+    assert len(keep("b", "seeds=2", "seed_offset=2", other)) == 2
+
+
+def test_how_training_is_executed_parts_no_cells(keep):
+    keep("a", "seeds=2")
+    assert len(keep("b", "seeds=2", "seed_offset=2", "train.engine=eager")) == 1
+
+
+def test_results_of_another_layout_stay_apart(keep):
+    keep("a", "seeds=2")
+    assert len(keep("b", "seeds=2", "seed_offset=2", draws=5)) == 2
