@@ -26,7 +26,8 @@ class Finding:
         if self.estimate is None:
             return ""
         if self.estimate.bound == "exact" and not self.estimate.is_refused:
-            return f"{self.estimate.value:.4g}"
+            value = self.estimate.value
+            return f"{value:,.0f}" if value.is_integer() else f"{value:.4g}"
         if self.estimate.is_refused:
             return "–"
         return str(self.estimate).partition(" [")[0]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from analysis.estimate import Estimate
 from analysis.randomness import stream
 from study.diagnosis import diagnose, diagnose_codes
 from study.diagnosis.codes import from_arrays
@@ -13,6 +14,7 @@ from study.diagnosis.cost import announced, seconds
 from study.diagnosis.diagnose import evaluation
 from study.diagnosis.evidence import Evidence, repeats_training
 from study.diagnosis.pictures import figures, strip
+from study.diagnosis.questions import Finding
 
 SIDE = 6
 
@@ -112,3 +114,8 @@ def test_the_time_that_is_stated_grows_with_what_is_asked(monkeypatch):
     assert line.startswith("N = 60,000, D = 16,384, 12,000 held out; 2,000 draws under all N components; ")
     assert "densities fitted to 1,024 codes" in line
     assert line.endswith("min in all")
+
+
+def test_counts_are_shown_in_full():
+    assert Finding("dimensions", Estimate.exact(16_384.0, 5)).number == "16,384"
+    assert Finding("nats", Estimate.exact(0.123456, 5)).number == "0.1235"
