@@ -2,9 +2,8 @@
 
     uv run python -m study.findings.first_look
 
-writes ``first_look.csv``, ``first_look-verdicts.csv`` and ``first_look.png``, and the tables between the marks in
-FINDINGS.md and README.md. The export was made by ``latent-study run`` and ``latent-study export results/first_look
-study/findings``.
+writes ``first_look.csv``, ``first_look-verdicts.csv`` and ``first_look.png``. The export was made by ``latent-study
+run`` and ``latent-study export results/first_look study/findings``.
 """
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ from study.answers.verdicts import verdict_text
 
 HERE = Path(__file__).parent
 EXPORT = HERE / "first_look"
-ROOT = HERE.parents[1]
 
 QUANTITIES = (
     "rms_loc", "mean_scale", "rate", "information", "kl", "kl_moments", "kl_mean", "kl_variances", "kl_correlations",
@@ -33,7 +31,7 @@ QUANTITIES = (
 )  # fmt: skip
 """Quantities in ``first_look.csv``."""
 
-OBJECTIVES = {"both terms averaged": "both_means", "summed": "elbo"}
+OBJECTIVES = {"averaged": "both_means", "summed": "elbo"}
 
 ROWS = (
     ("(a) squared error per pixel, held out", "aggregate/held_out/reconstruction_error"),
@@ -65,7 +63,7 @@ ROWS = (
     ("F of reconstructions", "realism/reconstruction/squared_frechet"),
     ("F of real images among themselves", "realism/held_out/squared_frechet"),
 )
-"""Rows of the table of FINDINGS, with the address of each."""
+"""Quantities of the feature map, with the address of each."""
 
 STRIP = (
     ("held_out", "real"),
@@ -92,25 +90,15 @@ def mean_and_error(results: Results, address: str) -> str:
     return plus_minus(float(values.mean()), float(values.std(ddof=1) / len(values) ** 0.5))
 
 
-def findings_table(results: Results) -> str:
-    """The table of FINDINGS in Markdown."""
-    columns = maps(results)
-    lines = ["| | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns)]
-    for title, address in ROWS:
-        cells = [mean_and_error(of_map, address) for of_map in columns.values()]
-        lines.append(f"| {title} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def readme_table() -> str:
-    """The table that the study prints, as README shows it."""
+def printed_table() -> str:
+    """The table that the study prints, as README and FINDINGS show it."""
     (chapter,) = chapters([EXPORT])
     return f"```\n{cell_table(chapter.results, chapter.labels, WIDEST)}\n```"
 
 
 def picture(results: Results) -> Figure:
     """Ten pictures of each source, from the first training of the averaged map, with the mean distance."""
-    averaged = maps(results)["both terms averaged"]
+    averaged = maps(results)["averaged"]
     pixels = averaged.cells[0].tree["samples"].to_dataset()["pixels"].isel(chain=0)
     figure = Figure(figsize=(13, 1.75), dpi=100)
     for place, (source, title) in enumerate(STRIP):
@@ -124,25 +112,12 @@ def picture(results: Results) -> Figure:
     return figure
 
 
-def between(text: str, mark: str, new: str) -> str:
-    """``text`` with ``new`` between its two comments ``mark:start`` and ``mark:end``."""
-    start, end = f"<!-- {mark}:start -->\n", f"<!-- {mark}:end -->"
-    before, rest = text.split(start)
-    return f"{before}{start}{new}\n{end}{rest.split(end)[1]}"
-
-
 def main() -> None:
     """Writes the files."""
     results = Results.load([EXPORT])
     (HERE / "first_look.csv").write_text(summary_text([EXPORT], Format.CSV, QUANTITIES), "utf-8")
     (HERE / "first_look-verdicts.csv").write_text(verdict_text([EXPORT], Format.CSV, None), "utf-8")
     picture(results).savefig(HERE / "first_look.png", facecolor="white")
-    for page, mark, table in (
-        ("FINDINGS.md", "first_look", findings_table(results)),
-        ("README.md", "table", readme_table()),
-    ):
-        path = ROOT / page
-        path.write_text(between(path.read_text("utf-8"), mark, table), "utf-8")
 
 
 if __name__ == "__main__":

@@ -1,28 +1,100 @@
-"""FINDINGS and README say what the committed export of the first look says."""
+"""FINDINGS and README say what the committed export of the first look and the tables of its runs say."""
 
 import io
+import re
 
 import pandas as pd
 import pytest
 
 from study.answers.results import Results
 from study.cli import main
-from study.findings.first_look import EXPORT, HERE, ROOT, between, findings_table, readme_table
+from study.findings.first_look import EXPORT, HERE, STRIP, maps
+from study.findings.pages import ROOT, between, tables
+from study.findings.runs import CHECKS_ASIDE, LEVELS, TRAININGS, VERDICTS, run_levels, run_vectors, standing
+
+NUMBER = r"−?\d+(?:,\d{3})*(?:\.\d+)?"
+PLACES = r"\b(?:Tables?|Figures?|[Ss]ections?|[Rr]un) [\d.]*\d(?: and \d)?"
+NAMES = rf"`[^`]*`|\bH\d+|{PLACES}|\d+ × \d+ × \d+|N\(0, I\)|KL\([^)]*\)"
+"""Words with digits that are no results: names of claims, tables, runs and shapes."""
 
 
-@pytest.mark.parametrize(("page", "mark"), [("FINDINGS.md", "first_look"), ("README.md", "table")])
-def test_tables_are_those_of_the_export(page, mark):
-    table = findings_table(Results.load([EXPORT])) if mark == "first_look" else readme_table()
+def section(start, end):
+    """The text of FINDINGS between two headings."""
+    return (ROOT / "FINDINGS.md").read_text("utf-8").split(f"\n{start}\n")[1].split(f"\n{end}\n")[0]
+
+
+def sentences(text):
+    """What is neither table nor figure nor heading."""
+    return " ".join(line for line in text.splitlines() if line and line[0] not in "|!#<")
+
+
+def tabulated(text):
+    """The lines of tables."""
+    return "\n".join(line for line in text.splitlines() if line.startswith("|"))
+
+
+@pytest.fixture(scope="module")
+def pages():
+    return tables()
+
+
+@pytest.mark.parametrize("page", ["FINDINGS.md", "README.md"])
+def test_tables_are_those_of_the_export(page, pages):
     text = (ROOT / page).read_text("utf-8")
-    assert between(text, mark, table) == text
+    for mark, table in pages[page].items():
+        assert between(text, mark, table) == text, mark
 
 
 def test_verdicts_are_those_of_the_export(capsys):
     assert main(["verdict", str(EXPORT), "--format", "csv"]) == 0
     written = pd.read_csv(HERE / "first_look-verdicts.csv").set_index("hypothesis")["decision"]
-    assert pd.read_csv(io.StringIO(capsys.readouterr().out)).set_index("hypothesis")["decision"].equals(written)
+    computed = pd.read_csv(io.StringIO(capsys.readouterr().out)).set_index("hypothesis")["decision"]
+    assert computed.equals(written)
+    of_first = pd.read_csv(VERDICTS).query("run == 1").set_index("hypothesis")["decision"]
+    assert computed.equals(of_first)
+
+
+@pytest.mark.parametrize(("make", "path"), [(run_levels, LEVELS), (run_vectors, TRAININGS)])
+def test_the_first_of_the_runs_is_the_export(make, path):
+    written = pd.read_csv(path)
+    assert sorted(written["run"].unique()) == [1, 2, 3]
+    of_first = written[written["run"] == 1].reset_index(drop=True)
+    computed = pd.read_csv(io.StringIO(make([EXPORT]).to_csv(index=False)))
+    pd.testing.assert_frame_equal(computed, of_first, check_exact=False, rtol=1e-6, atol=1e-9)
+
+
+def test_numbers_in_sentences_of_the_results_stand_in_its_tables():
+    text = (ROOT / "FINDINGS.md").read_text("utf-8")
+    stated = re.sub(NAMES, "", sentences(section("## 5 Results", "## 6 Limits")))
+    shown = tabulated(text)
+    pairs = re.findall(rf"{NUMBER} ± {NUMBER}", stated)
+    assert len(pairs) > 20
+    assert [pair for pair in pairs if pair not in shown] == []
+    numbers = set(re.findall(NUMBER, shown))
+    assert [number for number in re.findall(NUMBER, stated) if number not in numbers] == []
+
+
+def test_decisions_in_sentences_are_those_of_the_runs():
+    table = pd.read_csv(VERDICTS)
+    text = sentences((ROOT / "FINDINGS.md").read_text("utf-8").split("## 8 Withdrawn")[0])
+    stands = standing(table)
+    stated = re.findall(r"\((H\d+), ([a-z ]+) in all three runs", text)
+    assert dict(stated) == {name: decision for name, decision in stands.items() if name not in CHECKS_ASIDE}
+    by_run = table.groupby("hypothesis")["decision"].agg(", ".join)
+    changed = re.findall(r"\((H\d+): ([a-z ,]+)\)", text)
+    assert {name for name, _ in changed} == {"H7", "H10", "H14", "H18", "H20"}
+    assert all(by_run[name] == decisions for name, decisions in changed)
+
+
+def test_the_strip_of_the_readme_has_its_numbers_in_words():
+    averaged = maps(Results.load([EXPORT]))["averaged"]
+    words = " ".join((ROOT / "README.md").read_text("utf-8").split("![", 1)[1].split("]", 1)[0].split())
+    for source, title in STRIP:
+        mean = averaged.values(f"realism/{source}/squared_frechet")["value"].astype(float).mean()
+        named = " ".join(title.split(":")[0].split())
+        assert f"{named.replace('the prior, moved', 'the prior moved')} {mean:.0f}" in words
 
 
 def test_a_changed_number_is_noticed():
     text = (ROOT / "FINDINGS.md").read_text("utf-8")
-    assert between(text, "first_look", "| 1 |") != text
+    assert between(text, "levels", "| 1 |") != text

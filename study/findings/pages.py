@@ -1,0 +1,75 @@
+"""Pages: the tables between the marks of FINDINGS.md and README.md, and the figures of FINDINGS.md.
+
+    uv run python -m study.findings.pages
+
+A table stands between the comments ``mark:start`` and ``mark:end``. Tables and figures are made from the export of the
+first run and from the tables of all runs beside this file, see :mod:`study.findings.runs`.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from study.findings import figures
+from study.findings.first_look import HERE, printed_table
+from study.findings.runs import LEVELS, TRAININGS, VERDICTS, level_table, share_table, vector_table, verdict_table
+
+ROOT = HERE.parents[1]
+
+
+def tables() -> dict[str, dict[str, str]]:
+    """The tables by page and mark."""
+    printed, levels, verdicts = printed_table(), pd.read_csv(LEVELS), pd.read_csv(VERDICTS)
+    return {
+        "README.md": {"table": printed},
+        "FINDINGS.md": {
+            "levels": level_table(levels),
+            "shares": share_table(levels),
+            "vectors": vector_table(pd.read_csv(TRAININGS)),
+            "verdicts": verdict_table(verdicts),
+            "undecided": undecided_table(pd.read_csv(HERE / "first_look-verdicts.csv")),
+        },
+    }
+
+
+def undecided_table(verdicts: pd.DataFrame) -> str:
+    """The claims that one run leaves undecided, in Markdown, with what would decide them.
+
+    Args:
+        verdicts: as ``latent-study verdict --format csv`` writes them.
+    """
+    lines = ["| | claim | what would decide it |", "|---|---|---|"]
+    for line in verdicts[verdicts["decision"] == "undecided"].to_dict("records"):
+        claim, decides = (str(line[name]).replace("|", r"\|") for name in ("claim", "decides"))
+        lines.append(f"| {line['hypothesis']} | {claim} | {decides} |")
+    return "\n".join(lines)
+
+
+def between(text: str, mark: str, new: str) -> str:
+    """``text`` with ``new`` between its two comments ``mark:start`` and ``mark:end``.
+
+    Args:
+        text: the page.
+        mark: name of the comments.
+        new: what stands between them afterwards.
+    """
+    start, end = f"<!-- {mark}:start -->\n", f"<!-- {mark}:end -->"
+    before, rest = text.split(start)
+    return f"{before}{start}{new}\n{end}{rest.split(end)[1]}"
+
+
+def main() -> None:
+    """Writes the tables and the figures."""
+    for page, marks in tables().items():
+        path = ROOT / page
+        text = path.read_text("utf-8")
+        for mark, table in marks.items():
+            text = between(text, mark, table)
+        path.write_text(text, "utf-8")
+    levels = pd.read_csv(LEVELS)
+    figures.distances(levels).savefig(HERE / "first_look-distances.png", facecolor="white")
+    figures.rate(levels).savefig(HERE / "first_look-rate.png", facecolor="white")
+
+
+if __name__ == "__main__":
+    main()

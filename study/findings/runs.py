@@ -1,0 +1,226 @@
+"""Runs: what several runs of the first look, on fresh training seeds each, say beside each other.
+
+    uv run python -m study.findings.runs results/first_look results/other/first_look results/third/first_look
+
+writes ``first_look-runs.csv``, the verdict of each run on each hypothesis; ``first_look-levels.csv``, the mean of each
+quantity of the feature map over the trainings of each run; and ``first_look-vectors.csv``, every training of a vector.
+The commands of the runs stand in the folder's README.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.numerals import plain, plus_minus
+from study.answers.results import Results
+from study.answers.verdicts import verdicts
+from study.findings.first_look import HERE, ROWS, maps
+
+VERDICTS, LEVELS, TRAININGS = (HERE / f"first_look-{name}.csv" for name in ("runs", "levels", "vectors"))
+
+COLUMNS = [
+    "run", "hypothesis", "family", "claim", "decision", "probability", "p_value", "adjusted", "effect", "value",
+    "lower", "upper", "seeds",
+]  # fmt: skip
+"""Columns of ``first_look-runs.csv``."""
+
+VECTORS = {
+    "16, normal prior": {"latent_dim": 16, "prior": "standard_normal"},
+    "16, mixture prior": {"latent_dim": 16, "prior": "gaussian_mixture"},
+    "512, normal prior": {"latent_dim": 512, "prior": "standard_normal"},
+}
+"""Settings of the vectors."""
+
+MEASURES = {
+    "rate": "aggregate/train/rate",
+    "error": "aggregate/held_out/reconstruction_error",
+    "prior": "realism/prior/squared_frechet",
+    "aggregate": "realism/aggregate_train/squared_frechet",
+    "moment_normal": "realism/moment_normal/squared_frechet",
+}
+"""Quantities that are shown of vectors, with their addresses."""
+
+PRIOR, BEST = "(c) F of N(0, I)", "F of q_N"
+
+SHARES = (
+    ("N(m, I), the mean alone", "F of N(m, I), the mean alone"),
+    ("N(0, C), the covariance alone", "F of N(0, C), the covariance alone"),
+    ("G = N(m, C), both", "F of N(m, C) = G"),
+    ("N(0, diag v), the variances alone", "F of N(0, diag v), the variances alone"),
+    ("N(m permuted, I)", "F of N(m permuted over dimensions, I)"),
+    ("N(random offset of equal norm, I)", "F of N(random offset of equal norm, I)"),
+    ("the prior, moved to the radius √D", "F of prior draws moved to the radius √D"),
+    ("codes with each dimension shuffled", "F of codes with each dimension shuffled"),
+)
+"""Sources whose share of the gap is shown, with their quantities in ROWS."""
+
+CHECKS_ASIDE = ("H4",)
+"""Claims that no cell of the study bears on, though they have a verdict."""
+
+
+def run_verdicts(folders: Sequence[Path]) -> pd.DataFrame:
+    """One line per run and hypothesis, with the columns COLUMNS.
+
+    Args:
+        folders: the studies of the runs, in their order.
+    """
+    tables = [verdicts(Results.some([folder])).assign(run=run) for run, folder in enumerate(folders, 1)]
+    return pd.concat(tables, ignore_index=True)[COLUMNS]
+
+
+def run_levels(folders: Sequence[Path]) -> pd.DataFrame:
+    """One line per run, loss and quantity of the feature map: its mean over trainings and the standard error of that.
+
+    Args:
+        folders: the studies of the runs, in their order.
+    """
+    lines = []
+    for run, folder in enumerate(folders, 1):
+        for loss, results in maps(Results.some([folder])).items():
+            for quantity, address in ROWS:
+                values = results.values(address)["value"].astype(float)
+                if seeds := len(values):
+                    line = {"run": run, "loss": loss, "quantity": quantity, "seeds": seeds}
+                    lines.append(line | {"mean": values.mean(), "standard_error": values.std() / seeds**0.5})
+    return pd.DataFrame(lines)
+
+
+def run_vectors(folders: Sequence[Path]) -> pd.DataFrame:
+    """One line per run and training of a vector, with its rate, its error and the distances of three sources.
+
+    Args:
+        folders: the studies of the runs, in their order.
+    """
+    lines = []
+    for run, folder in enumerate(folders, 1):
+        results = Results.some([folder])
+        for vector, settings in VECTORS.items():
+            for updates, cells in results.where(**settings).by("updates").items():
+                for replicate in range(len(cells.values(MEASURES["rate"]))):
+                    line = {"run": run, "vector": vector, "updates": updates, "training": replicate}
+                    lines.append(
+                        line | {name: cells.values(address)["value"][replicate] for name, address in MEASURES.items()}
+                    )
+    return pd.DataFrame(lines)
+
+
+def vector_table(table: pd.DataFrame) -> str:
+    """The vectors in Markdown: the rate of each training, and means ± standard errors over the trainings of a run.
+
+    Args:
+        table: as :func:`run_vectors` gives it.
+    """
+    heads = ["vector", "updates", "run", "rate of each training", "squared error", "F of prior", "F of q_N", "F of G"]
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    for (vector, updates, run), trainings in table.groupby(["vector", "updates", "run"]):
+        rates = ", ".join(f"{value:.1f}" for value in trainings["rate"])
+        root = len(trainings) ** 0.5
+        cells = [plus_minus(trainings[name].mean(), trainings[name].std() / root) for name in list(MEASURES)[1:]]
+        lines.append(f"| {vector} | {updates} | {run} | {rates} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def verdict_table(table: pd.DataFrame) -> str:
+    """The verdicts that rest on cells, in Markdown, one column for each run.
+
+    Args:
+        table: as :func:`run_verdicts` gives it.
+    """
+    runs = sorted(table["run"].unique())
+    lines = ["| | claim | " + " | ".join(f"run {run}" for run in runs) + " |", "|---" * (len(runs) + 2) + "|"]
+    for hypothesis, of_claim in table.groupby("hypothesis", sort=False):
+        if of_claim["value"].isna().all() or hypothesis in CHECKS_ASIDE:
+            continue
+        first = of_claim.iloc[0]
+        star = " *" if first["family"] == "primary" else ""
+        effect = f"{first['claim']} Effect: {first['effect']}.".replace("|", r"\|")
+        cells = [_verdict(line) for line in of_claim.sort_values("run").to_dict("records")]
+        lines.append(f"| {hypothesis}{star} | {effect} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def level_table(table: pd.DataFrame) -> str:
+    """The quantities of the feature map in Markdown, one column for each loss and run.
+
+    Args:
+        table: as :func:`run_levels` gives it.
+    """
+    columns = _columns(table)
+    lines = _head("", columns)
+    for quantity, of_quantity in table.groupby("quantity", sort=False):
+        at = of_quantity.set_index(["loss", "run"])
+        cells = [plus_minus(at.loc[place, "mean"], at.loc[place, "standard_error"]) for place in columns]
+        lines.append(f"| {quantity} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def share_table(table: pd.DataFrame) -> str:
+    """The share of the gap that each source of samples closes, in Markdown, one column for each loss and run.
+
+    It is [F(prior) − F(source)] / [F(prior) − F(q_N)], a ratio of means over trainings; 1 is as good as q_N, and 0 as
+    bad as the prior.
+
+    Args:
+        table: as :func:`run_levels` gives it.
+    """
+    columns = _columns(table)
+    at = table.set_index(["quantity", "loss", "run"])["mean"]
+    lines = _head("draws of", columns)
+    for title, quantity in SHARES:
+        cells = [_share(at[quantity, loss, run], at[PRIOR, loss, run], at[BEST, loss, run]) for loss, run in columns]
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def standing(table: pd.DataFrame) -> dict[str, str]:
+    """The decisions that are the same in all runs and not ``undecided``, by hypothesis.
+
+    Args:
+        table: as :func:`run_verdicts` gives it.
+    """
+    same = {name: set(of_claim["decision"]) for name, of_claim in table.groupby("hypothesis", sort=False)}
+    return {name: min(found) for name, found in same.items() if len(found) == 1 and found != {"undecided"}}
+
+
+def _columns(table: pd.DataFrame) -> list[tuple[str, int]]:
+    """Loss and run of each column."""
+    return [(loss, run) for loss in table["loss"].unique() for run in sorted(table["run"].unique())]
+
+
+def _head(corner: str, columns: Sequence[tuple[str, int]]) -> list[str]:
+    """The first two lines of a table in Markdown."""
+    heads = [corner, *(f"{loss}, run {run}" for loss, run in columns)]
+    return ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+
+
+def _share(source: float, prior: float, best: float) -> str:
+    return f"{(prior - source) / (prior - best):.2f}".replace("-", "−").replace("−0.00", "0.00")
+
+
+def _verdict(line: dict[str, Any]) -> str:
+    """Decision, effect with its interval, and the probability that the claim holds, in Markdown."""
+    value, lower, upper = (plain(line[name]) for name in ("value", "lower", "upper"))
+    probability = line["probability"]
+    likely = "< 0.01" if probability < 0.01 else "> 0.99" if probability > 0.99 else f"= {probability:.2f}"
+    adjusted = f", adjusted p = {line['adjusted']:.3f}" if line["family"] == "primary" else ""
+    return f"**{line['decision']}**, {value} [{lower}, {upper}], P {likely}{adjusted}"
+
+
+def main(folders: Sequence[Path]) -> None:
+    """Writes the three files.
+
+    Args:
+        folders: the studies of the runs, in their order.
+    """
+    run_verdicts(folders).to_csv(VERDICTS, index=False)
+    run_levels(folders).to_csv(LEVELS, index=False)
+    run_vectors(folders).to_csv(TRAININGS, index=False)
+
+
+if __name__ == "__main__":
+    main([Path(word) for word in sys.argv[1:]])
