@@ -10,7 +10,7 @@ The commands of the runs stand in the folder's README.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +154,7 @@ def level_table(table: pd.DataFrame) -> str:
     lines = _head("", columns)
     for quantity, of_quantity in table.groupby("quantity", sort=False):
         at = of_quantity.set_index(["loss", "run"])
-        cells = [plus_minus(at.loc[place, "mean"], at.loc[place, "standard_error"]) for place in columns]
+        cells = [plus_minus(at["mean"][place], at["standard_error"][place]) for place in columns]
         lines.append(f"| {quantity} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -183,7 +183,7 @@ def standing(table: pd.DataFrame) -> dict[str, str]:
     Args:
         table: as :func:`run_verdicts` gives it.
     """
-    same = {name: set(of_claim["decision"]) for name, of_claim in table.groupby("hypothesis", sort=False)}
+    same = {str(name): set(of_claim["decision"]) for name, of_claim in table.groupby("hypothesis", sort=False)}
     return {name: min(found) for name, found in same.items() if len(found) == 1 and found != {"undecided"}}
 
 
@@ -202,7 +202,7 @@ def _share(source: float, prior: float, best: float) -> str:
     return f"{(prior - source) / (prior - best):.2f}".replace("-", "−").replace("−0.00", "0.00")
 
 
-def _verdict(line: dict[str, Any]) -> str:
+def _verdict(line: Mapping[Any, Any]) -> str:
     """Decision, effect with its interval, and the probability that the claim holds, in Markdown."""
     value, lower, upper = (plain(line[name]) for name in ("value", "lower", "upper"))
     probability = line["probability"]
