@@ -19,10 +19,14 @@ from analysis.pairwise import mixture_log_density
 from analysis.randomness import stream
 from analysis.tree import Records
 from study.measurement.densities import Fitted
+from study.measurement.encoding import decode
 from study.measurement.estimators import growth
 from study.measurement.replicate import Replicate
+from study.measurement.sources import registered
 
 PROBE_POINTS, PROBE_CODES, PROBE_DIM = 1_024, 8_192, 1_024
+
+PROBE_IMAGES = 8
 
 PASSES = 6
 """Evaluations of M draws under all N components: of both splits, of the prior, and of held-out draws."""
@@ -41,7 +45,7 @@ FITS: dict[str, Callable[[int, int, int], float]] = {
 
 
 def seconds(replicate: Replicate) -> float:
-    """Seconds that a diagnosis takes on this computer, without what is decoded.
+    """Seconds that a diagnosis takes on this computer, without what samples take to decode.
 
     Args:
         replicate: what is to be measured.
@@ -57,6 +61,20 @@ def seconds(replicate: Replicate) -> float:
     if evaluate.two_sample_draws:
         work += TREES * 2 * dim
     return work / _speed(min(dim, PROBE_DIM))
+
+
+def decoding_seconds(replicate: Replicate) -> float:
+    """Seconds that the images of all sources take to decode, from the time of a few.
+
+    Args:
+        replicate: what is to be measured; its model decodes.
+    """
+    z = replicate.prior_z[:PROBE_IMAGES]
+    decode(replicate.vae, z).cpu()  # the first call may set up what later ones use
+    began = time.perf_counter()
+    decode(replicate.vae, z).cpu()  # which waits for an accelerator
+    each = (time.perf_counter() - began) / len(z)
+    return each * replicate.evaluate.samples * (len(registered()) + len(replicate.evaluate.densities))
 
 
 def _speed(dim: int) -> float:
@@ -80,10 +98,15 @@ def announced(replicate: Replicate) -> str:
     ]
     if (kept := len(replicate.train.rows)) < num:
         parts.append(f"densities fitted to {kept:,} codes, which fit in memory")
-    total = seconds(replicate)
-    time_needed = f"{total:,.0f} s" if total < 100 else f"{total / 60:,.0f} min"
-    decoding = "" if replicate.vae.likelihood.gives == "nothing" else ", and what decoding takes"
-    return f"{'; '.join(parts)}; about {time_needed} in all{decoding}"
+    if replicate.vae.likelihood.gives == "nothing":
+        return f"{'; '.join(parts)}; about {_spelled(seconds(replicate))} in all"
+    decoding = decoding_seconds(replicate)
+    total = _spelled(seconds(replicate) + decoding)
+    return f"{'; '.join(parts)}; about {total} in all, of which {_spelled(decoding)} for decoding samples"
+
+
+def _spelled(total: float) -> str:
+    return f"{total:,.0f} s" if total < 100 else f"{total / 60:,.0f} min"
 
 
 def of_fits(densities: Mapping[str, Fitted]) -> Records | None:

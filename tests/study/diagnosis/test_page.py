@@ -17,6 +17,7 @@ from study.diagnosis.pictures import figures, strip
 from study.diagnosis.questions import Finding
 
 SIDE = 6
+LINES = []
 
 
 def encode(x):
@@ -31,8 +32,8 @@ def decode(z):
 @pytest.fixture(scope="module")
 def answer():
     images = torch.rand(400, 1, SIDE, SIDE, generator=stream(0, "pictures of a page"))
-    densities = ("moment_normal", "aggregate_kernel")
-    return diagnose(encode, decode, images=images, evaluate=evaluation(draws=60, samples=100, densities=densities))
+    few = evaluation(draws=60, samples=100, densities=("moment_normal", "aggregate_kernel"))
+    return diagnose(encode, decode, images=images, evaluate=few, say=LINES.append)
 
 
 def test_tiles_are_in_the_order_of_the_question_with_their_levels(answer):
@@ -76,6 +77,12 @@ def test_each_density_says_what_it_costs(answer):
     lines = [str(line) for line in answer.findings["What to do?"]]
     assert any("moment_normal" in line and "21 numbers" in line for line in lines)
     assert any("aggregate_kernel" in line and "codes of training observations" in line for line in lines)
+
+
+def test_the_time_of_decoding_is_stated_before_it_starts(answer):
+    assert "s in all, of which" in LINES[0]
+    assert LINES[0].endswith("for decoding samples")
+    assert "train" in LINES[1]
 
 
 def test_the_repaired_prior_is_no_copy_of_training_codes(answer):
