@@ -164,6 +164,12 @@ class Criterion:
             return "not supported" if self._short_of_opposite(interval) else "refuted"
         return "undecided"
 
+    @property
+    def decision_without_spread(self) -> Decision:
+        """The decision that more and more seeds lead to, if the number stays what it is."""
+        value = self.interval.value
+        return "undecided" if self.contradictory else self.decision_of(Interval(value, value, value, self.interval.n))
+
     def _short_of_opposite(self, interval: Interval) -> bool:
         """Whether an interval outside the region does not lie wholly where the opposite holds."""
         if self.null is None:

@@ -23,7 +23,7 @@ def what_decides(rule: Rule, seconds: float, level: float = 0.95) -> str:
     """
     undecided = [each for each in rule.criteria if each.decision == "undecided"] or list(rule.criteria)
     if any(each.contradictory for each in undecided):
-        return "no seeds: families say the opposite of each other, and the claim has to name what they differ in"
+        return "no seeds: one family supports what another excludes, and the claim has to name what they differ in"
     if any(each.interval.reason for each in undecided):
         return "no seeds: a ratio whose denominator is not distinguishable from 0 needs cells with a gap to divide by"
     edges = [(each, edge) for each in undecided for edge in (each.open_edges or each.edges)]
@@ -34,8 +34,8 @@ def what_decides(rule: Rule, seconds: float, level: float = 0.95) -> str:
     if any(unit is None for unit in units):
         return f"no number of seeds: the estimate lies on the edge{draws}"
     needed = max([unit for unit in units if unit is not None], default=seeds)
-    if needed <= seeds:
-        return "no seeds: the criteria contradict each other"
+    if needed <= seeds or rule.combine([each.decision_without_spread for each in rule.criteria]) == "undecided":
+        return "no seeds: at their present values the criteria contradict each other"
     cost = f", about {_duration((needed - seeds) * seconds)} of computing" if seconds > 0 else ""
     return f"{needed} seeds in place of {seeds}{cost}{draws}"
 

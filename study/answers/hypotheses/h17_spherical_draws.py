@@ -63,7 +63,7 @@ class SphericalDraws(Hypothesis[pd.DataFrame]):
             raise MissingCells(f"no cells whose shells coincide: |AUC of ‖z‖ − ½| is {BLIND} or more everywhere")
         gains = by_replicate(coinciding, mean_of("gain"))
         others = [cell["gain"].mean() for _, cell in by_family(differing)]
-        notes = [f"where shells differ ({len(others)} cells): {np.mean(others):.3g}"] if others else []
+        notes = [f"where shells differ (cells: {len(others)}): {np.mean(others):.3g}"] if others else []
         criterion = Criterion.of_mean("log2 F(prior) / F(projected), shells coinciding", gains, most=MOST)
         return conclude([criterion], scope(coinciding), notes=notes)
 

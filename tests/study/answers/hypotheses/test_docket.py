@@ -16,7 +16,7 @@ from study.answers.hypotheses._criterion import Criterion
 from study.answers.hypotheses._deciding import seconds_per_seed, what_decides
 from study.answers.hypotheses._docket import _adjusted
 from study.answers.hypotheses._noise import with_noise
-from study.answers.hypotheses._rule import Rule, conclude
+from study.answers.hypotheses._rule import Rule, conclude, unanimity
 from study.answers.remeasured import remeasured
 from study.answers.results import Results
 
@@ -98,7 +98,15 @@ def test_what_decides_names_seeds_and_their_cost():
 def test_what_decides_says_where_seeds_do_not():
     assert what_decides(Rule([near(0.001, least=0.0)], ""), 1.0).startswith("no number of seeds: the estimate lies on")
     torn = pd.DataFrame([[9.0, 9.1, 8.9], [0.1, 0.2, 0.0]], index=["a", "b"])
-    assert "say the opposite of each other" in what_decides(Rule([Criterion.of_mean("x", torn, least=1.0)], ""), 1.0)
+    families = Criterion.of_mean("x", torn, least=1.0)
+    assert "one family supports what another excludes" in what_decides(Rule([families], ""), 1.0)
+    # Of two measures that must agree, one is excluded and the other open, with its value on the side of the claim: more
+    # seeds would make them disagree, and not decide.
+    split = Rule([near(1.0, least=0.0), near(9.0, 0.1, most=0.0)], "", unanimity)
+    assert split.decision == "undecided"
+    assert what_decides(split, 1.0) == "no seeds: at their present values the criteria contradict each other"
+    agreed = Rule([near(-1.0, least=0.0), near(9.0, 0.1, most=0.0)], "", unanimity)
+    assert "seeds in place of 3" in what_decides(agreed, 1.0)
     nothing = pd.DataFrame([[1.0, 1.1, 0.9]]), pd.DataFrame([[0.1, -0.2, 0.1]])
     assert "denominator" in what_decides(Rule([Criterion.of_ratio("x", *nothing, least=0.5)], ""), 1.0)
 
