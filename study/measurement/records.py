@@ -115,7 +115,8 @@ def _shells(replicate: Replicate) -> Records:
 def _codes(split: Split) -> Records | None:
     if not split.aggregate.is_diagonal:
         return None
-    loc, scale = split.codes.loc[:CODES], split.codes.scale[:CODES]
+    codes = split.codes_of(CODES)
+    loc, scale = codes.loc, codes.scale
     values = {
         "mean_norm": loc.flatten(1).double().norm(dim=1),
         "kl_standard": kl_standard_normal(loc, scale).flatten(1).sum(1),

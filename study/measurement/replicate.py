@@ -102,6 +102,25 @@ class Split:
         """Codes of the images ``rows``, with one draw of q(z|x) each."""
         return Codes.draw(self.aggregate_of_rows, self.replicate.stream("codes", self.name))
 
+    @cached_property
+    def _order(self) -> Tensor:
+        # Of all replicates and models alike, so that what is averaged or compared image by image is of the same images.
+        return torch.randperm(len(self), generator=stream(0, "order of images", self.name)).to(self.images.device)
+
+    def chosen(self, num: int) -> Tensor:
+        """A random choice of min(num, N) images, int64, of which a larger one contains a smaller one.
+
+        The first images would be no sample of all: data sets come sorted by class, by date, or by size.
+        """
+        return self._order[:num]
+
+    def codes_of(self, num: int) -> Codes:
+        """Codes of a random choice of as many of the images ``rows``, or of all of these."""
+        if num >= len(self.rows):
+            return self.codes
+        held = self._order if len(self.rows) == len(self) else torch.arange(len(self.rows), device=self.rows.device)
+        return Codes(*(part[held[:num]] for part in (self.codes.loc, self.codes.scale, self.codes.z)))
+
     @property
     def z(self) -> Tensor:
         """M evaluation draws ``(M, *latent_shape)`` of q_N."""

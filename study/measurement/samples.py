@@ -66,7 +66,7 @@ class Reference:
         self.replicate = replicate
         self.images = grey.held_out_images[reference]
         self.own = RealFeatures(space, self.images)
-        self.train = grey.images[:NOVELTY_TRAIN]
+        self.train = grey.images[replicate.train.chosen(NOVELTY_TRAIN)]
 
     @property
     def space(self) -> FeatureSpace:

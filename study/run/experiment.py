@@ -104,7 +104,8 @@ def new_replicate(cell: Cell, data: ImageData, replicate: int) -> VAE:
     data: its images, of which parts may look at the first.
     replicate: its index; its seed is that after ``seed_offset``.
     """
-    examples = data.images[:NUM_EXAMPLES]
+    rows = torch.randperm(len(data.images), generator=stream(0, "examples"))  # data sets come sorted by class
+    examples = data.images[rows[:NUM_EXAMPLES]]
     with seeded(stream(cell.seed_offset + replicate, "initial weights", cell.key)):
         return new_vae(cell, data.image_shape, examples)
 

@@ -77,7 +77,7 @@ def _require_gradient(replicate: Replicate) -> None:
         "E log of the mean weight of annealed chains, held-out images",
         "lower",
         "lower end of log p(x), closer with more temperatures",
-        "the first `evaluate.annealing` images: fewer than those of `log_px`",
+        "`evaluate.annealing` of the images of `log_px`",
         of_prior=True,
     ),
     Quantity(
@@ -94,7 +94,7 @@ def annealed(split: Split) -> dict[str, Estimate]:
     _require_gradient(replicate)
     generator = replicate.stream("annealing", "held-out images")
     parts = []
-    for images in split.images[: replicate.evaluate.annealing].split(IMAGES):
+    for images in split.images[split.chosen(replicate.evaluate.annealing)].split(IMAGES):
         run = _Annealing.of(replicate, images, generator)
         parts.append(run.path.forward(run.start, generator))
     evidence = _joined(parts)

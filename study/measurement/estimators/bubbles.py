@@ -29,7 +29,8 @@ def bubble_bhattacharyya(split: Split) -> Estimate:
     needs=(DIAGONAL_POSTERIOR,),
 )
 def bubble_total_variation(split: Split) -> Estimate:
-    loc, scale = split.codes.loc[:NEIGHBOURS], split.codes.scale[:NEIGHBOURS]
+    codes = split.codes_of(NEIGHBOURS)
+    loc, scale = codes.loc, codes.scale
     generator = split.replicate.stream("total variation of bubbles", split.name)
     return Estimate.mean(total_variation_integrands(loc, scale, 1, generator))
 
@@ -44,7 +45,8 @@ def bubble_total_variation(split: Split) -> Estimate:
     needs=(DIAGONAL_POSTERIOR,),
 )
 def ball_coverage(split: Split) -> Estimate:
-    loc, scale = split.codes.loc[:NEIGHBOURS], split.codes.scale[:NEIGHBOURS]
+    codes = split.codes_of(NEIGHBOURS)
+    loc, scale = codes.loc, codes.scale
     return coverage.ball_coverage(split.replicate.prior_z[:NEIGHBOURS], loc, scale)
 
 
@@ -58,7 +60,8 @@ def ball_coverage(split: Split) -> Estimate:
     needs=(DIAGONAL_POSTERIOR,),
 )
 def ratio_coverage(split: Split) -> Estimate:
-    loc, scale = split.codes.loc[:NEIGHBOURS], split.codes.scale[:NEIGHBOURS]
+    codes = split.codes_of(NEIGHBOURS)
+    loc, scale = codes.loc, codes.scale
     return coverage.ratio_coverage(split.replicate.prior_z[:NEIGHBOURS], loc, scale)
 
 

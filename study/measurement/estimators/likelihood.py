@@ -20,12 +20,12 @@ _CHUNK = 50
 @once
 @torch.no_grad()
 def bounds(split: Split) -> ImportanceBounds:
-    """Bounds at each K asked for of the first held-out images, with as many draws of q(z|x) for each as the largest."""
+    """Bounds at each K asked for of some held-out images, with as many draws of q(z|x) for each as the largest."""
     replicate, sizes = split.replicate, split.replicate.evaluate.importance
     generator = replicate.stream("importance draws")
 
     def weights() -> Iterator[Tensor]:
-        for chunk in split.images[: replicate.evaluate.importance_images].split(_CHUNK):
+        for chunk in split.images[split.chosen(replicate.evaluate.importance_images)].split(_CHUNK):
             replicate.heartbeat()
 
             def log_joint(z: Tensor, x: Tensor = chunk) -> Tensor:

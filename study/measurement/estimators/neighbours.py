@@ -22,7 +22,7 @@ NEIGHBOURS = 2_000
     )
 )
 def nearest_centre(split: Split) -> Estimate:
-    return Estimate.mean(nearest_centre_distance(split.replicate.prior_z[:NEIGHBOURS], split.codes.loc[:NEIGHBOURS]))
+    return Estimate.mean(nearest_centre_distance(split.replicate.prior_z[:NEIGHBOURS], split.codes_of(NEIGHBOURS).loc))
 
 
 @estimator(
@@ -34,7 +34,7 @@ def nearest_centre(split: Split) -> Estimate:
     )
 )
 def nearest_margin(split: Split) -> Estimate:
-    return Estimate.mean(nearest_margins(split.codes.loc[:NEIGHBOURS]))
+    return Estimate.mean(nearest_margins(split.codes_of(NEIGHBOURS).loc))
 
 
 @estimator(
@@ -46,4 +46,4 @@ def nearest_margin(split: Split) -> Estimate:
     )
 )
 def intrinsic_dimension(split: Split) -> Estimate:
-    return two_nn(split.codes.z[:NEIGHBOURS])
+    return two_nn(split.codes_of(NEIGHBOURS).z)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
 from analysis.estimate import Estimate
 from study.measurement.encoding import decode
 from study.measurement.estimators import DECODER, Quantity, estimator
@@ -23,6 +21,7 @@ IMAGES = 2_000
 )
 def reconstruction_error(split: Split) -> Estimate:
     vae = split.replicate.vae
-    loc = split.aggregate.subset(torch.arange(min(IMAGES, len(split)))).component_moments().loc
-    squared = (decode(vae, loc).double() - split.grey[:IMAGES].double()).square()
+    rows = split.chosen(IMAGES)
+    loc = split.aggregate.subset(rows).component_moments().loc
+    squared = (decode(vae, loc).double() - split.grey[rows].double()).square()
     return Estimate.mean(squared.flatten(1).mean(1))

@@ -27,7 +27,7 @@ LEAST = 3
 
 
 @estimator(
-    Quantity("offset", "‖E μ(x)‖²", limits="of the first `evaluate.refinement` images"),
+    Quantity("offset", "‖E μ(x)‖²", limits="of `evaluate.refinement` images"),
     Quantity("offset_refined", "‖E μ̃(x)‖², μ̃ the mean of the refined q(z|x)", limits="of a search of finite length"),
     Quantity(
         "amortisation_gap",
@@ -44,7 +44,7 @@ LEAST = 3
 )
 def refined(split: Split) -> dict[str, Estimate]:
     replicate = split.replicate
-    images = split.images[: replicate.evaluate.refinement]
+    images = split.images[split.chosen(replicate.evaluate.refinement)]
     if len(images) < LEAST:
         raise Refused(f"needs {LEAST} images or more", n=len(images))
     observed = images if images.is_floating_point() else images.float()

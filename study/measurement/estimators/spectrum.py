@@ -55,7 +55,7 @@ def aggregate_spectrum(split: Split) -> dict[str, Estimate]:
     )
 )
 def effective_rank_of_means(split: Split) -> Estimate:
-    loc = split.codes.loc[:NEIGHBOURS]
+    loc = split.codes_of(NEIGHBOURS).loc
     values = spectrum.mean_spectrum(loc)
     if not float(values.sum()) > 0:
         raise Refused("all means coincide", len(loc))

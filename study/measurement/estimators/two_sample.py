@@ -33,7 +33,7 @@ def _pair(split: Split) -> _Pair:
     num = min(split.replicate.evaluate.two_sample_draws, len(split.rows), len(split.replicate.prior_z))
     if num < LEAST:
         raise Refused(f"two-sample tests need {LEAST} images", num)
-    return _Pair(split.codes.z[:num].flatten(1), split.replicate.prior_z[:num].flatten(1))
+    return _Pair(split.codes_of(num).z.flatten(1), split.replicate.prior_z[:num].flatten(1))
 
 
 @estimator(

@@ -15,6 +15,7 @@ from study.measurement.encoding import encode
 from study.measurement.estimators import families
 from study.measurement.images import ImageData
 from study.measurement.measure import measure as measure_data
+from study.measurement.replicate import Replicate
 from study.measurement.sources import registered as sources
 from study.run.building import check_all, new_objective, new_vae
 
@@ -193,6 +194,36 @@ def test_what_is_omitted_is_not_measured_and_changes_nothing_else(vae):
     for name, estimate in part.tables["aggregate"]["train"].items():
         expected = whole.tables["aggregate"]["train"][name]
         assert estimate == expected or (estimate.is_refused and expected.is_refused), name
+
+
+def test_no_estimate_depends_on_how_the_images_are_sorted(vae):
+    """Images sorted by class, as data sets come: an estimate of some of them must be one of all."""
+    dark, light = (IMAGES.repeat(40, 1, 1, 1) * level for level in (0.0, 1.0))
+    images = torch.cat([dark, light])
+    evaluate = EVALUATE.model_copy(update={"importance": (1, 5), "importance_images": 100, "refinement": 60})
+    tables = measure(vae, images, images, evaluate, seed=0).tables["aggregate"]
+    expected = measure(vae, images, images, evaluate.model_copy(update={"importance_images": 800}), seed=0).tables
+    exact, some = expected["aggregate"]["held_out"]["log_px_5"], tables["held_out"]["log_px_5"]
+    assert abs(some.value - exact.value) < 4 * some.standard_error
+    one_class = measure(vae, dark, dark, evaluate, seed=0).tables["aggregate"]["held_out"]["log_px_5"]
+    assert abs(one_class.value - exact.value) > 4 * some.standard_error
+
+
+@pytest.mark.parametrize("num", [7, 300, 800, 5_000])
+def test_a_choice_of_images_is_one_of_all_of_them_and_grows(vae, num):
+    images = torch.cat([IMAGES.repeat(40, 1, 1, 1) * level for level in (0.0, 1.0)])
+    labels = torch.arange(2).repeat_interleave(400)
+    data = ImageData("sorted", images, labels, images[:10], labels[:10], ("dark", "light"), "", "")
+    split = Replicate(vae, data, data, EVALUATE, seed=0).train
+    rows = split.chosen(num)
+    assert len(rows.unique()) == min(num, 800)
+    assert torch.equal(split.chosen(num // 2), rows[: num // 2])
+    share = float(labels[rows].double().mean())
+    assert abs(share - 0.5) < 4 * 0.5 / math.sqrt(num)
+    codes = split.codes_of(num)
+    assert len(codes.loc) == len(codes.z) == min(num, 800)
+    if num < 800:
+        assert torch.equal(codes.loc, split.codes.loc[rows])
 
 
 def test_estimators_and_sources_have_names_of_their_own():
