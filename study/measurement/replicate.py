@@ -119,7 +119,8 @@ class Split:
         if num >= len(self.rows):
             return self.codes
         held = self._order if len(self.rows) == len(self) else torch.arange(len(self.rows), device=self.rows.device)
-        return Codes(*(part[held[:num]] for part in (self.codes.loc, self.codes.scale, self.codes.z)))
+        codes, rows = self.codes, held[:num]
+        return Codes(codes.loc[rows], codes.scale[rows], codes.z[rows])
 
     @property
     def z(self) -> Tensor:
