@@ -17,7 +17,7 @@ TILES = {
     "reconstruction": ("Reconstruction", "decoded from the code of each image"),
     "local": ("Around a code", "the code, with as much noise as the prior has"),
     "aggregate_train": ("Aggregate", "codes of all training images, drawn at random"),
-    "prior": ("Prior", "points drawn from what training takes codes to be like"),
+    "prior": ("Prior", "points drawn from the distribution that training assumes for codes"),
 }
 """Title and note of each source, in order; the repaired prior follows."""
 
