@@ -201,7 +201,7 @@ def test_no_estimate_depends_on_how_the_images_are_sorted(vae):
     """Images sorted by class, as data sets come, and the same in random order: estimates of some are ones of all."""
     images = torch.cat([IMAGES.repeat(20, 1, 1, 1) * level for level in (0.0, 1.0)])
     mixed = images[torch.randperm(len(images), generator=torch.Generator().manual_seed(3))]
-    some = {"draws": 200, "importance": (1, 5), "importance_images": 60, "refinement": 20}
+    some = {"draws": 200, "importance": (1, 5), "importance_images": 150, "refinement": 60}
     evaluate = EVALUATE.model_copy(update=some)
     of_sorted, of_mixed = (measure(vae, each, each, evaluate, seed=0).tables["aggregate"] for each in (images, mixed))
     for split, estimates in of_sorted.items():
@@ -210,7 +210,7 @@ def test_no_estimate_depends_on_how_the_images_are_sorted(vae):
             assert one.is_refused == other.is_refused, name
             if not one.is_refused:
                 error = math.hypot(one.standard_error, other.standard_error)
-                assert abs(one.value - other.value) <= 6 * error + 1e-5 * (1 + abs(one.value)), (
+                assert abs(one.value - other.value) <= 4 * error + 1e-5 * (1 + abs(one.value)), (
                     split,
                     name,
                     one,
