@@ -12,7 +12,16 @@ import pandas as pd
 
 from study.findings import figures
 from study.findings.first_look import HERE, printed_table
-from study.findings.runs import LEVELS, TRAININGS, VERDICTS, level_table, share_table, vector_table, verdict_table
+from study.findings.runs import (
+    LEVELS,
+    POOLED,
+    TRAININGS,
+    VERDICTS,
+    level_table,
+    share_table,
+    vector_table,
+    verdict_table,
+)
 
 ROOT = HERE.parents[1]
 
@@ -27,6 +36,7 @@ def tables() -> dict[str, dict[str, str]]:
             "shares": share_table(levels),
             "vectors": vector_table(pd.read_csv(TRAININGS)),
             "verdicts": verdict_table(verdicts),
+            "pooled": verdict_table(pd.read_csv(POOLED)),
             "undecided": undecided_table(pd.read_csv(HERE / "first_look-verdicts.csv")),
         },
     }

@@ -1,10 +1,11 @@
-"""Runs: what several runs of the first look, on fresh training seeds each, say beside each other.
+"""Runs: what several runs of the first look, on fresh training seeds each, say beside each other, and all together.
 
-    uv run python -m study.findings.runs results/first_look results/other/first_look results/third/first_look
+    uv run python -m study.findings.runs study/findings/first_look study/findings/first_look-*
 
-writes ``first_look-runs.csv``, the verdict of each run on each hypothesis; ``first_look-levels.csv``, the mean of each
-quantity of the feature map over the trainings of each run; and ``first_look-vectors.csv``, every training of a vector.
-The commands of the runs stand in the folder's README.
+writes ``first_look-runs.csv``, the verdict of each run on each hypothesis; ``first_look-pooled.csv``, the verdicts on
+all their trainings together; ``first_look-levels.csv``, the mean of each quantity of the feature map over the trainings
+of each run; and ``first_look-vectors.csv``, every training of a vector. The commands of the runs stand in the folder's
+README.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from study.answers.results import Results
 from study.answers.verdicts import verdicts
 from study.findings.first_look import HERE, ROWS, maps
 
-VERDICTS, LEVELS, TRAININGS = (HERE / f"first_look-{name}.csv" for name in ("runs", "levels", "vectors"))
+VERDICTS, POOLED, LEVELS, TRAININGS = (
+    HERE / f"first_look-{name}.csv" for name in ("runs", "pooled", "levels", "vectors")
+)
 
 COLUMNS = [
     "run", "hypothesis", "family", "claim", "decision", "probability", "p_value", "adjusted", "effect", "value",
@@ -71,6 +74,15 @@ def run_verdicts(folders: Sequence[Path]) -> pd.DataFrame:
     """
     tables = [verdicts(Results.some([folder])).assign(run=run) for run, folder in enumerate(folders, 1)]
     return pd.concat(tables, ignore_index=True)[COLUMNS]
+
+
+def pooled_verdicts(folders: Sequence[Path]) -> pd.DataFrame:
+    """One line per hypothesis, with the columns COLUMNS, from the trainings of all runs as replicates of one cell each.
+
+    Args:
+        folders: the studies of the runs, whose cells differ in their seeds alone.
+    """
+    return verdicts(Results.some(folders)).assign(run="all")[COLUMNS]
 
 
 def run_levels(folders: Sequence[Path]) -> pd.DataFrame:
@@ -129,17 +141,17 @@ def verdict_table(table: pd.DataFrame) -> str:
     """The verdicts that rest on cells, in Markdown, one column for each run.
 
     Args:
-        table: as :func:`run_verdicts` gives it.
+        table: as :func:`run_verdicts` or :func:`pooled_verdicts` gives it.
     """
-    runs = sorted(table["run"].unique())
-    lines = ["| | claim | " + " | ".join(f"run {run}" for run in runs) + " |", "|---" * (len(runs) + 2) + "|"]
+    runs = [f"run {run}" if run != "all" else "all trainings" for run in table["run"].unique()]
+    lines = ["| | claim | " + " | ".join(runs) + " |", "|---" * (len(runs) + 2) + "|"]
     for hypothesis, of_claim in table.groupby("hypothesis", sort=False):
         if of_claim["value"].isna().all() or hypothesis in CHECKS_ASIDE:
             continue
         first = of_claim.iloc[0]
         star = " *" if first["family"] == "primary" else ""
         effect = f"{first['claim']} Effect: {first['effect']}.".replace("|", r"\|")
-        cells = [_verdict(line) for line in of_claim.sort_values("run").to_dict("records")]
+        cells = [_verdict(line) for line in of_claim.to_dict("records")]
         lines.append(f"| {hypothesis}{star} | {effect} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -212,12 +224,13 @@ def _verdict(line: Mapping[Any, Any]) -> str:
 
 
 def main(folders: Sequence[Path]) -> None:
-    """Writes the three files.
+    """Writes the four files.
 
     Args:
         folders: the studies of the runs, in their order.
     """
     run_verdicts(folders).to_csv(VERDICTS, index=False)
+    pooled_verdicts(folders).to_csv(POOLED, index=False)
     run_levels(folders).to_csv(LEVELS, index=False)
     run_vectors(folders).to_csv(TRAININGS, index=False)
 
