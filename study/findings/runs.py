@@ -1,6 +1,6 @@
 """Runs: what several runs of the first look, on fresh training seeds each, say beside each other, and all together.
 
-    uv run python -m study.findings.runs study/findings/first_look study/findings/first_look-*
+    uv run python -m study.findings.runs study/findings/first_look study/findings/first_look-[23]
 
 writes ``first_look-runs.csv``, the verdict of each run on each hypothesis; ``first_look-pooled.csv``, the verdicts on
 all their trainings together; ``first_look-levels.csv``, the mean of each quantity of the feature map over the trainings
@@ -219,7 +219,9 @@ def _verdict(line: Mapping[Any, Any]) -> str:
     value, lower, upper = (plain(line[name]) for name in ("value", "lower", "upper"))
     probability = line["probability"]
     likely = "< 0.01" if probability < 0.01 else "> 0.99" if probability > 0.99 else f"= {probability:.2f}"
-    adjusted = f", adjusted p = {line['adjusted']:.3f}" if line["family"] == "primary" else ""
+    adjusted = ""
+    if line["family"] == "primary":
+        adjusted = f", adjusted p {'< 0.001' if line['adjusted'] < 0.001 else f'= {line["adjusted"]:.3f}'}"
     return f"**{line['decision']}**, {value} [{lower}, {upper}], P {likely}{adjusted}"
 
 

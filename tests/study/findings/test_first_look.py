@@ -10,7 +10,18 @@ from study.answers.results import Results
 from study.cli import main
 from study.findings.first_look import EXPORT, HERE, STRIP, maps
 from study.findings.pages import ROOT, between, tables
-from study.findings.runs import CHECKS_ASIDE, LEVELS, TRAININGS, VERDICTS, run_levels, run_vectors, standing
+from study.findings.runs import (
+    CHECKS_ASIDE,
+    LEVELS,
+    POOLED,
+    TRAININGS,
+    VERDICTS,
+    pooled_verdicts,
+    run_levels,
+    run_vectors,
+    run_verdicts,
+    standing,
+)
 
 NUMBER = r"−?\d+(?:,\d{3})*(?:\.\d+)?"
 PLACES = r"\b(?:Tables?|Figures?|[Ss]ections?|[Rr]un) [\d.]*\d(?: and \d)?"
@@ -38,6 +49,10 @@ def pages():
     return tables()
 
 
+RUNS = [EXPORT, HERE / "first_look-2", HERE / "first_look-3"]
+"""Exports of the three runs."""
+
+
 @pytest.mark.parametrize("page", ["FINDINGS.md", "README.md"])
 def test_tables_are_those_of_the_export(page, pages):
     text = (ROOT / page).read_text("utf-8")
@@ -55,12 +70,19 @@ def test_verdicts_are_those_of_the_export(capsys):
 
 
 @pytest.mark.parametrize(("make", "path"), [(run_levels, LEVELS), (run_vectors, TRAININGS)])
-def test_the_first_of_the_runs_is_the_export(make, path):
+def test_tables_of_the_runs_are_those_of_their_exports(make, path):
     written = pd.read_csv(path)
     assert sorted(written["run"].unique()) == [1, 2, 3]
-    of_first = written[written["run"] == 1].reset_index(drop=True)
-    computed = pd.read_csv(io.StringIO(make([EXPORT]).to_csv(index=False)))
-    pd.testing.assert_frame_equal(computed, of_first, check_exact=False, rtol=1e-6, atol=1e-9)
+    computed = pd.read_csv(io.StringIO(make(RUNS).to_csv(index=False)))
+    pd.testing.assert_frame_equal(computed, written, check_exact=False, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("make", "path"), [(run_verdicts, VERDICTS), (pooled_verdicts, POOLED)])
+def test_verdicts_of_the_runs_are_those_of_their_exports(make, path):
+    columns = ["run", "hypothesis", "decision"]
+    computed = pd.read_csv(io.StringIO(make(RUNS).to_csv(index=False)))[columns]
+    pd.testing.assert_frame_equal(computed, pd.read_csv(path)[columns])
 
 
 def test_numbers_in_sentences_of_the_results_stand_in_its_tables():
