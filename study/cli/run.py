@@ -13,6 +13,7 @@ from rich.console import Console
 
 from study.design.cell import Cell
 from study.design.cost import Cost, check_cost
+from study.design.families import DATASETS
 from study.design.labels import titles
 from study.design.limits import CELLS_BUILT, CELLS_UNASKED
 from study.design.study import Study
@@ -72,7 +73,7 @@ def command(
     source, assignments = (words[0], words[1:]) if words and "=" not in words[0] else (None, words)
     if source and hypothesis:
         raise ConfigurationError(f"expected a study or --for; got {source} and --for {hypothesis}: leave one out")
-    study = _named_study(source, hypothesis).override(assignments)
+    study = _named_study(source, hypothesis, assignments).override(assignments)
     if not yes:
         _ask(study)
     cells = share(study.cells(), shard)
@@ -110,13 +111,14 @@ def command(
         raise PartialResults(f"{failed} of {len(cells)} cells failed; `latent-study status {results}` tells why")
 
 
-def _named_study(source: str | None, hypothesis: str | None) -> Study:
-    """The study of a preset's name or a file, or that which decides a hypothesis."""
+def _named_study(source: str | None, hypothesis: str | None, assignments: list[str]) -> Study:
+    """The study of a preset's name or a file, or that which decides a hypothesis on the data set that is assigned."""
     if hypothesis is None:
         return Study.load(source or DEFAULT_PRESET)
     from study.answers.hypotheses import needed_study  # noqa: PLC0415  (pandas and matplotlib, for this alone)
 
-    return needed_study(hypothesis)
+    datasets = [name for name in DATASETS if f"dataset={name}" in assignments]
+    return needed_study(hypothesis, *datasets)
 
 
 def _ask(study: Study) -> None:

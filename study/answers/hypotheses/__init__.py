@@ -6,7 +6,7 @@ from typing import Any
 
 from study.answers.hypotheses._base import Case, Decision, Family, Group, Hypothesis, MissingCells, Verdict
 from study.answers.hypotheses._docket import docket
-from study.answers.hypotheses._needs import Needs
+from study.answers.hypotheses._needs import DATASET, Needs
 from study.answers.results import Results
 from study.design.registry import Registry, UnknownName
 from study.design.study import Study
@@ -40,8 +40,8 @@ def cases(results: Results) -> list[Case]:
     return docket(hypotheses(), results)
 
 
-def needed_study(id: str) -> Study:
-    """The study whose cells decide the hypothesis of an id such as ``H7``, in capitals or not.
+def needed_study(id: str, dataset: str = DATASET) -> Study:
+    """The study whose cells decide the hypothesis of an id such as ``H7``, in capitals or not, on a data set.
 
     Raises:
         ConfigurationError: if there is no such hypothesis, or it rests on no cells.
@@ -52,4 +52,4 @@ def needed_study(id: str) -> Study:
     needs = by_id[id.upper()].needs
     if needs is None:
         raise ConfigurationError(f"{id.upper()} rests on no cells; `latent-study verdict` decides it by itself")
-    return needs.study()
+    return needs.study(dataset)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from study.design.families import DATASETS
 from study.design.study import Study
 
 NAME = "hypotheses"
@@ -31,11 +33,30 @@ COMMON: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
+class Map:
+    """A latent of as many places as a convolutional network of two levels leaves of the images of a data set.
+
+    channels: numbers at each place.
+    flat: whether it is the vector of as many numbers, without places.
+    """
+
+    channels: int
+    flat: bool = False
+
+    def on(self, dataset: str) -> int | str:
+        """``latent_dim`` on a data set, of unknown images as on digits: 64 channels are ``64x2x2`` or, flat, 256."""
+        shape = DATASETS[dataset].image_shape if dataset in DATASETS else None
+        side = math.ceil((shape or DATASETS[DATASET].image_shape)[1] / 4)
+        return self.channels * side**2 if self.flat else f"{self.channels}x{side}x{side}"
+
+
+@dataclass(frozen=True)
 class Needs:
     """Cells that decide a hypothesis.
 
     description: what they have in common and differ in, in words, without a full stop.
-    factors: the values that settings take, under dotted names; the cells are their product.
+    factors: the values that settings take, under dotted names; the cells are their product. A latent may be a
+        :class:`Map`.
     settings: fixed settings other than those of COMMON, under dotted names.
     """
 
@@ -43,8 +64,14 @@ class Needs:
     factors: Mapping[str, tuple[Any, ...]]
     settings: Mapping[str, Any] = field(default_factory=dict)
 
-    def study(self) -> Study:
-        """The study that computes them; to be overridden and run as any other."""
-        fixed = {name: value for name, value in {**COMMON, **self.settings}.items() if name not in self.factors}
-        document = {"description": self.description, "settings": fixed, "factors": self.factors}
+    def study(self, dataset: str = DATASET) -> Study:
+        """The study that computes them on a data set; to be overridden and run as any other."""
+
+        def sized(value: Any) -> Any:
+            return value.on(dataset) if isinstance(value, Map) else value
+
+        settings = {**COMMON, **self.settings, "dataset": dataset}
+        fixed = {name: sized(value) for name, value in settings.items() if name not in self.factors}
+        factors = {name: tuple(map(sized, values)) for name, values in self.factors.items()}
+        document = {"description": self.description, "settings": fixed, "factors": factors}
         return Study.from_document(NAME, document, self.description)

@@ -28,7 +28,7 @@ from study.answers.hypotheses._base import Hypothesis, MissingCells, Verdict
 from study.answers.hypotheses._criterion import Criterion
 from study.answers.hypotheses._families import above_noise, alike, excess, frechet, scope
 from study.answers.hypotheses._intervals import by_replicate, contrast, mean_of
-from study.answers.hypotheses._needs import Needs
+from study.answers.hypotheses._needs import Map, Needs
 from study.answers.hypotheses._rule import conclude, some_effect
 from study.answers.results import Results
 
@@ -66,7 +66,7 @@ class Normalisation(Hypothesis[Norms]):
     needs = Needs(
         "Cells that differ in network.norm alone",
         {FACTOR: ("none", "group", "batch")},
-        {"network": "spatial", "latent_dim": "16x2x2"},
+        {"network": "spatial", "latent_dim": Map(16)},
     )
 
     @override

@@ -34,7 +34,7 @@ from study.answers.hypotheses._base import Hypothesis, MissingCells, Verdict
 from study.answers.hypotheses._criterion import Criterion
 from study.answers.hypotheses._families import alike, by_family, frechet, scope
 from study.answers.hypotheses._intervals import by_replicate, mean_of, ratio_over_seeds
-from study.answers.hypotheses._needs import Needs
+from study.answers.hypotheses._needs import Map, Needs
 from study.answers.hypotheses._rule import conclude
 from study.answers.results import Results
 
@@ -74,7 +74,7 @@ class FirstMoment(Hypothesis[pd.DataFrame]):
     )
     needs = Needs(
         "Maps with the standard prior at two training lengths, with sources that have moments of the codes",
-        {"latent_dim": ("64x2x2", "4x2x2"), "train.updates": (220, 880)},
+        {"latent_dim": (Map(64), Map(4)), "train.updates": (220, 880)},
         {"network": "spatial", "evaluate.densities": ("moment_normal",)},
     )
 

@@ -40,7 +40,7 @@ from study.answers.hypotheses._base import Hypothesis, Verdict
 from study.answers.hypotheses._criterion import Criterion
 from study.answers.hypotheses._families import alike, by_family, scope
 from study.answers.hypotheses._intervals import by_replicate
-from study.answers.hypotheses._needs import Needs
+from study.answers.hypotheses._needs import Map, Needs
 from study.answers.hypotheses._records import having_records, record_lines
 from study.answers.hypotheses._rule import conclude
 from study.answers.results import Results
@@ -67,7 +67,7 @@ class Gain(Hypothesis[pd.DataFrame]):
     )
     needs = Needs(
         "Maps and vectors with the standard prior whose codes were displaced",
-        {"latent_dim": ("64x2x2", "4x2x2", 64)},
+        {"latent_dim": (Map(64), Map(4), 64)},
         {"network": "spatial", "evaluate.displacements": 6},
     )
 

@@ -32,7 +32,7 @@ from study.answers.hypotheses._base import Hypothesis, MissingCells, Verdict
 from study.answers.hypotheses._criterion import Criterion
 from study.answers.hypotheses._families import alike, by_family, families, frechet, scope
 from study.answers.hypotheses._intervals import by_replicate, mean_of, ratio_over_seeds
-from study.answers.hypotheses._needs import Needs
+from study.answers.hypotheses._needs import Map, Needs
 from study.answers.hypotheses._rule import conclude
 from study.answers.results import Results
 
@@ -70,7 +70,7 @@ class Offset(Hypothesis[Offsets]):
     )
     needs = Needs(
         "Maps with the standard prior, with and without a learned number per place, whose codes were refined",
-        {"latent_dim": ("64x2x2",), PLACE: tuple(PLACES), "train.updates": (220, 880)},
+        {"latent_dim": (Map(64),), PLACE: tuple(PLACES), "train.updates": (220, 880)},
         {"network": {"name": "spatial", "channels": (16, 32)}, "evaluate.refinement": 200},
     )
 

@@ -29,7 +29,7 @@ from study.answers.hypotheses._base import Hypothesis, MissingCells, Verdict
 from study.answers.hypotheses._criterion import Criterion
 from study.answers.hypotheses._families import alike, by_family, frechet, scope
 from study.answers.hypotheses._intervals import by_replicate, mean_of, ratio_over_seeds
-from study.answers.hypotheses._needs import Needs
+from study.answers.hypotheses._needs import Map, Needs
 from study.answers.hypotheses._rule import Combination, conclude
 from study.answers.results import Results
 
@@ -66,7 +66,7 @@ class SpatialCodes(Hypothesis[Maps]):
     )
     needs = Needs(
         "Maps and vectors of the same D under the spatial network",
-        {"latent_dim": (256, "64x2x2", 16, "4x2x2")},
+        {"latent_dim": (Map(64, flat=True), Map(64), Map(4, flat=True), Map(4))},
         {"network": "spatial"},
     )
 
