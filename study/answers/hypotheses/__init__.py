@@ -41,7 +41,10 @@ def cases(results: Results) -> list[Case]:
 
 
 def needed_study(id: str, dataset: str = DATASET) -> Study:
-    """The study whose cells decide the hypothesis of an id such as ``H7``, in capitals or not, on a data set.
+    """The study whose cells decide a hypothesis.
+
+    id: of the hypothesis, such as ``H7``, in capitals or not.
+    dataset: name of the data set.
 
     Raises:
         ConfigurationError: if there is no such hypothesis, or it rests on no cells.

@@ -44,7 +44,10 @@ class Map:
     flat: bool = False
 
     def on(self, dataset: str) -> int | str:
-        """``latent_dim`` on a data set, of unknown images as on digits: 64 channels are ``64x2x2`` or, flat, 256."""
+        """``latent_dim``: 64 channels are ``64x2x2`` on digits or, flat, 256.
+
+        dataset: name of the data set; one whose images are not known counts as digits.
+        """
         shape = DATASETS[dataset].image_shape if dataset in DATASETS else None
         side = math.ceil((shape or DATASETS[DATASET].image_shape)[1] / 4)
         return self.channels * side**2 if self.flat else f"{self.channels}x{side}x{side}"
@@ -65,7 +68,10 @@ class Needs:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def study(self, dataset: str = DATASET) -> Study:
-        """The study that computes them on a data set; to be overridden and run as any other."""
+        """The study that computes them, to be overridden and run as any other.
+
+        dataset: name of the data set.
+        """
 
         def sized(value: Any) -> Any:
             return value.on(dataset) if isinstance(value, Map) else value
