@@ -8,6 +8,7 @@ and noise follow from a replicate's seed, so that seeds which two cells share wo
 from __future__ import annotations
 
 import json
+import logging
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
@@ -16,6 +17,8 @@ import xarray as xr
 
 from study.answers.stored_cell import StoredCell
 from study.design.cell import Train
+
+log = logging.getLogger(__name__)
 
 OF_SEEDS = {"seeds", "seed_offset"}
 
@@ -48,15 +51,24 @@ def _seeds(cell: StoredCell) -> range:
 
 
 def _without_common_seeds(cells: list[StoredCell]) -> list[list[StoredCell]]:
-    """Sets of ``cells`` in increasing order of their seeds; one whose seeds another has is a set of its own."""
-    first, *rest = sorted(cells, key=lambda cell: (_seeds(cell).start, -len(_seeds(cell)), cell.key))
-    chosen, apart = [first], []
-    for cell in rest:
-        if _seeds(cell).start >= _seeds(chosen[-1]).stop:
-            chosen.append(cell)
-        else:
-            apart.append([cell])
-    return [chosen, *apart]
+    """The set of ``cells`` without a common seed that has the most replicates, in increasing order of its seeds, and
+    each other cell by itself: weighted interval scheduling."""
+    ordered = sorted(cells, key=lambda cell: (_seeds(cell).stop, _seeds(cell).start, cell.key))
+    best: list[tuple[int, list[StoredCell]]] = [(0, [])]  # by how many of the first cells may be taken
+    for cell in ordered:
+        before = sum(_seeds(other).stop <= _seeds(cell).start for other in ordered)
+        number, chosen = best[before]
+        best.append(max(best[-1], (number + len(_seeds(cell)), [*chosen, cell]), key=lambda each: each[0]))
+    chosen = best[-1][1]
+    apart = [cell for cell in ordered if all(cell is not other for other in chosen)]
+    if apart:
+        log.warning(
+            "%d cells have training seeds in common with others that differ from them in nothing else, and are not "
+            "counted with them: %s; give further seeds a seed_offset of their own",
+            len(apart),
+            ", ".join(cell.key for cell in apart),
+        )
+    return [chosen, *([cell] for cell in apart)]
 
 
 def _joined(cells: list[StoredCell]) -> StoredCell:

@@ -27,7 +27,7 @@ def _distinguished(configs: Mapping[str, Mapping[str, Any]], flat: Mapping[str, 
     """Labels of the dotted settings ``flat`` of configurations, with how cells are evaluated only where it must be."""
     defining = {key: _defining(settings) for key, settings in flat.items()}
     named = _labels(defining)
-    places = Counter((named[key], latent_dim(config)) for key, config in configs.items())
+    places = Counter((named[key], str(config["latent_dim"])) for key, config in configs.items())
     return named if max(places.values(), default=1) == 1 else _labels(flat)
 
 

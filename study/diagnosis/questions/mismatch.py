@@ -27,13 +27,13 @@ _LINES = (
 
 
 def findings(evidence: Evidence) -> list[Finding]:
-    """Lines with their numbers; the last says what follows."""
+    """What follows, and the lines with the numbers from which it does."""
     lines = []
     for address, text, remark in _LINES:
         estimate = evidence(address)
         if estimate is not None:
             lines.append(Finding(text, estimate, remark))
-    return [*lines, *_verdict(evidence)]
+    return [*_verdict(evidence), *lines]
 
 
 def certified(evidence: Evidence) -> bool:

@@ -6,22 +6,26 @@ import math
 
 from study.diagnosis.evidence import Evidence, repeats_training
 from study.diagnosis.questions._finding import Finding
+from study.diagnosis.questions.mismatch import certified
 
 QUESTION = "What to do?"
 
 
 def findings(evidence: Evidence) -> list[Finding]:
-    """Certified nats, squared Fréchet distance and cost of each density, the most certified first."""
+    """Certified nats, squared Fréchet distance and cost of each density, the most certified first; where nothing is
+    certified, the prior comes before all of them."""
     lines = []
+    if not certified(evidence):
+        lines.append(Finding("keep the prior: held-out codes certify no density that is better than it"))
     for name, gap in evidence.ranking():
         realism = evidence(f"realism/{name}/squared_frechet")
         remarks = [f"squared Fréchet distance of its samples {Finding('', realism).number}"] if realism else []
         remarks += _cost(evidence, name)
         if repeats_training(name):
             remarks.append("its draws are codes of training observations, slightly moved")
-        lines.append(
-            Finding(f"sample from {name} in place of the prior: certified gain, nats", gap, "; ".join(remarks))
-        )
+        better = gap.interval().lower > 0 and certified(evidence)
+        text = f"sample from {name} in place of the prior" if better else f"{name}, not shown to be better"
+        lines.append(Finding(f"{text}: gain on held-out codes, nats", gap, "; ".join(remarks)))
     refused = set(evidence.rows("densities")) - {name for name, _ in evidence.ranking()}
     for name in sorted(refused):
         lines.append(Finding(f"{name} was not fitted", evidence(f"densities/{name}/certified_gap")))

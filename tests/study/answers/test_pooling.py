@@ -65,6 +65,18 @@ def test_seeds_that_two_cells_share_do_not_count_twice(keep):
     assert sorted(cell.settings["seeds"] for cell in results) == [3, 5]
 
 
+def test_a_cell_with_common_seeds_does_not_part_the_others(keep, caplog):
+    keep("a", "seeds=2")
+    keep("b", "seeds=2", "seed_offset=2")
+    assert [cell.settings["seeds"] for cell in keep("c", "seeds=2", "seed_offset=4")] == [6]
+    assert not caplog.records
+    for folder, *seeds in (("d", "seeds=3"), ("e", "seeds=2", "seed_offset=1"), ("f", "seeds=2", "seed_offset=3")):
+        results = keep(folder, *seeds)
+        assert max(cell.settings["seeds"] for cell in results) == 6
+    assert sorted(cell.settings["seeds"] for cell in results) == [2, 2, 3, 6]
+    assert "seed_offset of their own" in caplog.text
+
+
 @pytest.mark.parametrize("other", ["evaluate.draws=77", "train.learning_rate=0.5", "beta=2"])
 def test_cells_that_differ_in_anything_else_stay_apart(keep, other):
     keep("a", "seeds=2")
