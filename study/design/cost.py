@@ -24,6 +24,10 @@ and in floating-point operations at 50 GFLOP/s, which is one current processor c
     10 c d D                 d draws for each of c images by which q(z|x) is calibrated
     2 N D² + D³              moments of the codes, where the covariance of so many dimensions is kept
 
+for each classifier of the data set, where samples are judged at all,
+
+    6·10⁶ max(3 N, 50,000)   its training
+
 and, whatever the sizes, 5 ms for each update and 2.5 s for measuring each replicate: what the smallest cells took.
 
 Processes side by side share Python and its libraries, and nothing else. Convolutions use a weight at many places, and
@@ -53,6 +57,8 @@ PADDING_PAIRS, PADDING_VALUES = 20_000, 300
 REFINEMENT_STEPS, LEAPFROG_STEPS, DISPLACED_SETS = 200, 10, 6
 """For each code that is refined, each annealed temperature, and each displacement (two kinds of three lengths)."""
 
+CLASSIFIED, CLASSIFIER_FLOPS = 50_000, 6e6
+"""Images that a classifier is trained on at least, and operations for each."""
 UPDATE_SECONDS, MEASURING_SECONDS = 0.005, 2.5
 COVARIANCE_DIM = 8192
 """Dimensions up to which a covariance is kept."""
@@ -101,7 +107,10 @@ class Cost:
             updates = num_updates(cell.train.model_dump(), images)
             read = updates * min(cell.train.batch_size, images)
             flops = 6 * parameters * read + parameters * _decoded(evaluate, images) + _of_codes(evaluate, images, dim)
-            seconds = cell.seeds * (updates * UPDATE_SECONDS + MEASURING_SECONDS + flops / FLOPS_PER_SECOND)
+            judged = evaluate.classifiers * bool(evaluate.samples) * max(3 * images, CLASSIFIED)
+            seconds = judged * CLASSIFIER_FLOPS / FLOPS_PER_SECOND + cell.seeds * (
+                updates * UPDATE_SECONDS + MEASURING_SECONDS + flops / FLOPS_PER_SECOND
+            )
         return cls(parameters, memory, seconds)
 
     def __str__(self) -> str:

@@ -67,7 +67,7 @@ def stored(tmp_path, monkeypatch):
     cells[2].settings["dataset"] = "mnist"
     monkeypatch.setattr(Results, "load", classmethod(lambda *_: Results(tuple(cells))))
     ranked = pd.DataFrame({"latent_dim": [POOLED, 2], "share": [0.5, 1]})
-    monkeypatch.setattr("study.answers.tables.remedies", lambda _: ranked)
+    monkeypatch.setattr("study.answers.comparisons.remedies", lambda _: ranked)
     return tmp_path
 
 

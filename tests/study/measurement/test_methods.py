@@ -16,6 +16,7 @@ ASKED = [
     "evaluate.refinement=4",
     "evaluate.annealing=2",
     "evaluate.annealing_temperatures=3",
+    "evaluate.features=[untrained]",
 ]
 COMMAND = "python -m study.measurement.methods"
 

@@ -16,7 +16,10 @@ from study.run.training import fit
 from study.run.training.batches import Batches
 
 GREY = torch.rand(40, 1, 8, 8, generator=torch.Generator().manual_seed(1))
-SHARED = {"limit", "held-out split", "reference split", "binarisation", "held-out loss", "training", "classifier"}
+SHARED = {
+    "limit", "examples", "order of images", "held-out split", "reference split", "binarisation", "held-out loss",
+    "training", "classifier",
+}  # fmt: skip
 """Purposes of the streams of the images and of the instruments, which are the same whatever the seeds."""
 
 TINY = {

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-import study.answers.report
+import study.cli.answer
 import study.run.launch
 from study.answers.terminal import LINES
 from study.cli import main
@@ -47,7 +47,7 @@ def test_what_cannot_be_drawn_is_said_and_the_results_stay(run, capsys, monkeypa
     def fail(*_):
         raise RuntimeError("no ink")
 
-    monkeypatch.setattr(study.answers.report, "write_page", fail)
+    monkeypatch.setattr(study.cli.answer, "write_page", fail)
     assert run() == 0
     assert "no page: RuntimeError: no ink; `latent-study report results/smoke` tries again" in capsys.readouterr().err
     assert len(list(Path("results/smoke/cells").glob("*/manifest.json"))) == 2
