@@ -109,7 +109,7 @@ def diagnose(
     ...     loc = x.flatten(1)[:, :2] + 3
     ...     return loc, torch.full_like(loc, 0.5)
     >>> answer = diagnose(encode, images=images, evaluate=evaluation(draws=200, densities=()))
-    >>> print(answer.findings["Is there a mismatch?"][-1])
+    >>> print(answer.findings["Is there a mismatch?"][0])
     yes: held-out codes certify that the aggregate is not the prior
     """
     modules = modules_of(encode, decode)
