@@ -15,6 +15,7 @@ where there is none, counts as what it is, and nothing is clipped or left out. D
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 import arviz as az
@@ -32,6 +33,8 @@ from study.errors import ConfigurationError
 
 STABILISED = {"kl", "quality_gap"}
 """Outcomes that are regressed as asinh(y / 2s)."""
+
+log = logging.getLogger(__name__)
 
 FACTORS = ("latent_dim", "beta", "prior", "updates")
 LEAST_REPLICATES, LEAST_CELLS = 8, 4
@@ -67,11 +70,21 @@ def effects(results: Results, outcome: str, draws: int = DRAWS) -> Effects:
             f"expected 400 effective draws and r_hat of at most 1.01; the chains have {worst.effective:.0f} and "
             f"{worst.r_hat:.3f}, so that no interval of them can be relied on: give more draws, --draws {4 * draws}"
         )
+    num_cells = table["key"].nunique()
+    if num_cells < len(results):
+        log.warning(
+            "effects on %s: %d of %d cells are left out, since the regression is over the largest set of cells that "
+            "have the outcome and differ in %s alone",
+            outcome,
+            len(results) - num_cells,
+            len(results),
+            ", ".join(FACTORS),
+        )
     frame = pd.DataFrame(_rows(tree["posterior"].to_dataset()))
     frame.insert(0, "outcome", outcome)
     band = pit_band(tree["loo_pit"]["probability"].to_numpy())
     return Effects(
-        frame.assign(replicates=len(table), cells=table["key"].nunique()),
+        frame.assign(replicates=len(table), cells=num_cells),
         band.to_dataframe().reset_index()[list(PIT_COLUMNS)],
     )
 

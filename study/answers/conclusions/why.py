@@ -127,7 +127,7 @@ def _norms(phenomenon: Phenomenon) -> Iterator[Statement]:
     elif above(area, 0.5 + HARDLY) or below(area, 0.5 - HARDLY):
         yield Statement(f"{what} tells codes from points of the prior", numbers)
     else:
-        text = f"Whether the distance from the centre tells codes from points of the prior {UNDECIDED}"
+        text = f"Whether the distance from the centre tells codes of this model from points of the prior {UNDECIDED}"
         yield Statement(text, numbers, decided=False)
 
 

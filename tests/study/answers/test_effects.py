@@ -15,10 +15,14 @@ S = 0.01
 
 
 class Family:
-    """Replicates with known coefficients, standing in for stored cells."""
+    """Replicates with known coefficients, standing in for stored cells, among ``others`` that belong to no family."""
 
-    def __init__(self, rows: list[dict]) -> None:
+    def __init__(self, rows: list[dict], others: int = 0) -> None:
         self.rows = rows
+        self.others = others
+
+    def __len__(self):
+        return len({row["key"] for row in self.rows}) + self.others
 
     def partition(self, *factors):
         assert set(factors) == {"latent_dim", "beta", "prior", "updates"}
@@ -50,8 +54,9 @@ def family(cells: int = 12) -> Family:
     return Family(rows[: 3 * cells])
 
 
-def test_known_coefficients_are_found_in_their_units(tmp_path):
+def test_known_coefficients_are_found_in_their_units(tmp_path, caplog):
     fitted = effects(family(), "kl")
+    assert not caplog.records
     table = fitted.table.set_index("coefficient")
     truth = {"log_dim": 0.2, "rate": 0.5, "log_updates": -0.3, "prior_effect[standard_normal]": 0.4}
     for name, value in truth.items():
@@ -68,6 +73,11 @@ def test_known_coefficients_are_found_in_their_units(tmp_path):
     assert pd.read_csv(path)["mean"].tolist() == pytest.approx(table["mean"].tolist())
     (again,) = stored_effects([tmp_path], "digits")
     assert again.pit[list(PIT_COLUMNS)].to_numpy() == pytest.approx(fitted.pit.to_numpy())
+
+
+def test_cells_that_are_left_out_are_named(caplog):
+    effects(Family(family().rows, others=3), "kl")
+    assert "effects on kl: 3 of 15 cells are left out" in caplog.text
 
 
 def test_stabilised_outcomes_are_odd_logarithms_with_the_errors_of_the_delta_method():
