@@ -194,6 +194,9 @@ LATER: dict[tuple[str, ...], Any] = {
 """Settings that joined after cells had been stored, by section, if any, and name, with the value that says what was
 done before them: at it they are left out of the key, so that a cell keeps its key, and with it its random numbers."""
 
+NOT_TRAINING = ("evaluate", "seeds", "seed_offset")
+"""Settings of a cell that a training does not depend on, or only through its seed."""
+
 
 def key_of(config: Mapping[str, Any]) -> str:
     """Twelve hexadecimal digits of the SHA-256 of those settings of a cell's configuration that define its result."""
@@ -241,8 +244,8 @@ class Cell(Settings):
     seeds: Count = Field(default=2, description="replicates: independent trainings of the same configuration")
     seed_offset: NonNegativeCount = Field(
         default=0,
-        description="seed of the first replicate: order, noise, pixels and draws of replicate r follow offset + r, "
-        "first weights the whole configuration too; 100 repeats a study on fresh seeds",
+        description="seed of the first replicate: all random numbers of replicate r follow offset + r, those of its "
+        "first weights also how it is trained; 100 repeats a study on fresh seeds",
     )
     train: Train = Field(default_factory=Train)
     evaluate: Evaluate = Field(default_factory=Evaluate)
@@ -276,3 +279,13 @@ class Cell(Settings):
     def key(self) -> str:
         """:func:`key_of` this cell's configuration."""
         return key_of(self.config())
+
+    @cached_property
+    def training_key(self) -> str:
+        """:func:`key_of` what defines its trainings: cells that differ in their measurement alone share it.
+
+        >>> cell = Cell.from_config({"evaluate": {"draws": 100}})
+        >>> cell.training_key == Cell.from_config({"seeds": 5}).training_key != cell.key
+        True
+        """
+        return key_of({name: value for name, value in self.config().items() if name not in NOT_TRAINING})

@@ -98,7 +98,9 @@ def run_cell(cell: Cell, workspace: Path, *, device: str, data_root: Path | None
 
 
 def new_replicate(cell: Cell, data: ImageData, replicate: int) -> VAE:
-    """The replicate before training: its weights follow from the cell's key and its seed alone.
+    """The replicate before training: its weights follow from how the cell is trained, and its seed, alone.
+
+    What is measured has no part in them: an estimate more or less leaves all numbers as they are.
 
     cell: the configuration.
     data: its images, of which parts may look at the first.
@@ -106,7 +108,7 @@ def new_replicate(cell: Cell, data: ImageData, replicate: int) -> VAE:
     """
     rows = torch.randperm(len(data.images), generator=stream(0, "examples"))  # data sets come sorted by class
     examples = data.images[rows[:NUM_EXAMPLES]]
-    with seeded(stream(cell.seed_offset + replicate, "initial weights", cell.key)):
+    with seeded(stream(cell.seed_offset + replicate, "initial weights", cell.training_key)):
         return new_vae(cell, data.image_shape, examples)
 
 

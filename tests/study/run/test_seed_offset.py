@@ -106,3 +106,18 @@ def test_order_and_noise_are_those_of_the_seed(offset):
     again = Batches(GREY, [offset + 1], 20, [torch.Size([3])])
     again.start_epoch(0)
     assert torch.equal(batches._order[:, 1], again._order[:, 0])
+
+
+def test_what_is_measured_and_how_many_seeds_leave_a_training_as_it_is(tmp_path):
+    def weights(**settings) -> dict:
+        cell = Cell.from_config(TINY | {"seeds": 2} | settings)
+        return run_cell(cell, tmp_path / cell.key, device="cpu", data_root=None, report=lambda _: None).weights
+
+    def differ(one: dict, other: dict, first: int = 0) -> bool:
+        names = [name for name in other if name.startswith("0/")]
+        return any((one[name.replace("0/", f"{first}/", 1)] != other[name]).any() for name in names)
+
+    plain = weights()
+    assert not differ(plain, weights(evaluate=TINY["evaluate"] | {"omit": ["growth"], "draws": 30}))
+    assert not differ(plain, weights(seeds=1, seed_offset=1), first=1)
+    assert differ(plain, weights(beta=2.0))
