@@ -21,7 +21,20 @@ from typer.main import get_command
 from study.cli.signals import interruptible
 from study.errors import reported
 
-VERBS = ("run", "status", "summary", "compare", "effects", "verdict", "report", "export", "diagnose", "list")
+VERBS = (
+    "run",
+    "status",
+    "gather",
+    "verify",
+    "summary",
+    "compare",
+    "effects",
+    "verdict",
+    "report",
+    "export",
+    "diagnose",
+    "list",
+)
 """In the order in which a user meets them."""
 
 LOOK: dict[str, Any] = {

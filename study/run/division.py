@@ -6,10 +6,12 @@ Nothing here needs torch, so that a dry run of many cells need not wait for its 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Self
 
 from study.design.cell import Cell
 from study.design.registry import UnknownName
+from study.design.schedule import longest_first
 from study.errors import ConfigurationError, EnvironmentFault
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -18,12 +20,38 @@ LONGEST = 9
 """Digits of a number of shards or workers."""
 
 
-def share(cells: Sequence[Cell], shard: str) -> list[Cell]:
-    """The i-th of n equal parts of ``cells`` for ``shard`` ``i/n``, counted from 1."""
-    index, slash, count = shard.partition("/")
-    if not (slash and _is_count(index) and _is_count(count) and int(index) <= int(count)):
-        raise ConfigurationError(f"--shard is i/n with 1 ≤ i ≤ n, such as 2/8; got {_brief(shard)}")
-    return list(cells[int(index) - 1 :: int(count)])
+class Shard(NamedTuple):
+    """One of several parts of a study.
+
+    part: its place, from 1.
+    parts: their number.
+    """
+
+    part: int
+    parts: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The part that ``i/n`` names; raises ConfigurationError."""
+        index, slash, count = text.partition("/")
+        if not (slash and _is_count(index) and _is_count(count) and int(index) <= int(count)):
+            raise ConfigurationError(f"--shard is i/n with 1 ≤ i ≤ n, such as 2/8; got {_brief(text)}")
+        return cls(int(index), int(count))
+
+    def of(self, cells: Sequence[Cell], seconds: Mapping[str, float | None]) -> list[Cell]:
+        """The cells of this part, in the order of ``cells``, where all parts take about equally long.
+
+        The parts are those of :func:`~study.design.schedule.longest_first`; more parts than cells leave some empty.
+
+        cells: of the whole study.
+        seconds: what each is expected to take, by key; where one of them is not known, all cells count alike.
+        """
+        if self.part > len(cells):
+            return []
+        known = all(seconds.get(cell.key) for cell in cells)
+        lengths = {cell.key: float(seconds[cell.key] or 0.0) if known else 1.0 for cell in cells}
+        own = set(longest_first(lengths, min(self.parts, len(cells)))[self.part - 1])
+        return [cell for cell in cells if cell.key in own]
 
 
 def worker_count(workers: str) -> int | None:

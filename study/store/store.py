@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 RESULT, WEIGHTS, MANIFEST, CELL = "result.nc", "weights.safetensors", "manifest.json", "cell.json"
 
+LIMITS = {RESULT: MAX_RESULT, WEIGHTS: MAX_WEIGHTS}
+"""Bytes of each file that a manifest lists, at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class Store:
@@ -90,9 +93,8 @@ class Store:
             raise Corrupt(f"{MANIFEST} does not list {RESULT}, with or without {WEIGHTS}")
         if not manifest.is_intact:
             raise Corrupt(f"{MANIFEST} has other content than was written")
-        limits = {RESULT: MAX_RESULT, WEIGHTS: MAX_WEIGHTS}
         for name, digest in manifest.files.items():
-            with regular(folder / name, limits[name]) as file:
+            with regular(folder / name, LIMITS[name]) as file:
                 if sha256(file) != digest:
                     raise Corrupt(f"{name} has other bytes than were written")
         return manifest

@@ -245,7 +245,7 @@ def test_other_errors_of_a_runtime_stay_what_they_are(monkeypatch):
     def fail(*_):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("study.cli.run.Study.load", fail)
+    monkeypatch.setattr("study.design.study.Study.load", fail)
     with pytest.raises(RuntimeError, match="a bug"):
         main(["run", "smoke"])
 

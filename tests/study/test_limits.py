@@ -183,7 +183,7 @@ def test_many_cells_are_asked_about_on_a_terminal(tmp_path, monkeypatch, capsys,
             return True
 
     monkeypatch.setattr("sys.stdin", Terminal(answer))
-    monkeypatch.setattr("study.cli.run.CELLS_UNASKED", 150)
+    monkeypatch.setattr("study.cli.selection.CELLS_UNASKED", 150)
     assert main(["run", *ONE, *grid(16, 10), "--dry-run", "--results", str(tmp_path)]) == code
     assert "160 cells" in capsys.readouterr().err
 

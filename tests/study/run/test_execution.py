@@ -27,7 +27,7 @@ from study.errors import (
     StudyError,
     TrainingFailed,
 )
-from study.run.division import share
+from study.run.division import Shard
 from study.run.execution import Stop, execute, resolve_device, resolve_workers, run_on
 from study.run.job import Job, Outcome
 from study.run.progress import Progress
@@ -522,9 +522,20 @@ def test_cells_run_on_any_executor(store, jobs, runners):
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 20])
 def test_shards_partition_the_cells_evenly(count):
     cells = [Cell.from_config({"latent_dim": d}) for d in range(1, 14)]
-    shards = [share(cells, f"{i}/{count}") for i in range(1, count + 1)]
+    shards = [Shard.parse(f"{i}/{count}").of(cells, {}) for i in range(1, count + 1)]
     assert sorted(c.latent_dim for shard in shards for c in shard) == list(range(1, 14))
     assert max(map(len, shards)) - min(map(len, shards)) <= 1
+
+
+def test_shards_take_about_equally_long():
+    """One cell as long as all others together has a shard of its own; where one time is unknown, cells count alike."""
+    cells = [Cell.from_config({"latent_dim": d}) for d in range(1, 14)]
+    seconds = {cell.key: 12.0 if cell.latent_dim == 5 else 1.0 for cell in cells}
+    shards = [[c.latent_dim for c in Shard(i, 2).of(cells, seconds)] for i in (1, 2)]
+    assert sorted(shards, key=len) == [[5], [d for d in range(1, 14) if d != 5]]
+    unknown = seconds | {cells[0].key: None}
+    assert sorted(len(Shard(i, 2).of(cells, unknown)) for i in (1, 2)) == [6, 7]
+    assert Shard(14, 20).of(cells, seconds) == []
 
 
 def test_automatic_choices():
