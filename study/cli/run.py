@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from study.cli.selection import Device, Hypothesis, Results, StudyWords, Workers, Yes, in_shard, print_cells, selected
+from study.cli.selection import Device, Hypothesis, Results, StudyWords, Workers, Yes, print_cells, selected
 from study.design.cost import Cost
 from study.design.limits import CELLS_BUILT
 from study.errors import PartialResults, say, say_line
@@ -55,9 +55,8 @@ def command(
     check_device(device)
     worker_count(workers)
     study, cells = selected(arguments or [], hypothesis, yes=yes)
-    cells = in_shard(cells, part)
     store = Store(results / study.name)
-    if dry_run and len(cells) > CELLS_BUILT:
+    if dry_run and len(cells) > CELLS_BUILT and part.parts == 1:
         costs = {cell.key: Cost.of(cell) for cell in cells}
         print_cells(store, cells, costs, "whether their parts fit together, and into memory, is checked when they run")
         return
@@ -68,6 +67,7 @@ def command(
     from study.run.launch import Launch  # noqa: PLC0415
 
     launch = Launch(store, workers, device, data_root, tensorboard, shlex.join(["latent-study", *sys.argv[1:]]))
+    cells = launch.share(cells, part)
     costs, placement = launch.check(cells)
     if dry_run:
         print_cells(store, cells, costs, str(placement))

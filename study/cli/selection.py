@@ -16,7 +16,6 @@ from study.design.labels import titles
 from study.design.limits import CELLS_UNASKED
 from study.design.study import Study
 from study.errors import ConfigurationError, say, say_line
-from study.run.division import Shard
 from study.store import Store
 from study.store.status import tally
 
@@ -82,19 +81,6 @@ def _ask(study: Study) -> None:
     many = f"the study {study.name} has {size:,} cells, more than {CELLS_UNASKED:,}"
     if not (sys.stdin.isatty() and typer.confirm(f"{many}; go on?", err=True)):
         raise ConfigurationError(f"{many}; give its factors fewer values, or go on with --yes")
-
-
-def in_shard(cells: list[Cell], shard: Shard) -> list[Cell]:
-    """The cells of one part of the study.
-
-    cells: all of them.
-    shard: which part. Their parts are built without weights where there are several, to know what each takes.
-    """
-    if shard.parts == 1:
-        return cells
-    from study.run.building import check_all  # noqa: PLC0415  (torch, which the whole study of a dry run need not have)
-
-    return shard.of(cells, {key: cost.seconds for key, cost in check_all(cells).items()})
 
 
 def print_cells(store: Store, cells: Sequence[Cell], costs: Mapping[str, Cost], remark: str) -> None:

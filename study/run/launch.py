@@ -14,6 +14,7 @@ from study.design.labels import titles
 from study.paths import ensure_writable, usable_cache
 from study.run.building import check_all
 from study.run.display import display
+from study.run.division import Shard
 from study.run.execution import execute
 from study.run.experiment import run_cell
 from study.run.forecast import Forecast
@@ -42,6 +43,16 @@ class Launch:
     data_root: Path | None
     tensorboard: Path | None
     command: str
+
+    def share(self, cells: list[Cell], shard: Shard) -> list[Cell]:
+        """The cells of one part of a study, see :meth:`Shard.of`; where there are several, all cells are checked.
+
+        cells: of the study.
+        shard: the part.
+        """
+        if shard.parts == 1:
+            return cells
+        return shard.of(cells, {key: cost.seconds for key, cost in check_all(cells).items()})
 
     def check(self, cells: Sequence[Cell]) -> tuple[dict[str, Cost], Placement]:
         """Resources of each cell, by key, and where those that are not stored will be computed.
