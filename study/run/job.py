@@ -5,6 +5,7 @@ What crosses between processes is a configuration, reports of progress, and a sh
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -101,7 +102,8 @@ def compute(job: Job, channel: Channel) -> Outcome:
     all cells.
     """
     key, store = job.cell.key, job.store
-    with store.lock(key, wait=job.wait) as locked:
+    lost = threading.Event()
+    with store.lock(key, wait=job.wait, lost=lost) as locked:
         if not locked:
             return Outcome(key, "busy")
         if store.condition(key) == "done":
@@ -111,9 +113,10 @@ def compute(job: Job, channel: Channel) -> Outcome:
         start = time.perf_counter()
         try:
             result = job.runner(
-                job.cell, workspace, device=job.device, data_root=job.data_root, report=_report(key, channel)
+                job.cell, workspace, device=job.device, data_root=job.data_root, report=_report(key, channel, lost)
             )
             seconds = time.perf_counter() - start
+            _check(lost)
             store.publish(job.cell, result, images=job.images, device=job.device, seconds=seconds, command=job.command)
         except Stopping:
             return Outcome(key, "stopped")
@@ -122,9 +125,15 @@ def compute(job: Job, channel: Channel) -> Outcome:
         except EnvironmentFault:
             raise
         except Exception as error:
-            store.fail(job.cell, error, command=job.command)
-            return Outcome(key, "failed", store.failure(key)["message"], time.perf_counter() - start)
+            # The workspace of a cell that was taken over is another process's, whatever was found there.
+            return Outcome(key, "busy") if lost.is_set() else _failed(job, error, time.perf_counter() - start)
         return Outcome(key, "stored", _engine(result.details), seconds)
+
+
+def _failed(job: Job, error: Exception, seconds: float) -> Outcome:
+    """Records the failure of a cell."""
+    job.store.fail(job.cell, error, command=job.command)
+    return Outcome(job.cell.key, "failed", job.store.failure(job.cell.key)["message"], seconds)
 
 
 def give_up(job: Job, death: Exception) -> Outcome:
@@ -155,11 +164,24 @@ def _engine(details: Mapping[str, Any]) -> str:
     return f"{details['engine']}: {details['engine_reason']}" if "engine_reason" in details else ""
 
 
-def _report(key: str, channel: Channel) -> Reporter:
+class _TakenOver(Exception):
+    """Another process computes the cell: this one did not run for so long that its lease ended.
+
+    It saves no state, which would be written over that of the other.
+    """
+
+
+def _check(lost: threading.Event) -> None:
+    if lost.is_set():
+        raise _TakenOver
+
+
+def _report(key: str, channel: Channel, lost: threading.Event) -> Reporter:
     latest = -REPORT_SECONDS
 
     def report(progress: Progress) -> None:
         nonlocal latest
+        _check(lost)
         if channel.stopping():
             raise Stopping
         if time.monotonic() - latest >= REPORT_SECONDS or progress.done == progress.total:

@@ -4,7 +4,7 @@
     <results>/<study>/cells/<key>.partial/    workspace of an unfinished cell: cell.json and its checkpoints
     <results>/<study>/cells/<key>.failed.json why a cell has no result
     <results>/<study>/cells/<key>.corrupt-1/  a cell that did not verify, kept for inspection
-    <results>/<study>/cells/<key>.lock        held while a process computes the cell
+    <results>/<study>/cells/<key>.lock        held while a process computes the cell; ``.lease`` on a network
 
 A cell is written beside its place, flushed to disk, and renamed, so that it is either whole or absent.
 """
@@ -14,19 +14,19 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import threading
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import filelock
-
 from study.design.cell import Cell, key_of
 from study.errors import EnvironmentFault, TrainingFailed, reason
 from study.files import own_folder, replacing, set_aside, sweep
+from study.store.hold import holding
 from study.store.manifest import READ_VERSIONS, SCHEMA_VERSION, Manifest, sha256, versions
 from study.store.reading import MAX_RESULT, MAX_WEIGHTS, Corrupt, cell_of, record, regular
 from study.store.records import CellRecord, FailureRecord
@@ -138,27 +138,22 @@ class Store:
         return {}
 
     @contextmanager
-    def lock(self, key: str, *, wait: bool) -> Iterator[bool]:
-        """Holds a cell against other processes; yields False where another has it.
+    def lock(self, key: str, *, wait: bool, lost: threading.Event | None = None) -> Iterator[bool]:
+        """Holds a cell against other processes, see :mod:`study.store.hold`; yields False where another has it.
 
         key: of the cell.
         wait: whether to wait for another in place of that.
+        lost: set once another process has taken the cell over, because this one did not run for a long time.
         """
         with _writing(self.cells):
             own_folder(self.cells)
-        path = self.cells / f"{key}.lock"
-        lock = filelock.FileLock(path, timeout=-1 if wait else 0)
-        try:
-            lock.acquire()
-        except filelock.Timeout:
-            yield False
-            return
-        except OSError as error:
-            raise EnvironmentFault(f"cannot lock {path}: {error.strerror or error}; move it away") from error
-        try:
-            yield True
-        finally:
-            lock.release()
+        with ExitStack() as held:
+            try:
+                has = held.enter_context(holding(self.cells / key, wait=wait, lost=lost or threading.Event()))
+            except OSError as error:
+                place = error.filename or self.cells / f"{key}.lock"
+                raise EnvironmentFault(f"cannot lock {place}: {error.strerror or error}; move it away") from error
+            yield has
 
     def begin(self, cell: Cell, *, images: str) -> Path:
         """The workspace of a cell about to be computed.

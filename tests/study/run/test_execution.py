@@ -10,9 +10,10 @@ import textwrap
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -29,7 +30,7 @@ from study.errors import (
 )
 from study.run.division import Shard
 from study.run.execution import Stop, execute, resolve_device, resolve_workers, run_on
-from study.run.job import Job, Outcome
+from study.run.job import Job, Outcome, compute
 from study.run.progress import Progress
 from study.run.workers import WorkerDied, Workers
 from study.store.store import Store
@@ -255,6 +256,30 @@ def test_a_cell_that_another_run_holds_comes_last_and_is_not_computed_twice(stor
     thread.join()
     assert [(o.key, o.status) for o in outcomes] == [(other.cell.key, "stored"), (held.cell.key, "present")]
     assert sorted(line[0] for line in calls(store)) == ["2", "4"]
+
+
+@pytest.mark.parametrize("when", ["in training", "at the end"])
+def test_a_cell_that_was_taken_over_is_neither_saved_nor_stored_nor_failed(store, jobs, runners, monkeypatch, when):
+    """This process did not run for long, its lease ended, and another computer computes the cell."""
+    lock = Store.lock
+
+    @contextmanager
+    def losing(store, key, *, wait, lost):
+        with lock(store, key, wait=wait, lost=lost) as has:
+            lost.set() if when == "in training" else monkeypatch.setattr(runners, "lost", lost, raising=False)
+            yield has
+
+    def loses_at_the_end(*args, **kwargs):
+        result = runners.run(*args, **kwargs)
+        runners.lost.set()
+        return result
+
+    monkeypatch.setattr(Store, "lock", losing)
+    (job,) = jobs(2, runner=runners.run if when == "in training" else loses_at_the_end)
+    channel = SimpleNamespace(send=lambda _: None, stopping=lambda: False)
+    assert compute(job, channel).status == "busy"
+    assert store.condition(job.cell.key) == "unfinished"
+    assert not (store.workspace(job.cell.key) / "step").exists()
 
 
 @pytest.mark.slow
