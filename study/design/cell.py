@@ -189,6 +189,7 @@ LATER: dict[tuple[str, ...], Any] = {
     ("evaluate", "features"): [],
     ("network", "rank"): None,
     ("network", "dense_bias"): "place",
+    ("network", "activation"): "relu",
     ("seed_offset",): 0,
 }
 """Settings that joined after cells had been stored, by section, if any, and name, with the value that says what was

@@ -32,7 +32,7 @@ OBJECTIVES = {
 }
 """How the loss is put together."""
 
-DIGITS = {"digits", "mnist", "mnist_5k"}
+DIGITS = {"digits", "mnist", "mnist_5k", "coloured_mnist_5k"}
 """Data sets whose images are digits."""
 
 
