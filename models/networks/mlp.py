@@ -12,7 +12,6 @@ from models.networks._base import Layout, Network
 from models.options import Widths
 from models.shapes import Shapes
 
-
 _ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
 
 

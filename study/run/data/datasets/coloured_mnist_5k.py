@@ -1,6 +1,6 @@
 """Coloured MNIST 5k: the images of :mod:`study.run.data.datasets.mnist_5k`, each in two colours of its own.
 
-With v ∈ [0, 1] the grey level of a pixel, f the colour of the strokes and b that of the ground, both drawn once for each
+With v ∈ [0, 1] the grey level of a pixel, f the colour of the strokes and b that of the ground, both drawn once for an
 image and without regard to its class,
 
     x = b + v (f − b),    f ~ U[0.5, 1]³,    b ~ U[0, 0.4]³,
