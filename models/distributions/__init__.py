@@ -2,7 +2,7 @@
 
 from models.distributions.covariance_normal import CovarianceNormal
 from models.distributions.event import EventDistribution
-from models.distributions.normal import Normal
+from models.distributions.normal import Normal, StandardNormal
 from models.distributions.normal_mixture import NormalMixture, mixture
 from models.distributions.sphere import Sphere, UniformOnSphere, log_area
 from models.distributions.von_mises_fisher import VonMisesFisher
@@ -13,6 +13,7 @@ __all__ = [
     "Normal",
     "NormalMixture",
     "Sphere",
+    "StandardNormal",
     "UniformOnSphere",
     "VonMisesFisher",
     "log_area",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import final, override
 
-import pyro.distributions as dist
 import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor
 
+from models import distributions
 from models.context import Context
 from models.priors._base import Prior
 
@@ -31,4 +31,4 @@ class StandardNormal(Prior):
 
     @override
     def forward(self) -> TorchDistribution:
-        return dist.Normal(self.loc, self.scale).to_event(len(self.latent_shape))
+        return distributions.StandardNormal(self.loc, self.scale).to_event(len(self.latent_shape))

@@ -95,6 +95,9 @@ class Train(Settings):
         return cycles
 
 
+MIXTURES = "mixtures"
+"""Name by which the choice among fitted mixtures is left out of a measurement."""
+
 DENSITIES_FITTED = ("aggregate_kernel", "gaussian_mixture", "moment_normal")
 
 
@@ -140,7 +143,8 @@ class Evaluate(Settings):
     )
     omit: tuple[str, ...] = Field(
         default=(),
-        description="estimators and sources that are left out, by the names of their files, such as [growth,gain]",
+        description="estimators and sources that are left out, by the names of their files, such as [growth,gain], "
+        f"and the choice among fitted mixtures, as {MIXTURES}",
     )
     padding: tuple[Count, ...] = Field(
         default=(), description="dimensions up to which inert ones are appended as a control, such as [1024,65536]"

@@ -43,7 +43,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
-from study.design.cell import Cell, Evaluate
+from study.design.cell import MIXTURES, Cell, Evaluate
 from study.design.length import num_updates
 from study.design.limits import CELL_BYTES, CELL_SECONDS
 from study.errors import ConfigurationError
@@ -133,7 +133,8 @@ def _decoded(evaluate: Evaluate, images: int) -> int:
 
 def _of_codes(evaluate: Evaluate, images: int, dim: int) -> int:
     """Floating-point operations on the codes, ``dim`` numbers each, of so many images."""
-    components = len(evaluate.covariances) * sum(min(number, images) for number in evaluate.components)
+    chosen_from = () if MIXTURES in evaluate.omit else evaluate.components
+    components = len(evaluate.covariances) * sum(min(number, images) for number in chosen_from)
     compared = min(evaluate.two_sample_draws, images)
     return (
         32 * images * evaluate.draws * dim

@@ -11,7 +11,7 @@ from analysis.estimate import Estimate
 from analysis.mixtures import Candidate, MixtureSelection, select_gaussian_mixture
 from analysis.tree import Measured, Records
 from models.vae import VAE
-from study.design.cell import Evaluate
+from study.design.cell import MIXTURES, Evaluate
 from study.measurement.classifier import Unclassifiable
 from study.measurement.densities import Fitted, fitted
 from study.measurement.estimators import Subject, Table, asked
@@ -72,8 +72,9 @@ class Measuring:
         sources = _sources(replicate, self.densities)
         yield "samples"
         yield from self._fill("realism", sources)
-        self._candidates = _mixtures(replicate).candidates
-        yield "mixtures"
+        if MIXTURES not in replicate.evaluate.omit:
+            self._candidates = _mixtures(replicate).candidates
+            yield MIXTURES
         self._records = records(replicate, sources)
         yield "records"
 

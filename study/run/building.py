@@ -15,7 +15,7 @@ from models.networks import Absent, Weightless
 from models.objectives import Objective
 from models.shapes import Shapes
 from models.vae import VAE
-from study.design.cell import Cell
+from study.design.cell import MIXTURES, Cell
 from study.design.cost import Cost, check_cost
 from study.design.registry import UnknownName
 from study.errors import ConfigurationError
@@ -80,7 +80,7 @@ def check_all(cells: Iterable[Cell], images: Mapping[str, tuple[int, ...]] | Non
     """
     built: dict[tuple[object, ...], int | None] = {}
     costs: dict[str, Cost] = {}
-    omissible = families() | sources().keys()
+    omissible = families() | sources().keys() | {MIXTURES}
     for cell in cells:
         for name in cell.evaluate.omit:
             if name not in omissible:

@@ -11,7 +11,6 @@ from analysis.estimate import Estimate
 from analysis.realism import frechet, kernel_distance, labels
 from analysis.realism.feature_spaces import over_networks
 from analysis.realism.manifold import manifold
-from analysis.realism.novelty import distance_to_nearest, novelty
 from study.measurement.estimators import CLASSES, Quantity, estimator
 from study.measurement.samples import Samples
 
@@ -105,23 +104,3 @@ def classes(samples: Samples) -> dict[str, Estimate]:
         "sample_entropy": labels.sample_entropy(samples.probabilities),
         "confidence": labels.confidence(samples.probabilities),
     }
-
-
-@estimator(
-    Quantity(
-        "novelty_ratio",
-        "E d(sample)/E d(held-out), d the distance to the nearest training image",
-        "consistent",
-        limits="copies and blur both lower it",
-    ),
-    Quantity(
-        "novelty_nearer",
-        "P(d(sample) < d(held-out)) + ½P(=)",
-        limits="½ where samples have the law of the data; the same",
-    ),
-    table="realism",
-)
-def distance_to_training(samples: Samples) -> dict[str, Estimate]:
-    reference = samples.reference
-    distances = novelty(distance_to_nearest(samples.images, reference.train), reference.distances_to_train)
-    return {"novelty_ratio": distances.ratio, "novelty_nearer": distances.nearer}

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from analysis.realism.frechet import FeatureMoments, squared_frechet
 from study.measurement import classifier
 from study.measurement.classifier import Classifier, Unclassifiable
 from study.measurement.images import ImageData
@@ -50,6 +51,19 @@ def test_digits_are_classified(cache):
     # No feature is dead, so that a covariance of all 64 exists.
     assert float(torch.linalg.eigvalsh(features.T.cov()).min()) > 0
     assert torch.allclose(found.network.head(features).softmax(1), probabilities, rtol=1e-12)
+
+
+def test_features_in_single_precision_are_those_in_double(cache, brief):
+    data = load("digits")
+    found = Classifier.of(data)
+    single = found.features(data.held_out_images)
+    exact = found.network.body.double()(data.held_out_images.double())
+    assert not torch.equal(single, exact)
+    torch.testing.assert_close(single, exact, rtol=0, atol=2e-6 * float(exact.abs().max()))
+    halves = [FeatureMoments(features[side]) for features in (single, exact) for side in (slice(180), slice(180, 360))]
+    rounded, distance = squared_frechet(*halves[:2]).extrapolated, squared_frechet(*halves[2:]).extrapolated
+    assert abs(rounded.value - distance.value) < 1e-4 * distance.standard_error
+    assert rounded.standard_error == pytest.approx(distance.standard_error, rel=1e-4)
 
 
 def test_cache_hit_is_bit_identical_and_trains_nothing(cache, brief, monkeypatch):

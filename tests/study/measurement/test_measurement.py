@@ -187,7 +187,10 @@ def test_records_hold_what_the_figures_draw(vae):
 def test_what_is_omitted_is_not_measured_and_changes_nothing_else(vae):
     images = IMAGES.repeat(8, 1, 1, 1)
     whole = measure(vae, images, IMAGES, EVALUATE, seed=0)
-    part = measure(vae, images, IMAGES, EVALUATE.model_copy(update={"omit": ("growth", "spectrum", "codes")}), seed=0)
+    omit = ("growth", "spectrum", "codes", "mixtures")
+    part = measure(vae, images, IMAGES, EVALUATE.model_copy(update={"omit": omit}), seed=0)
+    assert whole.mixtures
+    assert not part.mixtures
     absent = whole.tables["aggregate"]["train"].keys() - part.tables["aggregate"]["train"].keys()
     assert {"kl_slope_log_n", "largest_eigenvalue", "active_units"} <= absent
     assert whole.records.keys() - part.records.keys() == {"spectrum", "subsampling"}
