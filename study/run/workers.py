@@ -133,8 +133,8 @@ class _Worker:
         """Result of ``task`` (function, arguments, keywords) in the process, or the exception that it raises."""
         try:
             with self._sending:
-                if self._line is not None and self._line.poll():
-                    self.close()  # an idle process says nothing: this is its end, of which no task should suffer
+                if self._line is not None and self._ends():
+                    self.close()
                 if self._line is None:
                     self._server = self._live_server()
                     self._line, self._status = self._server.fork()
@@ -174,6 +174,12 @@ class _Worker:
             self._line.close()
             os.close(self._status)
         self._line, self._process = None, None
+
+    def _ends(self) -> bool:
+        """Whether the idle process has ended, or is about to with its server: no task should suffer from that."""
+        assert self._line is not None
+        assert self._server is not None
+        return self._line.poll() or not self._server.alive()  # it says nothing while it is idle
 
     def _death(self) -> Exception:
         """Why the process has ended, from the server, or from how that has ended."""

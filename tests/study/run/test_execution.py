@@ -1,6 +1,7 @@
 """Cells on one process and on several: computed once, isolated from each other's failures, stopped without loss."""
 
 import errno
+import multiprocessing.connection
 import os
 import queue
 import signal
@@ -396,6 +397,18 @@ def test_no_task_suffers_from_the_death_of_an_idle_worker():
             workers.submit(os._exit, 7).result()
         assert caught.value.exit_code == 7
         assert workers.submit(os.getpid).result() > 0
+
+
+@pytest.mark.slow
+def test_no_task_suffers_from_the_death_of_the_server_where_its_worker_is_about_to_follow(monkeypatch):
+    """A kill reaches the workers after the server has ended; a cell tried once more in between would be given up."""
+    with Workers(1, 1) as workers:
+        first = workers.submit(os.getpid).result()
+        server = workers._server._process
+        server.kill()
+        server.wait()
+        monkeypatch.setattr(multiprocessing.connection.Connection, "poll", lambda line, timeout=0.0: False)
+        assert workers.submit(os.getpid).result() != first
 
 
 @pytest.mark.slow
