@@ -77,9 +77,9 @@ STRIP = (
 """Sources of the picture, with their titles."""
 
 
-def maps(results: Results) -> dict[str, Results]:
-    """The cells of the feature map, by what FINDINGS calls their loss."""
-    return {title: results.where(latent_dim=4096, objective=name) for title, name in OBJECTIVES.items()}
+def maps(results: Results, latent_dim: int = 4096) -> dict[str, Results]:
+    """The cells of the feature map of ``latent_dim`` dimensions, by what FINDINGS calls their loss."""
+    return {title: results.where(latent_dim=latent_dim, objective=name) for title, name in OBJECTIVES.items()}
 
 
 def mean_and_error(results: Results, address: str) -> str:

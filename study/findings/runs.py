@@ -62,6 +62,8 @@ SHARES = (
 )
 """Sources whose share of the gap is shown, with their quantities in ROWS."""
 
+Runs = Mapping[int | str, Results]
+
 CHECKS_ASIDE = ("H4",)
 """Claims that no cell of the study bears on, though they have a verdict."""
 
@@ -72,7 +74,16 @@ def run_verdicts(folders: Sequence[Path]) -> pd.DataFrame:
     Args:
         folders: the studies of the runs, in their order.
     """
-    tables = [verdicts(Results.some([folder])).assign(run=run) for run, folder in enumerate(folders, 1)]
+    return verdicts_of({run: Results.some([folder]) for run, folder in enumerate(folders, 1)})
+
+
+def verdicts_of(runs: Runs) -> pd.DataFrame:
+    """One line per run and hypothesis, with the columns COLUMNS.
+
+    Args:
+        runs: results by the number or name of their run.
+    """
+    tables = [verdicts(results).assign(run=run) for run, results in runs.items()]
     return pd.concat(tables, ignore_index=True)[COLUMNS]
 
 
@@ -91,9 +102,19 @@ def run_levels(folders: Sequence[Path]) -> pd.DataFrame:
     Args:
         folders: the studies of the runs, in their order.
     """
+    return levels_of({run: Results.some([folder]) for run, folder in enumerate(folders, 1)})
+
+
+def levels_of(runs: Runs, latent_dim: int = 4096) -> pd.DataFrame:
+    """One line per run, loss and quantity of the feature map: its mean over trainings and the standard error of that.
+
+    Args:
+        runs: results by the number or name of their run.
+        latent_dim: dimensions of the map.
+    """
     lines = []
-    for run, folder in enumerate(folders, 1):
-        for loss, results in maps(Results.some([folder])).items():
+    for run, of_run in runs.items():
+        for loss, results in maps(of_run, latent_dim).items():
             for quantity, address in ROWS:
                 values = results.values(address)["value"].astype(float)
                 if seeds := len(values):
@@ -143,7 +164,7 @@ def verdict_table(table: pd.DataFrame) -> str:
     Args:
         table: as :func:`run_verdicts` or :func:`pooled_verdicts` gives it.
     """
-    runs = [f"run {run}" if run != "all" else "all trainings" for run in table["run"].unique()]
+    runs = [_title(run) for run in table["run"].unique()]
     lines = ["| | claim | " + " | ".join(runs) + " |", "|---" * (len(runs) + 2) + "|"]
     for hypothesis, of_claim in table.groupby("hypothesis", sort=False):
         if of_claim["value"].isna().all() or hypothesis in CHECKS_ASIDE:
@@ -199,14 +220,19 @@ def standing(table: pd.DataFrame) -> dict[str, str]:
     return {name: min(found) for name, found in same.items() if len(found) == 1 and found != {"undecided"}}
 
 
-def _columns(table: pd.DataFrame) -> list[tuple[str, int]]:
+def _columns(table: pd.DataFrame) -> list[tuple[str, int | str]]:
     """Loss and run of each column."""
-    return [(loss, run) for loss in table["loss"].unique() for run in sorted(table["run"].unique())]
+    return [(loss, run) for loss in table["loss"].unique() for run in table["run"].unique()]
 
 
-def _head(corner: str, columns: Sequence[tuple[str, int]]) -> list[str]:
+def _title(run: int | str) -> str:
+    """What heads the column of a run."""
+    return "all trainings" if run == "all" else run if isinstance(run, str) else f"run {run}"
+
+
+def _head(corner: str, columns: Sequence[tuple[str, int | str]]) -> list[str]:
     """The first two lines of a table in Markdown."""
-    heads = [corner, *(f"{loss}, run {run}" for loss, run in columns)]
+    heads = [corner, *(f"{loss}, {_title(run)}" for loss, run in columns)]
     return ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
 
 
