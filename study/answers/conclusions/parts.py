@@ -179,5 +179,5 @@ def how_sure(
     if cases:
         counts = Counter(case.verdict.decision for case in cases)
         numbers = ", ".join(f"{counts[decision]} {decision}" for decision in get_args(Decision))
-        statements.append(Statement("The claims further below were each judged by a rule", numbers))
+        statements.append(Statement("The claims of the study were each judged by a rule", numbers))
     return Part("How sure", tuple(statements))
