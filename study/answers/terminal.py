@@ -25,8 +25,8 @@ LEAST_LABEL = 14
 _HEADS = ("D", "rate", "error", "F prior", "F aggregate", "F repaired", "gap")
 EXPLAINED = (
     "D: latent dimensions; rate: nats per image; error: held-out squared error per pixel; F: squared Fréchet distance "
-    "to real images; gap: F prior less F aggregate. Means over trainings ± their standard error; of a single training, ± "
-    "that of its evaluation."
+    "to real images; gap: F prior less F aggregate. Means over trainings ± their standard error; of a single "
+    "training, ± that of its evaluation."
 )
 
 

@@ -4,8 +4,8 @@
 
 writes, from the exports under ``confirmed`` and ``asker`` beside this file, ``confirmed-verdicts.csv``, the verdict on
 each hypothesis by data set; ``confirmed-levels.csv``, the mean of each quantity of the feature map by data set; and
-``asker-verdicts.csv`` and ``asker-levels.csv``, the same of the map of 65,536 dimensions by length of training. What was
-fixed before the runs stands in docs/explanation/preregistration.md.
+``asker-verdicts.csv`` and ``asker-levels.csv``, the same of the map of 65,536 dimensions by length of training. What
+was fixed before the runs stands in docs/explanation/preregistration.md.
 """
 
 from __future__ import annotations
