@@ -78,7 +78,12 @@ STRIP = (
 
 
 def maps(results: Results, latent_dim: int = 4096) -> dict[str, Results]:
-    """The cells of the feature map of ``latent_dim`` dimensions, by what FINDINGS calls their loss."""
+    """The cells of the feature map, by what FINDINGS calls their loss.
+
+    Args:
+        results: of a study.
+        latent_dim: dimensions of the map.
+    """
     return {title: results.where(latent_dim=latent_dim, objective=name) for title, name in OBJECTIVES.items()}
 
 
