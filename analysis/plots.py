@@ -228,16 +228,19 @@ def decomposition(bars: Sequence[Decomposition], log_n: float) -> Figure:
         bars: one per cell.
         log_n: log N in nats.
     """
-    chart = figure(4.8, 0.9 + 0.27 * len(bars))
+    chart = figure(4.8, 0.9 + 0.4 * len(bars))
     axes = chart.subplots()
     rows = np.arange(len(bars))[::-1]
     information, mismatch = np.array([b.information for b in bars]), np.array([b.mismatch for b in bars])
-    axes.barh(rows, information, height=0.66, color=PALETTE[0], label="information I_N")
-    axes.barh(rows, mismatch, left=information, height=0.66, color=PALETTE[1], label="mismatch KL(q_N ‖ p)")
+    axes.barh(rows, information, height=0.42, color=PALETTE[0], label="information I_N")
+    axes.barh(rows, mismatch, left=information, height=0.42, color=PALETTE[1], label="mismatch KL(q_N ‖ p)")
     errors = np.array([b.half_width for b in bars])
     axes.errorbar(information + mismatch, rows, xerr=errors, linestyle="", color=INK, elinewidth=1.2)
     axes.axvline(log_n, color=INK, linewidth=1.0, linestyle=(0, (4, 3)), label="log N")
-    axes.set_yticks(rows, [f"{bar.label}{' *' if bar.saturated else ''}" for bar in bars])
+    labels = [f"{bar.label}{' *' if bar.saturated else ''}" for bar in bars]
+    axes.set_yticks(rows + 0.24, labels, ha="left", va="bottom", fontsize=8)  # beside the bars, they would take the room
+    axes.tick_params("y", length=0, pad=-1)
+    axes.set_ylim(-0.5, len(bars) - 0.2)
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("nats")
     legend(chart, ("information I_N", "mismatch KL(q_N ‖ p)", "log N"))
