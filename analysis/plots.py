@@ -238,7 +238,8 @@ def decomposition(bars: Sequence[Decomposition], log_n: float) -> Figure:
     axes.errorbar(information + mismatch, rows, xerr=errors, linestyle="", color=INK, elinewidth=1.2)
     axes.axvline(log_n, color=INK, linewidth=1.0, linestyle=(0, (4, 3)), label="log N")
     labels = [f"{bar.label}{' *' if bar.saturated else ''}" for bar in bars]
-    axes.set_yticks(rows + 0.24, labels, ha="left", va="bottom", fontsize=8)  # beside the bars, they would take the room
+    # Beside the bars, labels would take the room of these.
+    axes.set_yticks(rows + 0.24, labels, ha="left", va="bottom", fontsize=8)
     axes.tick_params("y", length=0, pad=-1)
     axes.set_ylim(-0.5, len(bars) - 0.2)
     axes.grid(visible=False, axis="y")
