@@ -23,6 +23,8 @@ from study.errors import reported
 
 VERBS = (
     "run",
+    "plan",
+    "script",
     "status",
     "gather",
     "verify",

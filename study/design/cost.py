@@ -12,6 +12,13 @@ evaluation draws, in bytes
     2400 D'                  draws in D' dimensions, the most up to which inert ones are appended
     2³⁰                      Python and its libraries
 
+on disk, in bytes,
+
+    4 P S                    weights
+    S (100 M + 200 D)        records of draws and moments of each replicate
+    15 S C H W               each picture of fifteen sources
+    300,000                  tables of estimates
+
 and in floating-point operations at 50 GFLOP/s, which is one current processor core or two, for each replicate
 
     6 P U B                  training: a product forwards and two backwards for each parameter and image
@@ -28,7 +35,9 @@ for each classifier of the data set, where samples are judged at all,
 
     6·10⁶ max(3 N, 50,000)   its training
 
-and, whatever the sizes, 5 ms for each update and 2.5 s for measuring each replicate: what the smallest cells took.
+and, whatever the sizes, 5 ms for each update, and for measuring each replicate 0.2 s and 0.8 ms for each draw and each
+sample, of which there are some fifteen sources. A classifier is kept for all cells with the same images, so that of
+several cells one trains it (:mod:`study.design.plan`).
 
 Processes side by side share Python and its libraries, and nothing else. Convolutions use a weight at many places, and
 mixtures take many sweeps, so that both take more. Samples are compared in features, and densities other than mixtures
@@ -59,7 +68,8 @@ REFINEMENT_STEPS, LEAPFROG_STEPS, DISPLACED_SETS = 200, 10, 6
 
 CLASSIFIED, CLASSIFIER_FLOPS = 50_000, 6e6
 """Images that a classifier is trained on at least, and operations for each."""
-UPDATE_SECONDS, MEASURING_SECONDS = 0.005, 2.5
+UPDATE_SECONDS, MEASURING_SECONDS, DRAW_SECONDS = 0.005, 0.2, 0.0008
+TABLE_BYTES, SOURCES = 300_000, 15
 COVARIANCE_DIM = 8192
 """Dimensions up to which a covariance is kept."""
 
@@ -73,11 +83,15 @@ class Cost:
     parameters: number of trained parameters of one replicate; None where its parts are not built.
     memory: bytes.
     seconds: of training and measuring; None where the number of images or of parameters is not known.
+    classifiers: seconds, of these, of classifiers that other cells with the same images share.
+    disk: bytes of what is stored.
     """
 
     parameters: int | None
     memory: float
     seconds: float | None
+    classifiers: float = 0.0
+    disk: float = 0.0
 
     @classmethod
     def of(
@@ -102,16 +116,20 @@ class Cost:
             + 8 * PADDING_VALUES * max(evaluate.padding, default=0)
             + LIBRARY_BYTES
         )
-        seconds = None
+        seconds, classifiers = None, 0.0
         if parameters is not None and images:
             updates = num_updates(cell.train.model_dump(), images)
             read = updates * min(cell.train.batch_size, images)
             flops = 6 * parameters * read + parameters * _decoded(evaluate, images) + _of_codes(evaluate, images, dim)
             judged = evaluate.classifiers * bool(evaluate.samples) * max(3 * images, CLASSIFIED)
-            seconds = judged * CLASSIFIER_FLOPS / FLOPS_PER_SECOND + cell.seeds * (
-                updates * UPDATE_SECONDS + MEASURING_SECONDS + flops / FLOPS_PER_SECOND
-            )
-        return cls(parameters, memory, seconds)
+            classifiers = judged * CLASSIFIER_FLOPS / FLOPS_PER_SECOND
+            measuring = MEASURING_SECONDS + DRAW_SECONDS * (evaluate.draws + evaluate.samples)
+            own = updates * UPDATE_SECONDS + measuring + flops / FLOPS_PER_SECOND
+            seconds = classifiers + cell.seeds * own
+        disk = TABLE_BYTES + cell.seeds * (
+            4 * (parameters or 0) + 100 * evaluate.draws + SOURCES * evaluate.pictures * (pixels or 0) + 200 * dim
+        )
+        return cls(parameters, memory, seconds, classifiers, disk)
 
     def __str__(self) -> str:
         parts = [f"≥ {readable_bytes(self.memory)}"]
