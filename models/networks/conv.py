@@ -7,6 +7,7 @@ from typing import final, override
 from torch import nn
 
 from models.networks._base import Layout, Network
+from models.networks._up_convolution import UpConvolution
 from models.options import Count
 from models.shapes import Shapes
 
@@ -61,8 +62,8 @@ class Conv(Network):
             nn.Linear(self.hidden, channels * height * width),
             nn.ReLU(),
             nn.Unflatten(1, (channels, height, width)),
-            nn.ConvTranspose2d(second, first, 4, stride=2, padding=1),
+            UpConvolution(second, first),
             nn.ReLU(),
-            nn.ConvTranspose2d(first, outputs * shapes.image_shape[0], 4, stride=2, padding=1),
+            UpConvolution(first, outputs * shapes.image_shape[0]),
             Layout(outputs, shapes.image_shape),
         )

@@ -28,6 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from models.networks._base import Layout, Network
+from models.networks._up_convolution import UpConvolution
 from models.options import Count, Widths
 from models.shapes import Shapes
 
@@ -169,9 +170,9 @@ class Spatial(Network):
         below = (*reversed(self.channels[:-1]), None)
         for inputs, channels in zip(reversed(self.channels), below, strict=True):
             if channels is not None:
-                layers += self._block(nn.ConvTranspose2d(inputs, channels, 4, stride=2, padding=1), channels)
+                layers += self._block(UpConvolution(inputs, channels), channels)
             else:
-                layers.append(nn.ConvTranspose2d(inputs, outputs * shapes.image_shape[0], 4, stride=2, padding=1))
+                layers.append(UpConvolution(inputs, outputs * shapes.image_shape[0]))
         crop = _padding(self._padded(height, width), shapes.image_shape[1:])
         return nn.Sequential(*layers, crop, Layout(outputs, shapes.image_shape))
 

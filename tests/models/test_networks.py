@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from models.context import Shapes
 from models.networks import evaluate
+from models.networks._up_convolution import UpConvolution
 from study.design.families import NETWORKS
 
 IMAGE = (2, 8, 8)
@@ -180,3 +181,17 @@ def test_a_map_has_no_dense_layers(options):
 def test_a_vector_has_no_places():
     with pytest.raises(ValueError, match="needs a latent that is a map"):
         NETWORKS["spatial"](channels=(4, 8), stem=4, place="decoder").encoder(Shapes((3,), IMAGE), OUTPUTS)
+
+
+@pytest.mark.parametrize(("inputs", "outputs", "sides"), [(3, 1, (7, 7)), (1, 2, (1, 4)), (5, 3, (4, 2))])
+def test_up_convolution_without_gradient_is_the_transposed_convolution(inputs, outputs, sides):
+    torch.manual_seed(0)
+    layer = UpConvolution(inputs, outputs).double()
+    features = torch.randn(2, inputs, *sides, dtype=torch.float64)
+    with torch.no_grad():
+        found = layer(features)
+    expected = nn.ConvTranspose2d.forward(layer, features)
+    assert expected.requires_grad
+    assert found.shape == (2, outputs, 2 * sides[0], 2 * sides[1])
+    torch.testing.assert_close(found, expected.detach(), rtol=1e-12, atol=1e-12)
+    assert torch.equal(layer(features), expected)
