@@ -29,7 +29,7 @@ class UpConvolution(nn.ConvTranspose2d):
         super().__init__(inputs, outputs, 4, stride=2, padding=1)
 
     @override
-    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:  # noqa: A002  (torch's name)
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """The larger map; ``output_size`` is torch's and stays None."""
         if torch.is_grad_enabled() or input.device.type != "cpu":
             return super().forward(input, output_size)

@@ -21,6 +21,7 @@ from study.run.progress import Progress, Reporter
 from study.run.training.batches import Batches, ImagesOf
 from study.run.training.checkpoint import Checkpoint, Checkpoints
 from study.run.training.choice import Choice, Name, build, choose
+from study.run.training.contention import Contention
 from study.run.training.evaluation import HeldOut
 from study.run.training.precision import matmul_precision
 from study.run.training.schedule import Course
@@ -151,6 +152,7 @@ class _Run:
             for group, state, batches in zip(self.groups, self.states, self.batches, strict=True)
         ]
         self.last_save = self.last_report = time.monotonic()
+        self.contention = Contention(self.states[0].count.device)
 
     def _group(self, groups: list[list[int]], images: Tensor | ImagesOf, shapes: list[torch.Size]) -> None:
         """Replicates of one group share a program; inputs and state of each group as before the first update."""
@@ -214,6 +216,7 @@ class _Run:
         if now - self.last_report < REPORT_SECONDS:
             return
         self.last_report = now
+        self.contention.look()
         metrics = self._checked()
         loss, rate, distortion = metrics[-20:].mean(0).mean(-1).tolist()
         total, speed = self.course.updates, self.fit.images_per_second
