@@ -91,22 +91,32 @@ class ComponentDraws(DrawDensities):
         }
 
 
-def evaluate_prior_draws(aggregate: Aggregate, prior: Distribution, z: Tensor) -> DrawDensities:
+def evaluate_prior_draws(
+    aggregate: Aggregate, prior: Distribution, z: Tensor, *, log_aggregate: Tensor | None = None
+) -> DrawDensities:
     """Densities of independent draws, of the prior or of any other source.
 
     Args:
         aggregate: q_N.
         prior: p over the latent shape.
         z: draws, ``(M, *latent_shape)``, in the dtype of the codes.
+        log_aggregate: log q_N of them, nats ``(M,)``, where a pass that several sets of draws share has given it.
     """
     return DrawDensities(
-        log_aggregate=aggregate.log_prob(z),
+        log_aggregate=aggregate.log_prob(z) if log_aggregate is None else log_aggregate,
         log_prior=log_prob_float64(prior, z),
         unit=torch.arange(len(z), device=z.device),
     )
 
 
-def evaluate_component_draws(aggregate: Aggregate, prior: Distribution, z: Tensor, component: Tensor) -> ComponentDraws:
+def evaluate_component_draws(
+    aggregate: Aggregate,
+    prior: Distribution,
+    z: Tensor,
+    component: Tensor,
+    *,
+    logs: tuple[Tensor, Tensor] | None = None,
+) -> ComponentDraws:
     """Densities of draws of components of the aggregate.
 
     Args:
@@ -114,8 +124,10 @@ def evaluate_component_draws(aggregate: Aggregate, prior: Distribution, z: Tenso
         prior: p over the latent shape.
         z: draws, ``(M, *latent_shape)``, in the dtype of the codes.
         component: the component each was drawn from, int64 ``(M,)``.
+        logs: log q_N and log q₋ₙ of them, nats ``(M,)`` each, where a pass that several sets of draws share has given
+            them.
     """
-    log_aggregate, log_aggregate_loo = aggregate.log_prob_both(z, component)
+    log_aggregate, log_aggregate_loo = aggregate.log_prob_both(z, component) if logs is None else logs
     return ComponentDraws(
         log_aggregate=log_aggregate,
         log_prior=log_prob_float64(prior, z),
@@ -127,7 +139,13 @@ def evaluate_component_draws(aggregate: Aggregate, prior: Distribution, z: Tenso
 
 
 def evaluate_held_out_draws(
-    aggregate: Aggregate, held_out: Aggregate, prior: Distribution, z: Tensor, component: Tensor
+    aggregate: Aggregate,
+    held_out: Aggregate,
+    prior: Distribution,
+    z: Tensor,
+    component: Tensor,
+    *,
+    log_aggregate: Tensor | None = None,
 ) -> HeldOutDraws:
     """Densities of draws of posteriors of images that are not components of the aggregate.
 
@@ -137,9 +155,10 @@ def evaluate_held_out_draws(
         prior: p over the latent shape.
         z: draws, ``(M, *latent_shape)``, in the dtype of the codes.
         component: the component of ``held_out`` each was drawn from, int64 ``(M,)``.
+        log_aggregate: log q_N of them, nats ``(M,)``, where a pass that several sets of draws share has given it.
     """
     return HeldOutDraws(
-        log_aggregate=aggregate.log_prob(z),
+        log_aggregate=aggregate.log_prob(z) if log_aggregate is None else log_aggregate,
         log_prior=log_prob_float64(prior, z),
         unit=component,
         log_conditional=held_out.component_log_prob(z, component),

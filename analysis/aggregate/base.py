@@ -191,12 +191,7 @@ class Aggregate(ABC):
         Raises:
             ValueError: also if D exceeds ``MAX_COVARIANCE_DIM``.
         """
-        if self.latent_dim > MAX_COVARIANCE_DIM:
-            raise ValueError(
-                f"a full covariance is limited to D ≤ {MAX_COVARIANCE_DIM}; got D = {self.latent_dim}, or "
-                f"{8e-9 * self.latent_dim**2:.0f} GB: use marginal_variance"
-            )
-        return self._covariance
+        return self._lower_covariance + self._lower_covariance.tril(-1).T
 
     def covariance_root(self) -> Tensor:
         """The lower triangular L ``(D, D)`` with LLᵀ the covariance.
@@ -224,20 +219,26 @@ class Aggregate(ABC):
 
     @cached_property
     def _covariance_root(self) -> Tensor:
-        return torch.linalg.cholesky(self.covariance())
+        return torch.linalg.cholesky(self._lower_covariance)  # as of a symmetric matrix: nothing above is read
 
     @cached_property
     def _eigenvalues(self) -> Tensor:
         known = self.__dict__.get("_eigenvectors")
-        return known[0] if known else torch.linalg.eigvalsh(self.covariance()).flip(0)
+        return known[0] if known else torch.linalg.eigvalsh(self._lower_covariance).flip(0)
 
     @cached_property
     def _eigenvectors(self) -> tuple[Tensor, Tensor]:
-        values, vectors = torch.linalg.eigh(self.covariance())
+        values, vectors = torch.linalg.eigh(self._lower_covariance)
         return values.flip(0), vectors.flip(1)
 
     @cached_property
-    def _covariance(self) -> Tensor:
+    def _lower_covariance(self) -> Tensor:
+        """The covariance on and below the diagonal, and zeros above."""
+        if self.latent_dim > MAX_COVARIANCE_DIM:
+            raise ValueError(
+                f"a full covariance is limited to D ≤ {MAX_COVARIANCE_DIM}; got D = {self.latent_dim}, or "
+                f"{8e-9 * self.latent_dim**2:.0f} GB: use marginal_variance"
+            )
         mean = self.mean
         covariance = self.num_components * self._mean_covariance()
         for loc, _ in self._rows():
@@ -245,8 +246,7 @@ class Aggregate(ABC):
             for first in range(0, self.latent_dim, COLUMNS):  # on and below the diagonal: half of the products
                 columns = slice(first, first + COLUMNS)
                 covariance[first:, columns].addmm_(deviation[:, first:].T, deviation[:, columns])
-        lower = covariance.tril_().div_(self.num_components)
-        return lower + lower.tril(-1).T
+        return covariance.tril_().div_(self.num_components)
 
     @cached_property
     def _moments(self) -> tuple[Tensor, Tensor, Tensor]:

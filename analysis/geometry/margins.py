@@ -9,6 +9,8 @@ centre of another label is nearer than μᵢ, hence the union bound
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Generator, Tensor
 
@@ -21,22 +23,22 @@ def nearest_margins(loc: Tensor) -> Tensor:
     return nearest(loc, loc, exclude=torch.arange(len(loc), device=loc.device))[0][:, 0] / 2
 
 
-def label_flip_bound(loc: Tensor, labels: Tensor, noise_scale: float) -> Estimate:
-    """Union bound on the label-flip rate under noise s·ε.
+def label_flip_bounds(loc: Tensor, labels: Tensor, noise_scales: Sequence[float]) -> list[Estimate]:
+    """Union bounds on the label-flip rates under noise s·ε, one for each s, from one pass over pairs of centres.
 
     The mean over images of each image's bound; a probability is at most 1, and so is the bound of each image.
 
     Args:
         loc: centres μ, ``(N, *latent)``.
         labels: of the images, int64 ``(N,)``.
-        noise_scale: s, in units of the latent.
+        noise_scales: s, in units of the latent.
     """
     points = flat(loc)
-    union = torch.zeros(len(points), dtype=torch.float64, device=points.device)
+    unions = torch.zeros(len(noise_scales), len(points), dtype=torch.float64, device=points.device)
     for block, squared in squared_distance_blocks(points, loc):
-        closer = torch.special.ndtr(-squared.clamp(min=0.0).sqrt() / (2 * noise_scale))
-        union += (closer * (labels[block, None] != labels)).sum(0)
-    return Estimate.mean(union.clamp(max=1.0), "upper")
+        margins, others = squared.clamp(min=0.0).sqrt() / 2, labels[block, None] != labels
+        unions += torch.stack([(torch.special.ndtr(-margins / scale) * others).sum(0) for scale in noise_scales])
+    return [Estimate.mean(union, "upper") for union in unions.clamp(max=1.0)]
 
 
 def label_flip_rate(loc: Tensor, labels: Tensor, noise_scale: float, num_draws: int, generator: Generator) -> Estimate:

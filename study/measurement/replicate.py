@@ -135,12 +135,36 @@ class Split:
     @cached_property
     def draws(self) -> ComponentDraws:
         """Densities of the evaluation draws."""
-        return evaluate_component_draws(self.aggregate, self.replicate.prior, self.z, self.component)
+        logs, without = (part[: len(self.z)] for part in self._logs)
+        return evaluate_component_draws(
+            self.aggregate, self.replicate.prior, self.z, self.component, logs=(logs, without)
+        )
 
     @cached_property
     def from_prior(self) -> DrawDensities:
         """Densities of the prior's draws under this split's aggregate and under the prior."""
-        return evaluate_prior_draws(self.aggregate, self.replicate.prior, self.replicate.prior_z)
+        prior_z = self.replicate.prior_z
+        logs = self._logs[0][len(self.z) :][: len(prior_z)]
+        return evaluate_prior_draws(self.aggregate, self.replicate.prior, prior_z, log_aggregate=logs)
+
+    @cached_property
+    def log_unseen(self) -> Tensor:
+        """log q_N (nats) of the held-out draws under this split, which is that of training images, ``(M,)``."""
+        return self._logs[0][len(self.z) + len(self.replicate.prior_z) :]
+
+    @cached_property
+    def _logs(self) -> tuple[Tensor, Tensor]:
+        """log q_N and log q₋ₙ of evaluation draws, draws of the prior, and held-out draws, which are no components.
+
+        One pass over the codes, which may have to be encoded anew for it, serves all draws. What those of the prior and
+        of other images leave out of q₋ₙ is of no meaning.
+        """
+        replicate = self.replicate
+        unseen = [replicate.held_out.z] if self is replicate.train else []
+        points = torch.cat([self.z, replicate.prior_z, *unseen])
+        component = self.component.new_zeros(len(points))
+        component[: len(self.z)] = self.component
+        return self.aggregate.log_prob_both(points, component)
 
     @cached_property
     def distortion(self) -> Tensor:
@@ -215,7 +239,14 @@ class Replicate:
     def unseen(self) -> HeldOutDraws:
         """The held-out draws under the aggregate of the training images."""
         other = self.held_out
-        return evaluate_held_out_draws(self.train.aggregate, other.aggregate, self.prior, other.z, other.component)
+        return evaluate_held_out_draws(
+            self.train.aggregate,
+            other.aggregate,
+            self.prior,
+            other.z,
+            other.component,
+            log_aggregate=self.train.log_unseen,
+        )
 
     @cached_property
     def classifier(self) -> Classifier | Unclassifiable:

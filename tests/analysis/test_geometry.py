@@ -14,7 +14,7 @@ from analysis.geometry import distances
 from analysis.geometry.active_units import active_units, active_units_by_kl
 from analysis.geometry.coverage import ball_coverage, nearest_centre_distance, ratio_coverage, soft_covering
 from analysis.geometry.intrinsic_dimension import two_nn
-from analysis.geometry.margins import label_flip_bound, label_flip_rate, nearest_margins
+from analysis.geometry.margins import label_flip_bounds, label_flip_rate, nearest_margins
 from analysis.geometry.overlap import log_bhattacharyya, total_variation_integrands, unit_total_variation
 from analysis.geometry.shells import norm_auc, norm_ks, shell, squared_norm_ks, typical_set_mass
 from analysis.geometry.spectrum import (
@@ -279,7 +279,7 @@ def test_margins_and_flips_of_a_pair():
     loc, labels = torch.tensor([[0.0] * 50, [4.0] + [0.0] * 49]), torch.tensor([0, 1])
     assert nearest_margins(loc).tolist() == [2.0, 2.0]
     truth = stats.norm.cdf(-4 / (2 * 1.5))
-    bound = label_flip_bound(loc, labels, noise_scale=1.5)
+    (bound,) = label_flip_bounds(loc, labels, [1.5])
     assert bound.value == pytest.approx(truth, abs=1e-12)
     assert bound.bound == "upper"
     flips = label_flip_rate(loc, labels, 1.5, 5_000, torch.Generator().manual_seed(0))
@@ -290,13 +290,13 @@ def test_margins_and_flips_of_a_pair():
 
 def test_flip_rate_stays_under_its_bound():
     loc, labels = 3 * normal(40, 3), torch.arange(40) % 4
-    for noise_scale in (0.2, 0.5, 2.0):
+    noise_scales = 0.2, 0.5, 2.0
+    for noise_scale, bound in zip(noise_scales, label_flip_bounds(loc, labels, noise_scales), strict=True):
         flips = label_flip_rate(loc, labels, noise_scale, 200, torch.Generator().manual_seed(0))
-        bound = label_flip_bound(loc, labels, noise_scale)
         assert flips.value <= bound.value + 0.02
-    assert label_flip_bound(loc, torch.zeros(40), 2.0).value == 0.0
+    assert label_flip_bounds(loc, torch.zeros(40), [2.0])[0].value == 0.0
     assert label_flip_rate(loc, torch.zeros(40), 2.0, 5, torch.Generator().manual_seed(0)).value == 0.0
-    assert label_flip_bound(loc, labels, 100.0).value == 1.0
+    assert label_flip_bounds(loc, labels, [100.0])[0].value == 1.0
 
 
 # intrinsic dimension

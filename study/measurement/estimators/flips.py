@@ -6,7 +6,7 @@ The noise is s ε about the mean μ(x) of held-out images, ε ~ N(0, I), at seve
 from __future__ import annotations
 
 from analysis.estimate import Estimate
-from analysis.geometry.margins import label_flip_bound, label_flip_rate
+from analysis.geometry.margins import label_flip_bounds, label_flip_rate
 from analysis.realism.labels import label_agreement as agreement
 from study.measurement.estimators import CLASSES, Quantity, estimator
 from study.measurement.samples import Samples
@@ -59,8 +59,8 @@ def label_agreement(samples: Samples) -> dict[str, Estimate]:
 )
 def predicted_flips(samples: Samples) -> dict[str, Estimate]:
     loc, labels, flips = samples.reference.codes.loc, samples.reference.labels, {}
-    for scale in NOISE_SCALES:
+    for scale, bound in zip(NOISE_SCALES, label_flip_bounds(loc, labels, NOISE_SCALES), strict=True):
         generator = samples.replicate.stream("predicted flips", f"{scale:g}")
         flips[f"predicted_flips_{scale:g}"] = label_flip_rate(loc, labels, scale, 1, generator)
-        flips[f"predicted_flips_upper_{scale:g}"] = label_flip_bound(loc, labels, scale)
+        flips[f"predicted_flips_upper_{scale:g}"] = bound
     return flips

@@ -1,12 +1,14 @@
 """Measurement of a replicate, against exact answers where the replicate has some."""
 
 import math
+from dataclasses import fields
 
 import pytest
 import torch
 from torch import nn
 
 from analysis.aggregate import DiagonalAggregate, InMemoryCodes
+from analysis.draws import evaluate_component_draws, evaluate_held_out_draws, evaluate_prior_draws
 from models.vae import VAE
 from study.design.cell import Cell, Evaluate
 from study.errors import ConfigurationError
@@ -197,6 +199,34 @@ def test_what_is_omitted_is_not_measured_and_changes_nothing_else(vae):
     for name, estimate in part.tables["aggregate"]["train"].items():
         expected = whole.tables["aggregate"]["train"][name]
         assert estimate == expected or (estimate.is_refused and expected.is_refused), name
+
+
+def test_one_pass_over_the_codes_of_a_split_serves_all_draws(vae, monkeypatch):
+    images = IMAGES.repeat(8, 1, 1, 1)
+    labels = torch.zeros(len(images), dtype=torch.int64), torch.zeros(len(IMAGES), dtype=torch.int64)
+    data = ImageData("test", images, labels[0], IMAGES, labels[1], ("one",), "", "")
+    passes, log_sums = [], DiagonalAggregate._log_sums
+
+    def counted(aggregate, points, exclude):
+        passes.append(aggregate.num_components)
+        return log_sums(aggregate, points, exclude)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DiagonalAggregate, "_log_sums", counted)
+        measure(vae, images, IMAGES, EVALUATE.model_copy(update={"omit": ("bubbles", "growth")}), seed=0)
+    assert passes == [len(images), len(IMAGES)]
+
+    replicate = Replicate(vae, data, data, EVALUATE, seed=0)
+    train, held_out, prior = replicate.train, replicate.held_out, replicate.prior
+    alone = (
+        evaluate_component_draws(train.aggregate, prior, train.z, train.component),
+        evaluate_prior_draws(train.aggregate, prior, replicate.prior_z),
+        evaluate_held_out_draws(train.aggregate, held_out.aggregate, prior, held_out.z, held_out.component),
+    )
+    for together, separate in zip((train.draws, train.from_prior, replicate.unseen), alone, strict=True):
+        for field in fields(separate):
+            found, expected = getattr(together, field.name), getattr(separate, field.name)
+            torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)  # a component may be in float32
 
 
 @pytest.mark.slow
