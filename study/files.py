@@ -119,7 +119,8 @@ def flush(path: Path) -> None:
 
 def printable(name: Path | str) -> str:
     r"""A name from a file system, on one line: control characters and undecodable bytes as ``\x1b``."""
-    return "".join(map(_printable, str(name)))
+    text = str(name)
+    return text if text.isprintable() else "".join(map(_printable, text))
 
 
 def _printable(character: str) -> str:

@@ -11,6 +11,7 @@ from study.run.division import worker_count
 from study.run.execution import resolve_device, resolve_workers
 from study.run.pace import pace
 from study.store import Store
+from study.store.index import standings
 
 
 def command(
@@ -33,7 +34,8 @@ def command(
     place = resolve_device(device)
     study, cells = selected(arguments or [], hypothesis, yes=yes)
     costs, store = check_all(cells), Store(results / study.name)
-    missing = [cell for cell in cells if store.condition(cell.key) != "done"]
+    found = standings(store, [cell.key for cell in cells])
+    missing = [cell for cell in cells if found[cell.key].condition != "done"]
     speed = pace(place)
     plan = Plan(missing, costs, resolve_workers(workers, len(missing), place), speed)
     print_cells(store, cells, costs, f"a second of the model takes {speed:.2f} s on this {place}")

@@ -17,6 +17,7 @@ from study.design.limits import CELLS_UNASKED
 from study.design.study import Study
 from study.errors import ConfigurationError, say, say_line
 from study.store import Store
+from study.store.index import standings
 from study.store.status import tally
 
 DEFAULT_PRESET = "first_look"
@@ -92,7 +93,7 @@ def print_cells(store: Store, cells: Sequence[Cell], costs: Mapping[str, Cost], 
     remark: the end of the last line.
     """
     names = titles({cell.key: cell.config() for cell in cells})
-    conditions = {cell.key: store.condition(cell.key) for cell in cells}
+    conditions = {key: found.condition for key, found in standings(store, [cell.key for cell in cells]).items()}
     for key, condition in conditions.items():
         say_line(f"{key}  {condition:<10}  {names[key]}  ({costs[key]})")
     say(f"{len(cells)} cells: {tally(conditions.values())}; {remark}")

@@ -79,9 +79,13 @@ def _flat(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _written(value: Any) -> str:
+    if isinstance(value, str):
+        return value
     if isinstance(value, float):
         return f"{value:g}"
-    return value if isinstance(value, str) else json.dumps(value).replace("null", "none").replace(" ", "")
+    if type(value) is int:  # most settings of ten thousand cells
+        return str(value)
+    return json.dumps(value).replace("null", "none").replace(" ", "")
 
 
 def titles(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:

@@ -7,36 +7,36 @@ machine on which the constants of :mod:`study.design.cost` were fitted, one core
 
 from __future__ import annotations
 
+import statistics
 import time
 
 import torch
 
 REFERENCE_SECONDS = 4.5e-4
-"""Of one round of the probe where the constants were fitted."""
+"""Of one step of the probe where the constants were fitted."""
 
 PROBE_SECONDS = 0.5
-_ROUNDS = 20
+_STEPS, _LEAST_ROUNDS = 20, 3
 
 
 @torch.no_grad()
 def pace(device: str) -> float:
-    """Seconds that this machine, as busy as it is now, takes for each second of the cost model.
+    """Seconds that this machine takes for each second of the cost model.
 
-    device: ``cpu`` or ``cuda``.
+    device: ``cpu``, where the processor's own time counts, whatever else it is busy with, or ``cuda``.
     """
     batch, matrix = torch.ones(128, 512, device=device), torch.eye(512, device=device)
+    clock = time.process_time if device == "cpu" else time.perf_counter
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        rounds, start = -_ROUNDS, time.perf_counter()
-        while (now := time.perf_counter()) < start + PROBE_SECONDS or rounds <= 0:
-            if rounds == 0:  # what was done once for all rounds is over
-                start = now
-            for _ in range(_ROUNDS):
+        times: list[float] = []
+        while len(times) < _LEAST_ROUNDS or sum(times) < PROBE_SECONDS:
+            start = clock()
+            for _ in range(_STEPS):
                 batch = torch.tanh(batch @ matrix).clone()
             batch.sum().item()  # waits for an accelerator
-            rounds += _ROUNDS
-        seconds = (time.perf_counter() - start) / rounds
+            times.append(clock() - start)
     finally:
         torch.set_num_threads(threads)
-    return seconds / REFERENCE_SECONDS
+    return statistics.median(times) / _STEPS / REFERENCE_SECONDS

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from study.design.labels import titles
+from study.store.index import standings
 from study.store.standing import Condition
 from study.store.store import Store
 
@@ -18,14 +19,14 @@ def status_lines(folder: Path) -> Iterator[str]:
     folder: the study's, ``<results>/<study>``.
     """
     store = Store(folder)
-    standings = {key: store.standing(key) for key in store.known_keys()}
-    names = titles({key: standing.config for key, standing in standings.items() if standing.config})
-    exported = sum(standing.exported for standing in standings.values())
+    found = standings(store, store.known_keys())
+    names = titles({key: standing.config for key, standing in found.items() if standing.config})
+    exported = sum(standing.exported for standing in found.values())
     without = f"; {exported} exported, without weights" if exported else ""
-    yield f"{folder}: {tally(standing.condition for standing in standings.values())}{without}"
-    for key in [*names, *(standings.keys() - names.keys())]:
-        yield f"  {key}  {standings[key].condition:<10}  {names.get(key, '')}"
-        yield from (f"{'':16}{reason}" for reason in standings[key].reasons)
+    yield f"{folder}: {tally(standing.condition for standing in found.values())}{without}"
+    for key in [*names, *(found.keys() - names.keys())]:
+        yield f"  {key}  {found[key].condition:<10}  {names.get(key, '')}"
+        yield from (f"{'':16}{reason}" for reason in found[key].reasons)
 
 
 def tally(conditions: Iterable[Condition]) -> str:

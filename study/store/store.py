@@ -5,6 +5,7 @@
     <results>/<study>/cells/<key>.failed.json why a cell has no result
     <results>/<study>/cells/<key>.corrupt-1/  a cell that did not verify, kept for inspection
     <results>/<study>/cells/<key>.lock        held while a process computes the cell; ``.lease`` on a network
+    <results>/<study>/index.json              what was verified last, see :mod:`study.store.index`
 
 A cell is written beside its place, flushed to disk, and renamed, so that it is either whole or absent.
 """
