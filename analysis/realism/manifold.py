@@ -20,6 +20,9 @@ from torch import Tensor
 from analysis.estimate import Estimate
 from analysis.geometry.distances import flat, nearest, squared_distance_blocks
 
+NEIGHBOURS = 5
+"""The neighbour that a ball reaches to, where nothing else is said."""
+
 
 @dataclass(frozen=True, slots=True)
 class Manifold:
@@ -40,7 +43,7 @@ class Manifold:
     coverage: Estimate
 
 
-def manifold(samples: Tensor, real: Tensor, k: int = 5) -> Manifold:
+def manifold(samples: Tensor, real: Tensor, k: int = NEIGHBOURS, squared_radii: Tensor | None = None) -> Manifold:
     """Overlap of features, exact, in blocks of distances.
 
     Refused unless both sides hold more than k rows. A distance that equals a radius, as where both sides share rows, is
@@ -50,13 +53,16 @@ def manifold(samples: Tensor, real: Tensor, k: int = 5) -> Manifold:
         samples: features, ``(M, F)``.
         real: features, ``(N, F)``.
         k: the neighbour that a ball reaches to.
+        squared_radii: of the balls of the real images ``(N,)``, where they are known: as :func:`squared_ball_radii`
+            gives them.
     """
     num = min(len(samples), len(real))
     if num <= k:
         refused = Estimate.refused(f"{num} rows have no {k}-th nearest neighbours; draw more", num)
         return Manifold(refused, refused, refused, refused)
     points = flat(samples)
-    radius, sample_radius = _squared_radii(real, k), _squared_radii(samples, k)
+    radius = squared_ball_radii(real, k) if squared_radii is None else squared_radii
+    sample_radius = squared_ball_radii(samples, k)
     hits = points.new_zeros(len(points))
     recalled, covered = [], []
     for block, squared in squared_distance_blocks(points, real):
@@ -72,6 +78,7 @@ def manifold(samples: Tensor, real: Tensor, k: int = 5) -> Manifold:
     )
 
 
-def _squared_radii(features: Tensor, k: int) -> Tensor:
+def squared_ball_radii(features: Tensor, k: int = NEIGHBOURS) -> Tensor:
+    """Squared distances ``(n,)`` of the rows of ``features`` ``(n, F)``, n > k, to the k-th nearest of the others."""
     itself = torch.arange(len(features), device=features.device)
     return nearest(features, features, k, itself)[0][:, -1].square()

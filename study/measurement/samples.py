@@ -17,6 +17,7 @@ from analysis.density_fits import Codes
 from analysis.gain import nearest_by_gain
 from analysis.geometry.distances import nearest
 from analysis.realism.frechet import FeatureMoments
+from analysis.realism.manifold import NEIGHBOURS, squared_ball_radii
 from analysis.realism.novelty import distance_to_nearest
 from study.measurement.classifier import Classifier, FeatureSpace
 from study.measurement.encoding import decode
@@ -39,6 +40,7 @@ class RealFeatures:
     def __init__(self, space: FeatureSpace, images: Tensor) -> None:
         self.space = space
         self._images = images
+        self._radii: dict[int, Tensor | None] = {}
 
     @cached_property
     def features(self) -> Tensor:
@@ -49,6 +51,12 @@ class RealFeatures:
     def moments(self) -> FeatureMoments:
         """Mean and covariance of the features, which every source is compared with."""
         return FeatureMoments(self.features)
+
+    def squared_ball_radii(self, num: int) -> Tensor | None:
+        """Those of the balls of the first ``num`` images, computed once for all sources; None of too few images."""
+        if num not in self._radii:
+            self._radii[num] = squared_ball_radii(self.features[:num]) if num > NEIGHBOURS else None
+        return self._radii[num]
 
 
 class Reference:

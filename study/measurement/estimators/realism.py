@@ -72,7 +72,8 @@ def squared_kernel_distance(samples: Samples) -> Estimate:
     table="realism",
 )
 def neighbours(samples: Samples) -> dict[str, Estimate]:
-    balls = manifold(samples.features[: samples.paired], samples.reference.features[: samples.paired])
+    num, real = samples.paired, samples.reference.own
+    balls = manifold(samples.features[:num], real.features[:num], squared_radii=real.squared_ball_radii(num))
     return {
         "precision": balls.precision,
         "recall": balls.recall,

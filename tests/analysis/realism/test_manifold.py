@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from analysis.geometry import distances
-from analysis.realism.manifold import manifold
+from analysis.realism import manifold as module
+from analysis.realism.manifold import manifold, squared_ball_radii
 
 
 def normal(num: int, dim: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> torch.Tensor:
@@ -96,3 +97,17 @@ def test_figures_of_prdc():
     assert result.recall.value == pytest.approx(0.471, abs=0.03)
     assert result.density.value == pytest.approx(1.06, abs=0.1)
     assert result.coverage.value == pytest.approx(0.97, abs=0.01)
+
+
+def test_balls_that_are_known_are_not_computed_again(monkeypatch):
+    samples, real = normal(40, 3), normal(50, 3, 1)
+    known, expected = squared_ball_radii(real), manifold(samples, real)
+    computed = []
+
+    def counted(features, k):
+        computed.append(features)
+        return squared_ball_radii(features, k)
+
+    monkeypatch.setattr(module, "squared_ball_radii", counted)
+    assert manifold(samples, real, squared_radii=known) == expected
+    assert [features is samples for features in computed] == [True]
