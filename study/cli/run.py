@@ -15,6 +15,7 @@ from study.design.cost import Cost
 from study.design.limits import CELLS_BUILT
 from study.errors import PartialResults, say, say_line
 from study.paths import RESULTS
+from study.run.cluster.request import KINDS, Request
 from study.run.division import Shard, check_device, check_platform, worker_count
 from study.store import Store
 
@@ -39,6 +40,19 @@ def command(
     tensorboard: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Log training curves and samples there for TensorBoard.")
     ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS|FILE", help="Compute on the Dask cluster of this scheduler.")
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(metavar="|".join(KINDS), help="Start a Dask cluster of --workers N; cluster.NAME=VALUE sets it."),
+    ] = None,
+    tls_ca: Annotated[Path | None, typer.Option(metavar="FILE", help="Certificate authority of --scheduler.")] = None,
+    tls_cert: Annotated[Path | None, typer.Option(metavar="FILE", help="Certificate for --scheduler.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Key of that certificate.")] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Trust a scheduler on another host that asks for no certificate.")
+    ] = False,
 ) -> None:
     """Compute the missing cells of a study, print the answer and write the answer page.
 
@@ -50,11 +64,14 @@ def command(
     - `latent-study run mnist latent_dim=2,16 prior=vamp,standard_normal prior.components=200`
     - `latent-study run my_study.yaml train.updates=300 --dry-run`
     - `latent-study run --for H7 dataset=mnist`
+    - `latent-study run mnist --cluster slurm --workers 8 cluster.queue=gpu cluster.resources={GPU: 1}`
     """
     part = Shard.parse(shard)
     check_device(device)
     worker_count(workers)
     study, cells = selected(arguments or [], hypothesis, yes=yes)
+    request = Request(scheduler, cluster, study.cluster, tls_ca, tls_cert, tls_key, insecure)
+    request.check(workers)
     store = Store(results / study.name)
     if dry_run and len(cells) > CELLS_BUILT and part.parts == 1:
         costs = {cell.key: Cost.of(cell) for cell in cells}
@@ -66,7 +83,9 @@ def command(
     from study.cli.answer import PAGE, print_answers, write_report  # noqa: PLC0415
     from study.run.launch import Launch  # noqa: PLC0415
 
-    launch = Launch(store, workers, device, data_root, tensorboard, shlex.join(["latent-study", *sys.argv[1:]]))
+    where = request if scheduler or cluster else None
+    words = shlex.join(["latent-study", *sys.argv[1:]])
+    launch = Launch(store, workers, device, data_root, tensorboard, words, where)
     cells = launch.share(cells, part)
     costs, placement = launch.check(cells)
     if dry_run:

@@ -20,6 +20,7 @@ from typing import Annotated, Any, final
 from pydantic import AfterValidator, Field
 
 from study.design.cell import Cell, Evaluate, Train
+from study.design.cluster import CLUSTER, ClusterOptions, overridden_cluster
 from study.design.families import FAMILIES
 from study.design.length import check_one_length, other_length
 from study.design.limits import ARMS, CELLS
@@ -65,6 +66,7 @@ class Study(Settings):
     settings: dict[str, Any] = Field(default_factory=dict)
     factors: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
     arms: dict[str, Arm] = Field(default_factory=dict)
+    cluster: ClusterOptions = Field(default_factory=ClusterOptions)
 
     @classmethod
     def load(cls, source: str) -> Study:
@@ -82,7 +84,7 @@ class Study(Settings):
 
     @classmethod
     def from_document(cls, name: str, document: Any, source: str) -> Study:
-        """The study ``name`` of a parsed ``document``: ``description``, ``settings``, ``factors`` and ``arms``.
+        """The study ``name`` of a ``document``: ``description``, ``settings``, ``factors``, ``arms``, ``cluster``.
 
         Raises ConfigurationError, which calls the file ``source``, where the document is not a study.
         """
@@ -112,6 +114,8 @@ class Study(Settings):
         Raises ConfigurationError where a key is unknown or set twice.
         """
         pairs = sorted(map(parse_override, assignments), key=lambda pair: "." in pair[0])
+        cluster = overridden_cluster(self.cluster, pairs)
+        pairs = [pair for pair in pairs if not pair[0].startswith(CLUSTER)]
         names = [key for key, _ in pairs]
         for key in names:
             _check_name(key)
@@ -121,7 +125,9 @@ class Study(Settings):
         assigned = dict(pairs)
         common = _overridden(Arm(settings=self.settings, factors=self.factors), assigned)
         arms = {name: _with_options(_without(arm, assigned), assigned) for name, arm in self.arms.items()}
-        return self.model_copy(update={"settings": common.settings, "factors": common.factors, "arms": arms})
+        return self.model_copy(
+            update={"settings": common.settings, "factors": common.factors, "arms": arms, "cluster": cluster}
+        )
 
     def size(self) -> int:
         """Number of points of all arms' products: of cells, if no configuration occurs twice."""

@@ -12,7 +12,7 @@ import queue
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, final
@@ -127,30 +127,48 @@ class Line(Protocol):
         """Ends the running cells at once."""
 
 
-def execute(jobs: Sequence[Job], workers: int, watch: Watch) -> list[Outcome]:
+class Pool(Line, Protocol):
+    """An executor of :mod:`concurrent.futures` and the line to what it runs."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """See Executor."""
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """See Executor."""
+
+
+def execute(jobs: Sequence[Job], workers: int, watch: Watch, pool: Pool | None = None) -> list[Outcome]:
     """Outcomes of all jobs in order of completion; cells that another run holds come last.
 
     jobs: the cells.
     workers: number of processes; 1 is this one.
     watch: called with every event, in this thread.
+    pool: where they are computed in the place of processes of this computer; it is shut down.
 
     Raises Interrupted after a signal, once running cells have saved their state, and the first error that is not one
     cell's own (an unwritable folder). Signals are heard where this is called in the main thread.
     """
     watch = _Watcher(watch)
-    with Stop(patience=1 if workers == 1 else 2).listening() as stop:
-        if workers == 1:
+    here = pool is None and workers == 1
+    with Stop(patience=1 if here else 2).listening() as stop:
+        if here:
             return _both_rounds(jobs, lambda jobs: _run_here(jobs, watch, stop), stop)
-        compiles = any(job.cell.train.engine != "eager" for job in jobs)
-        with Workers(workers, max(1, torch.get_num_threads() // workers), compiles=compiles) as pool:
-            try:
-                return _both_rounds(jobs, lambda jobs: run_on(pool, pool, jobs, watch, stop), stop)
-            except BaseException as error:
-                if isinstance(error, KeyboardInterrupt):
-                    pool.kill()
-                pool.stop()
-                pool.shutdown(cancel_futures=True)
-                raise
+        pool = pool or Workers(workers, max(1, torch.get_num_threads() // workers), compiles=compiles(jobs))
+        try:
+            outcomes = _both_rounds(jobs, lambda jobs: run_on(pool, pool, jobs, watch, stop), stop)
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                pool.kill()
+            pool.stop()
+            pool.shutdown(cancel_futures=True)
+            raise
+        pool.shutdown()
+        return outcomes
+
+
+def compiles(jobs: Sequence[Job]) -> bool:
+    """Whether some of the jobs may be trained by a compiled graph."""
+    return any(job.cell.train.engine != "eager" for job in jobs)
 
 
 def _both_rounds(jobs: Sequence[Job], run: Callable[[Sequence[Job]], list[Outcome]], stop: Stop) -> list[Outcome]:
@@ -180,7 +198,7 @@ def _run_here(jobs: Sequence[Job], watch: Watch, stop: Stop) -> list[Outcome]:
     return outcomes
 
 
-def run_on(executor: Executor, line: Line, jobs: Sequence[Job], watch: Watch, stop: Stop) -> list[Outcome]:
+def run_on(executor: Executor | Pool, line: Line, jobs: Sequence[Job], watch: Watch, stop: Stop) -> list[Outcome]:
     """Outcomes of jobs on an executor, in order of completion; after a stop only those of cells that had begun.
 
     A cell whose worker dies is tried once more, after the others.

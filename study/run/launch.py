@@ -11,16 +11,19 @@ from rich.console import Console
 from study.design.cell import Cell
 from study.design.cost import Cost
 from study.design.labels import titles
+from study.errors import EnvironmentFault
 from study.paths import ensure_writable, usable_cache
+from study.run import cluster as clusters
 from study.run.building import check_all
+from study.run.cluster.request import Request
 from study.run.display import display
 from study.run.division import Shard
-from study.run.execution import execute
+from study.run.execution import compiles, execute
 from study.run.experiment import run_cell
 from study.run.forecast import Forecast
 from study.run.job import Event, Job, Outcome
 from study.run.placement import Placement
-from study.run.preflight import check_images, check_roots
+from study.run.preflight import check_images, check_roots, check_same_images
 from study.run.tracking import tracking
 from study.store import Store
 
@@ -35,6 +38,7 @@ class Launch:
     data_root: where data sets are kept; None for the usual place.
     tensorboard: folder for TensorBoard's logs; None for none.
     command: what a user typed, kept with each cell.
+    cluster: where they are computed; None for this computer.
     """
 
     store: Store
@@ -43,6 +47,7 @@ class Launch:
     data_root: Path | None
     tensorboard: Path | None
     command: str
+    cluster: Request | None = None
 
     def share(self, cells: list[Cell], shard: Shard) -> list[Cell]:
         """The cells of one part of a study, see :meth:`Shard.of`; where there are several, all cells are checked.
@@ -54,18 +59,22 @@ class Launch:
             return cells
         return shard.of(cells, {key: cost.seconds for key, cost in check_all(cells).items()})
 
-    def check(self, cells: Sequence[Cell]) -> tuple[dict[str, Cost], Placement]:
+    def check(self, cells: Sequence[Cell]) -> tuple[dict[str, Cost], Placement | Request]:
         """Resources of each cell, by key, and where those that are not stored will be computed.
 
         Raises a StudyError where they cannot be computed as asked, so far as a glance at the data tells.
         """
+        if self.cluster is not None:
+            _check_dask()
         costs = check_all(cells)
         placement = self._placement(cells, costs)
         if self.data_root:
             check_roots(cells, self.data_root)
         return costs, placement
 
-    def _placement(self, cells: Sequence[Cell], costs: Mapping[str, Cost]) -> Placement:
+    def _placement(self, cells: Sequence[Cell], costs: Mapping[str, Cost]) -> Placement | Request:
+        if self.cluster is not None and self.cluster.kind != "local":
+            return self.cluster
         missing = [costs[cell.key] for cell in cells if self.store.condition(cell.key) != "done"]
         return Placement.of(missing, self.device, self.workers)
 
@@ -85,13 +94,14 @@ class Launch:
             usable_cache()
         for key in stored:
             self.store.clear(key)  # a run that was killed in between stored them and did not come to that
+        device, workers = self._scale(placement)
         jobs = [
-            Job(cell, self.store, run_cell, placement.device, self.data_root, images[cell.key], self.command)
+            Job(cell, self.store, run_cell, device, self.data_root, images[cell.key], self.command)
             for cell in cells
             if cell.key not in stored
         ]
         names = titles({cell.key: cell.config() for cell in cells})
-        forecast = Forecast({job.cell.key: costs[job.cell.key].seconds for job in jobs}, placement.workers)
+        forecast = Forecast({job.cell.key: costs[job.cell.key].seconds for job in jobs}, workers)
         with tracking(self.tensorboard, self.store, names) as track, display(names, console, forecast) as show:
 
             def watch(event: Event) -> None:
@@ -101,4 +111,24 @@ class Launch:
             present = [Outcome(key, "present") for key in images if key in stored]
             for outcome in present:
                 watch(Event(outcome.key, outcome))
-            return present + execute(jobs, placement.workers, watch)
+            if self.cluster is None or not jobs:
+                return present + execute(jobs, workers, watch)
+            with clusters.connected(
+                self.cluster, self.store, workers, check=check_same_images, compiles=compiles(jobs)
+            ) as pool:
+                return present + execute(jobs, workers, watch, pool)
+
+    def _scale(self, placement: Placement | Request) -> tuple[str, int]:
+        """Device and number of workers; those of a scheduler are not known before it is asked."""
+        if isinstance(placement, Placement):
+            return placement.device, placement.workers
+        return self.device, 1 if self.workers == "auto" else int(self.workers)
+
+
+def _check_dask() -> None:
+    try:
+        clusters.connected  # noqa: B018  (its first use imports Dask)
+    except ImportError as error:
+        raise EnvironmentFault(
+            "--scheduler and --cluster need Dask, which is not installed; `pip install latent-study[cluster]`"
+        ) from error

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from study.design.cell import Cell
 from study.design.cost import Cost
+from study.design.parts import Part
 from study.errors import DataError
 from study.run.building import check_all
 from study.run.data.loading import load, look
@@ -59,3 +62,24 @@ def check_images(cells: Sequence[Cell], store: Store, data_root: Path | None) ->
                     "choose another --results, or the --data-root it was made with"
                 )
     return checksums, costs
+
+
+@cache
+def _checksum(dataset: Part, image_size: int | None, limit: int | None, data_root: Path | None) -> str:
+    return load(
+        dataset.name, root=data_root, image_size=image_size, limit=limit, download=True, **dataset.options
+    ).checksum
+
+
+def check_same_images(cell: Cell, images: str, data_root: Path | None) -> None:
+    """Raises DataError where this computer has other images of a cell than the one where the command runs.
+
+    cell: whose images are looked at, those of each data set once.
+    images: checksum of the others.
+    data_root: where data sets are kept; None for the usual place.
+    """
+    if _checksum(cell.dataset, cell.image_size, cell.limit, data_root) != images:
+        raise DataError(
+            f"the worker on {socket.gethostname()} has other images of {cell.dataset.name} than there are where the "
+            "command runs; copy those to it, or name them with --data-root"
+        )

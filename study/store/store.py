@@ -75,6 +75,10 @@ class Store:
         """Folder of the unfinished cell's checkpoints."""
         return self.cells / f"{key}.partial"
 
+    def failure_file(self, key: str) -> Path:
+        """Record of why the cell has no result."""
+        return self.cells / f"{key}.failed.json"
+
     def known_keys(self) -> list[str]:
         """Keys of all cells that have left a trace here, sorted."""
         names = os.listdir(self.cells) if self.cells.is_dir() else []
@@ -106,8 +110,8 @@ class Store:
             if os.path.lexists(self.folder(key)):
                 manifest = self.verify(key)
                 return Standing("done", manifest.config, exported=WEIGHTS not in manifest.files)
-            if os.path.lexists(self._failure(key)):
-                failure = record(self._failure(key), FailureRecord)
+            if os.path.lexists(self.failure_file(key)):
+                failure = record(self.failure_file(key), FailureRecord)
                 again = f"the same command tries again: {failure.command}"
                 return Standing("failed", self.config(key), (failure.message, again))
             if os.path.lexists(self.workspace(key) / CELL):
@@ -122,13 +126,13 @@ class Store:
 
     def failure(self, key: str) -> dict[str, Any]:
         """The record that :meth:`fail` left of a failed cell, see :class:`FailureRecord`; raises Corrupt."""
-        return record(self._failure(key), FailureRecord).model_dump()
+        return record(self.failure_file(key), FailureRecord).model_dump()
 
     def config(self, key: str) -> dict[str, Any]:
         """The configuration of a cell in any condition; empty where no file has one that is valid."""
         places: tuple[tuple[Path, type[Manifest | FailureRecord | CellRecord]], ...] = (
             (self.folder(key) / MANIFEST, Manifest),
-            (self._failure(key), FailureRecord),
+            (self.failure_file(key), FailureRecord),
             (self.workspace(key) / CELL, CellRecord),
         )
         for path, schema in places:
@@ -176,8 +180,8 @@ class Store:
             if os.path.lexists(workspace) and not _is_of(workspace, key, images):
                 set_aside(workspace)
             with suppress(FileNotFoundError):
-                if not stat.S_ISREG(os.lstat(self._failure(key)).st_mode):
-                    set_aside(self._failure(key))
+                if not stat.S_ISREG(os.lstat(self.failure_file(key)).st_mode):
+                    set_aside(self.failure_file(key))
             own_folder(workspace)
             sweep(workspace)
             _write(workspace / CELL, CellRecord(config=cell.config(), images=images))
@@ -225,7 +229,7 @@ class Store:
         """Removes what attempts at a stored cell have left, where that may be removed."""
         with suppress(OSError):
             sweep(self.cells, key)
-            self._failure(key).unlink(missing_ok=True)
+            self.failure_file(key).unlink(missing_ok=True)
         shutil.rmtree(self.workspace(key), ignore_errors=True)
 
     def fail(self, cell: Cell, error: Exception, *, command: str) -> None:
@@ -244,9 +248,9 @@ class Store:
             traceback=traceback.format_exception(error),
             command=command,
         )
-        with _writing(self._failure(cell.key)):
+        with _writing(self.failure_file(cell.key)):
             own_folder(self.cells)  # it may have been moved away, or exchanged for a link, meanwhile
-            _write(self._failure(cell.key), failure)
+            _write(self.failure_file(cell.key), failure)
 
     def read(self, key: str) -> xr.DataTree:
         """The result of one stored cell, in memory; raises :class:`Corrupt`."""
@@ -271,9 +275,6 @@ class Store:
         from study.store.merge import merge  # noqa: PLC0415  (imports xarray, too)
 
         return merge({key: (manifest.config, self.read(key)) for key, manifest in self.survey()[0].items()})
-
-    def _failure(self, key: str) -> Path:
-        return self.cells / f"{key}.failed.json"
 
 
 def _write(path: Path, content: CellRecord | FailureRecord) -> None:
