@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any, final
 
 from study.design.cell import Cell
-from study.errors import EnvironmentFault
 from study.run.job import Channel, Job
 from study.store.parcel import pack, unpack
 from study.store.store import Store
+
+DEVICE = "study.run.execution:resolve_device"
+"""Name of what chooses a device, with torch, which only the process that computes imports."""
 
 
 @final
@@ -77,7 +79,14 @@ def carry_out(order: Order, files: Mapping[str, bytes], private: str, channel: C
     if order.root is None and not store.workspace(cell.key).exists():  # it does after the death of a process here
         unpack(store, cell, order.images, files)
     job = Job(
-        cell, store, _function(order.runner), _device(order.device), data_root, order.images, order.command, order.wait
+        cell,
+        store,
+        _function(order.runner),
+        _function(DEVICE)(order.device),
+        data_root,
+        order.images,
+        order.command,
+        order.wait,
     )
     outcome = asdict(_function(order.function)(job, channel))
     if order.root is not None:
@@ -86,11 +95,3 @@ def carry_out(order: Order, files: Mapping[str, bytes], private: str, channel: C
     shutil.rmtree(store.folder(cell.key), ignore_errors=True)
     store.clear(cell.key)
     return answer
-
-
-def _device(asked: str) -> str:
-    import torch  # noqa: PLC0415  (the process that passes orders on does not need it)
-
-    if asked == "cuda" and not torch.cuda.is_available():
-        raise EnvironmentFault("--device cuda needs a CUDA device on each worker; ask for workers that have one")
-    return asked if asked != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
