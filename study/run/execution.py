@@ -131,10 +131,10 @@ class Pool(Line, Protocol):
     """An executor of :mod:`concurrent.futures` and the line to what it runs."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """See Executor."""
+        """The future result of ``fn`` with ``args`` and ``kwargs``; see Executor."""
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """See Executor."""
+        """Ends the pool; ``wait`` and ``cancel_futures`` are those of Executor."""
 
 
 def execute(jobs: Sequence[Job], workers: int, watch: Watch, pool: Pool | None = None) -> list[Outcome]:

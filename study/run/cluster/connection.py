@@ -42,18 +42,27 @@ def connected(
 ) -> Iterator[DaskExecutor]:
     """An executor on the cluster that is asked for, once it has a worker and its workers suit the run.
 
-    request: the cluster. store: where results go. workers: to start.
-    check: see DaskExecutor. compiles: whether cells may be trained by a compiled graph.
+    request: the cluster.
+    store: where results go.
+    workers: to start.
+    check: see DaskExecutor.
+    compiles: whether cells may be trained by a compiled graph.
 
     Raises EnvironmentFault where there is no such scheduler, or a worker has other versions.
     """
     logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)  # what matters is said here, in one sentence
     with ExitStack() as closing:
         client = closing.enter_context(_client(request, workers, closing))
-        _wait_for_a_worker(client, str(request))
         same = worker.terms()
         seen = closing.enter_context(_nonce(store))
-        looks = client.run(worker.look, same, seen)
+        try:
+            _wait_for_a_worker(client, str(request))
+            looks = client.run(worker.look, same, seen)
+        except Exception as error:  # of the connection, or a worker's, which may have another version of this package
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            raise EnvironmentFault(
+                f"the workers of {request} do not answer ({reason}); install there what is installed here"
+            ) from error
         for _, differs, _ in looks.values():
             if differs:
                 raise EnvironmentFault(f"{differs}; install there what is installed where the command runs")

@@ -48,7 +48,9 @@ class DaskExecutor(Executor):
     shared: whether workers see the results folder.
     check: a function of a cell, the checksum of its images and the folder of data sets, which raises where a worker has
         other images; None for no look at them.
-    resources: what each cell needs. threads: of each cell. compiles: whether cells may be trained by a compiled graph.
+    resources: what each cell needs.
+    threads: of each cell.
+    compiles: whether cells may be trained by a compiled graph.
     """
 
     channel = WorkerChannel()

@@ -28,12 +28,20 @@ DEVICE = "study.run.execution:resolve_device"
 class Order:
     """One cell for a worker.
 
-    run: names the run that sends it. terms: what the worker must be like, see :mod:`study.run.cluster.worker`.
-    function, runner, check: names of what computes a job, of the job's runner, and of what raises unless the worker
-        has the same images; the last may be empty.
-    config: of the cell. images: their checksum. root: of the store; None where results are sent back.
-    device, data_root, command, wait: of the job. threads: of the cell. compiles: whether it may be trained by a
-        compiled graph.
+    run: names the run that sends it.
+    terms: what the worker must be like, see :mod:`study.run.cluster.worker`.
+    function: name of what computes a job.
+    runner: name of the job's runner.
+    check: name of what raises unless the worker has the same images; may be empty.
+    config: of the cell.
+    images: their checksum.
+    root: of the store; None where results are sent back.
+    device: of the job.
+    data_root: of the job.
+    command: of the job.
+    wait: of the job.
+    threads: of the cell.
+    compiles: whether it may be trained by a compiled graph.
     """
 
     run: str
