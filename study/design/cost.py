@@ -35,9 +35,9 @@ for each classifier of the data set, where samples are judged at all,
 
     6·10⁶ max(3 N, 50,000)   its training
 
-and, whatever the sizes, 5 ms for each update, and for measuring each replicate 0.2 s and 0.8 ms for each draw and each
-sample, of which there are some fifteen sources. A classifier is kept for all cells with the same images, so that of
-several cells one trains it (:mod:`study.design.plan`).
+and, whatever the sizes, 5 ms for each update, and for measuring each replicate 0.2 s, 0.8 ms for each draw and each
+sample, of which there are some fifteen sources, and 4 µs for each pixel of a sample. A classifier is kept for all cells
+with the same images, so that of several cells one trains it (:mod:`study.design.plan`).
 
 Processes side by side share Python and its libraries, and nothing else. Convolutions use a weight at many places, and
 mixtures take many sweeps, so that both take more. Samples are compared in features, and densities other than mixtures
@@ -68,7 +68,7 @@ REFINEMENT_STEPS, LEAPFROG_STEPS, DISPLACED_SETS = 200, 10, 6
 
 CLASSIFIED, CLASSIFIER_FLOPS = 50_000, 6e6
 """Images that a classifier is trained on at least, and operations for each."""
-UPDATE_SECONDS, MEASURING_SECONDS, DRAW_SECONDS = 0.005, 0.2, 0.0008
+UPDATE_SECONDS, MEASURING_SECONDS, DRAW_SECONDS, PIXEL_SECONDS = 0.005, 0.2, 0.0008, 4e-6
 TABLE_BYTES, SOURCES = 300_000, 15
 COVARIANCE_DIM = 8192
 """Dimensions up to which a covariance is kept."""
@@ -124,6 +124,7 @@ class Cost:
             judged = evaluate.classifiers * bool(evaluate.samples) * max(3 * images, CLASSIFIED)
             classifiers = judged * CLASSIFIER_FLOPS / FLOPS_PER_SECOND
             measuring = MEASURING_SECONDS + DRAW_SECONDS * (evaluate.draws + evaluate.samples)
+            measuring += PIXEL_SECONDS * evaluate.samples * (pixels or 0)
             own = updates * UPDATE_SECONDS + measuring + flops / FLOPS_PER_SECOND
             seconds = classifiers + cell.seeds * own
         disk = TABLE_BYTES + cell.seeds * (

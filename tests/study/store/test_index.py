@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import stat
+import time
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from study.store import index
 from study.store.export import export
 from study.store.index import INDEX, SECRET, standings
 from study.store.result import CellResult
+from study.store.status import status_lines
 from study.store.store import MANIFEST, RESULT, WEIGHTS, Store
 
 CELLS = [Cell.from_config({"latent_dim": dim}) for dim in (2, 4, 8)]
@@ -169,3 +171,24 @@ def test_the_secret_is_for_its_owner_alone(store, cache):
     assert len((cache / SECRET).read_bytes()) == 32
     text = (store.root / INDEX).read_text()
     assert len(json.loads(text.partition("\n")[2])) == 3
+
+
+@pytest.mark.slow
+def test_a_thousand_cells_are_listed_in_a_second(store, monkeypatch):
+    """Seconds are of the processor; the second listing opens no cell."""
+    model = store.folder(CELLS[0].key)
+    manifest = store.verify(CELLS[0].key)
+    for number in range(1_000):
+        cell = Cell.from_config({"latent_dim": 2, "seed_offset": number + 1})
+        place = store.folder(cell.key)
+        place.mkdir()
+        for name in (RESULT, WEIGHTS):
+            os.link(model / name, place / name)
+        changed = manifest.model_copy(update={"key": cell.key, "config": cell.config()}).sealed()
+        (place / MANIFEST).write_text(changed.model_dump_json())
+    first = list(status_lines(store.root))
+    monkeypatch.setattr(Store, "verify", lambda self, key: pytest.fail("it is verified again"))
+    began = time.process_time()
+    assert list(status_lines(store.root)) == first
+    assert time.process_time() - began < 1.0
+    assert len([line for line in first if " done " in line]) == 1_003
