@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from study.findings import figures
+from study.findings import asker, figures
 from study.findings.first_look import HERE, printed_table
 from study.findings.runs import (
     LEVELS,
@@ -37,6 +37,8 @@ def tables() -> dict[str, dict[str, str]]:
             "vectors": vector_table(pd.read_csv(TRAININGS)),
             "verdicts": verdict_table(verdicts),
             "pooled": verdict_table(pd.read_csv(POOLED)),
+            "asker-levels": level_table(pd.read_csv(asker.LEVELS)),
+            "asker-verdicts": verdict_table(pd.read_csv(asker.VERDICTS)),
             "undecided": undecided_table(pd.read_csv(HERE / "first_look-verdicts.csv")),
         },
     }

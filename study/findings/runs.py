@@ -119,7 +119,8 @@ def levels_of(runs: Runs, latent_dim: int = 4096) -> pd.DataFrame:
                 values = results.values(address)["value"].astype(float)
                 if seeds := len(values):
                     line = {"run": run, "loss": loss, "quantity": quantity, "seeds": seeds}
-                    lines.append(line | {"mean": values.mean(), "standard_error": values.std() / seeds**0.5})
+                    spread = values.std() if values.nunique() != 1 else 0.0  # and no rounding error
+                    lines.append(line | {"mean": values.mean(), "standard_error": spread / seeds**0.5})
     return pd.DataFrame(lines)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from study.answers.results import Results
 from study.cli import main
+from study.findings import asker
 from study.findings.first_look import EXPORT, HERE, STRIP, maps
 from study.findings.pages import ROOT, between, tables
 from study.findings.runs import (
@@ -16,16 +17,18 @@ from study.findings.runs import (
     POOLED,
     TRAININGS,
     VERDICTS,
+    levels_of,
     pooled_verdicts,
     run_levels,
     run_vectors,
     run_verdicts,
     standing,
+    verdicts_of,
 )
 
 NUMBER = r"−?\d+(?:,\d{3})*(?:\.\d+)?"
 PLACES = r"\b(?:Tables?|Figures?|[Ss]ections?|[Rr]un) [\d.]*\d(?: and \d)?"
-NAMES = rf"`[^`]*`|\bH\d+|{PLACES}|\d+ × \d+ × \d+|N\(0, I\)|KL\([^)]*\)"
+NAMES = rf"`[^`]*`|\bH\d+|{PLACES}|\d+ × \d+ × \d+|65,536|12,000|batches of \d+|N\(0, I\)|KL\([^)]*\)"
 """Words with digits that are no results: names of claims, tables, runs and shapes."""
 
 
@@ -75,6 +78,13 @@ def test_tables_of_the_runs_are_those_of_their_exports(make, path):
     assert sorted(written["run"].unique()) == [1, 2, 3]
     computed = pd.read_csv(io.StringIO(make(RUNS).to_csv(index=False)))
     pd.testing.assert_frame_equal(computed, written, check_exact=False, rtol=1e-6, atol=1e-9)
+
+
+def test_tables_of_the_questions_model_are_those_of_its_export():
+    computed = pd.read_csv(io.StringIO(levels_of(asker.by_length(), asker.LATENT_DIM).to_csv(index=False)))
+    pd.testing.assert_frame_equal(computed, pd.read_csv(asker.LEVELS), check_exact=False, rtol=1e-6, atol=1e-9)
+    decided = verdicts_of(asker.by_length()).set_index("hypothesis")["decision"]
+    assert decided.equals(pd.read_csv(asker.VERDICTS).set_index("hypothesis")["decision"])
 
 
 @pytest.mark.slow
