@@ -23,6 +23,9 @@ MAX_PARCEL = 2**30
 
 MAX_FILES = 1_000
 
+PARTS = {RESULT, WEIGHTS, MANIFEST}
+"""Names of the files of a finished cell."""
+
 DONE, UNFINISHED, FAILED = "done", "unfinished", "failed"
 
 
@@ -32,7 +35,7 @@ def pack(store: Store, key: str) -> dict[str, bytes]:
     Raises DataError where that is more than MAX_PARCEL.
     """
     folders = {DONE: store.folder(key), UNFINISHED: store.workspace(key)}
-    names = {DONE: (RESULT, WEIGHTS, MANIFEST)}
+    names = {DONE: PARTS}
     files = {
         f"{condition}/{path.name}": path
         for condition, folder in folders.items()
@@ -73,6 +76,8 @@ def unpack(store: Store, cell: Cell, images: str, files: Mapping[str, bytes]) ->
             raise Corrupt(str(error)) from error
     own_folder(store.cells)
     if by_condition[DONE]:
+        if strange := by_condition[DONE].keys() - PARTS:
+            raise Corrupt(f"a finished cell has no file {min(strange)[:40]!r}")
         _finish(store, cell, images, by_condition[DONE])
         return
     workspace = own_folder(store.workspace(cell.key))

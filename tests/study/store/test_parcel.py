@@ -55,6 +55,7 @@ DAMAGE = {
     "another byte": lambda files: {name: data[:-1] + bytes([data[-1] ^ 1]) for name, data in files.items()},
     "a way out": lambda files: {"unfinished/../../x": b"", **files},
     "a hidden file": lambda files: {"unfinished/.profile": b"", **files},
+    "a file that no cell has": lambda files: {"done/extra.sh": b"", **files},
     "another condition": lambda files: {"elsewhere/x": b"", **files},
     "no bytes": lambda files: dict.fromkeys(files, "text"),
     "too many files": lambda files: {f"unfinished/{n}": b"" for n in range(1001)},
