@@ -97,7 +97,7 @@ class Launch:
         device, workers = self._scale(placement)
         jobs = [
             Job(cell, self.store, run_cell, device, self.data_root, images[cell.key], self.command)
-            for cell in cells
+            for cell in _longest_first(cells, costs)
             if cell.key not in stored
         ]
         names = titles({cell.key: cell.config() for cell in cells})
@@ -123,6 +123,12 @@ class Launch:
         if isinstance(placement, Placement):
             return placement.device, placement.workers
         return self.device, 1 if self.workers == "auto" else int(self.workers)
+
+
+def _longest_first(cells: Sequence[Cell], costs: Mapping[str, Cost]) -> list[Cell]:
+    """The cells as :mod:`study.design.schedule` takes them, so that no long one is left to the last worker alone; those
+    that take equally long, or of which that is not known, stay in the study's order."""
+    return sorted(cells, key=lambda cell: -(costs[cell.key].seconds or 0.0))
 
 
 def _check_dask() -> None:

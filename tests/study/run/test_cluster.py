@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import xarray as xr
 
 from study.design.cell import Cell
 from study.design.cluster import ClusterOptions
@@ -20,6 +21,7 @@ from study.run.cluster.request import JOB_SYSTEMS, Request
 from study.run.execution import execute
 from study.run.job import Job, Outcome
 from study.run.progress import Progress
+from study.run.session import run as run_study
 from study.store.store import Store
 
 HERE = Path(__file__).parent
@@ -93,6 +95,29 @@ def test_a_cluster_computes_what_is_computed_here(cluster, store, tmp_path, fold
     assert any(isinstance(event.what, Progress) for event in events)
     assert sum(isinstance(event.what, Outcome) and event.what.status == "died" for event in events) == 2
     assert not [*store.cells.glob(".seen*"), *store.cells.glob("*.writing*")]
+
+
+@pytest.mark.slow
+def test_a_program_computes_a_study_on_a_cluster_as_on_this_computer(cluster, tmp_path):
+    chosen = Study.load("smoke").override(["latent_dim=2", "seeds=1"])
+    there = run_study(chosen, results=tmp_path / "there", scheduler=cluster.address, progress=False)
+    here = run_study(chosen, results=tmp_path / "here", workers=1, progress=False)
+    for cell in chosen.cells():
+        for name in ("aggregate", "realism"):
+            pair = [store.read(cell.key)[name].to_dataset() for store in (there, here)]
+            xr.testing.assert_identical(*pair)
+
+
+def test_a_program_is_refused_a_cluster_as_the_command_is(tmp_path):
+    for arguments, says in (
+        ({"scheduler": "tcp://127.0.0.1:1", "cluster": "local"}, "got both"),
+        ({"scheduler": "tcp://10.0.0.1:8786"}, "--insecure"),
+        ({"cluster": "slurm"}, "needs --workers N"),
+        ({"tls_ca": tmp_path / "ca.pem"}, "belong to --scheduler"),
+    ):
+        with pytest.raises(ConfigurationError, match=says):
+            run_study("smoke", results=tmp_path, **arguments)
+    assert not any(tmp_path.iterdir())
 
 
 @pytest.mark.slow
