@@ -73,15 +73,17 @@ def run(
     check_platform()
     check_device(device)
     worker_count(str(workers))
-    files = (None if path is None else Path(path) for path in (tls_ca, tls_cert, tls_key))
-    request = Request(None if scheduler is None else str(scheduler), cluster, chosen.cluster, *files, insecure)
+    ca, cert, key, root = (None if path is None else Path(path) for path in (tls_ca, tls_cert, tls_key, data_root))
+    request = Request(
+        None if scheduler is None else str(scheduler), cluster, chosen.cluster, ca, cert, key, insecure=insecure
+    )
     request.check(str(workers))
     store = Store(Path(results) / chosen.name)
     launch = Launch(
         store,
         str(workers),
         device,
-        None if data_root is None else Path(data_root),
+        root,
         None,
         f"study.run({chosen.name!r})",
         request if scheduler is not None or cluster is not None else None,
