@@ -19,30 +19,36 @@ on disk, in bytes,
     15 S C H W               each picture of fifteen sources
     300,000                  tables of estimates
 
-and in floating-point operations at 50 GFLOP/s, which is one current processor core or two, for each replicate
+and in floating-point operations at 60 GFLOP/s, which is one current processor core or two, for each replicate, with E,
+G and H operations for one image of encoder, decoder and prior forwards (:mod:`study.run.operations`; a multiplication
+and an addition are two), K draws of an objective for each image, and N' held-out images
 
-    6 P U B                  training: a product forwards and two backwards for each parameter and image
-    32 M N D                 log q_N of draws of aggregate and prior, in both splits
-    P I                      I images decoded by half of the parameters, for bounds, samples and displacements; a step
-                             of refinement or annealing counts as three, for its gradient
+    3 K (E + G + H) U B      training: a product forwards and two backwards
+    E (N + N')               codes of both splits; three times where they are not all in memory
+    G I                      I images decoded for bounds, samples and displacements; a step of refinement or annealing
+                             counts as three, for its gradient
+    12 M (3 N + 2 N') D      log q_N of the draws of aggregate, prior and held-out images, in both splits
+    4 N min(N', 2²⁹/N) D     the bandwidth of the kernel density of the codes, where it is fitted
     8 N D Σ k                one sweep over the codes for each mixture, of k components
     3 n² D                   distances among n codes and n draws of the prior, which tests on samples compare
-    640,000 Σ D'             densities of the draws in D' dimensions
+    4,000,000 Σ D'           densities of the draws in D' dimensions
     10 c d D                 d draws for each of c images by which q(z|x) is calibrated
     2 N D² + D³              moments of the codes, where the covariance of so many dimensions is kept
 
 for each classifier of the data set, where samples are judged at all,
 
-    6·10⁶ max(3 N, 50,000)   its training
+    7·10⁶ max(3 N, 50,000)   its training
 
-and, whatever the sizes, 5 ms for each update, and for measuring each replicate 0.2 s, 0.8 ms for each draw and each
-sample, of which there are some fifteen sources, and 4 µs for each pixel of a sample. A classifier is kept for all cells
-with the same images, so that of several cells one trains it (:mod:`study.design.plan`).
+and, whatever the sizes, 7.5 ms, 4 ns for each parameter (of Adam) and 30 ns for each latent number (of its draw and its
+densities) for each update, and for measuring each replicate 0.2 s, 0.1 ms for each image, 0.8 ms for each draw and each
+sample, of which there are some fifteen sources, and 2.5 µs for each pixel of a sample. A classifier is kept for all
+cells with the same images, so that of several cells one trains it (:mod:`study.design.plan`).
 
-Processes side by side share Python and its libraries, and nothing else. Convolutions use a weight at many places, and
-mixtures take many sweeps, so that both take more. Samples are compared in features, and densities other than mixtures
+Processes side by side share Python and its libraries, and nothing else. Mixtures take many sweeps, so that they take
+more. Samples are compared in features, and densities other than mixtures
 trained, which is not counted: numbers of images bound the one, options of the densities the other. What the
-configuration does not tell (P before parts are built, N of a folder of images) is counted as nothing.
+configuration does not tell (P before parts are built, N of a folder of images) is counted as nothing; N' is then a
+quarter of N, and E and G are the P operations of dense layers where a part cannot be run without values.
 """
 
 from __future__ import annotations
@@ -59,21 +65,52 @@ from study.errors import ConfigurationError
 
 LIBRARY_BYTES = 2**30
 HELD_CODES = 2**26
-FLOPS_PER_SECOND = 5e10
+FLOPS_PER_SECOND = 6e10
 BOUNDED_TOGETHER = 50
+STREAMED_PASSES = 3
+"""Times that images are encoded whose codes are not all in memory: for their moments, draws, and densities."""
+
+KERNEL, KERNEL_LOGS = "aggregate_kernel", 2**29
+"""Density whose bandwidth is chosen by log-densities of held-out codes under each code, and their largest number."""
+
 PADDING_PAIRS, PADDING_VALUES = 20_000, 300
 """Pairs of a draw and a component, and draws and components, of the control with inert dimensions."""
 REFINEMENT_STEPS, LEAPFROG_STEPS, DISPLACED_SETS = 200, 10, 6
 """For each code that is refined, each annealed temperature, and each displacement (two kinds of three lengths)."""
 
-CLASSIFIED, CLASSIFIER_FLOPS = 50_000, 6e6
+CLASSIFIED, CLASSIFIER_FLOPS = 50_000, 7e6
 """Images that a classifier is trained on at least, and operations for each."""
-UPDATE_SECONDS, MEASURING_SECONDS, DRAW_SECONDS, PIXEL_SECONDS = 0.005, 0.2, 0.0008, 4e-6
+PARAMETER_SECONDS, LATENT_SECONDS = 4e-9, 3e-8
+"""Of each update, for each parameter and for each number of the latents of its images."""
+
+UPDATE_SECONDS, MEASURING_SECONDS, DRAW_SECONDS, PIXEL_SECONDS = 0.0075, 0.2, 0.0008, 2.5e-6
+IMAGE_SECONDS = 1e-4
+"""Of each image of both splits that is measured."""
+
 TABLE_BYTES, SOURCES = 300_000, 15
 COVARIANCE_DIM = 8192
 """Dimensions up to which a covariance is kept."""
 
 _UNITS = (("TB", 1e12), ("GB", 1e9), ("MB", 1e6))
+
+
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """Floating-point operations for one image, forwards; a multiplication and an addition are two.
+
+    encode: of the encoder.
+    decode: of the decoder.
+    prior: of the prior.
+    """
+
+    encode: float
+    decode: float
+    prior: float = 0.0
+
+    @property
+    def trained(self) -> float:
+        """Operations of one image of an update: forwards, and backwards to weights and to inputs."""
+        return 3 * (self.encode + self.decode + self.prior)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +132,13 @@ class Cost:
 
     @classmethod
     def of(
-        cls, cell: Cell, parameters: int | None = None, num_images: int | None = None, pixels: int | None = None
+        cls,
+        cell: Cell,
+        parameters: int | None = None,
+        num_images: int | None = None,
+        pixels: int | None = None,
+        operations: Operations | None = None,
+        draws: int = 1,
     ) -> Self:
         """The cost of a cell.
 
@@ -103,6 +146,9 @@ class Cost:
         parameters: of one replicate, as far as its parts are built.
         num_images: training images, where the data set's number is known; ``limit`` is a bound either way.
         pixels: values of one image, where its shape is known.
+        operations: for one image, where they are counted; else those of dense layers with so many weights, half of them
+            the encoder's.
+        draws: for which an objective encodes and decodes each image.
         """
         images = min((n for n in (num_images, cell.limit) if n is not None), default=0)
         dim, evaluate = cell.latent_dim, cell.evaluate
@@ -118,15 +164,23 @@ class Cost:
         )
         seconds, classifiers = None, 0.0
         if parameters is not None and images:
+            each = operations or Operations(parameters, parameters)
+            held_out = cell.dataset.definition.num_held_out or images // 4
             updates = num_updates(cell.train.model_dump(), images)
-            read = updates * min(cell.train.batch_size, images)
-            flops = 6 * parameters * read + parameters * _decoded(evaluate, images) + _of_codes(evaluate, images, dim)
+            read = draws * updates * min(cell.train.batch_size, images)
+            passes = 1 if images * dim <= HELD_CODES else STREAMED_PASSES
+            flops = (
+                each.trained * read
+                + each.encode * passes * (images + held_out)
+                + each.decode * _decoded(evaluate, images)
+                + _of_codes(evaluate, images, held_out, dim)
+            )
             judged = evaluate.classifiers * bool(evaluate.samples) * max(3 * images, CLASSIFIED)
             classifiers = judged * CLASSIFIER_FLOPS / FLOPS_PER_SECOND
+            training = updates * (UPDATE_SECONDS + PARAMETER_SECONDS * parameters) + LATENT_SECONDS * read * dim
             measuring = MEASURING_SECONDS + DRAW_SECONDS * (evaluate.draws + evaluate.samples)
-            measuring += PIXEL_SECONDS * evaluate.samples * (pixels or 0)
-            own = updates * UPDATE_SECONDS + measuring + flops / FLOPS_PER_SECOND
-            seconds = classifiers + cell.seeds * own
+            measuring += IMAGE_SECONDS * (images + held_out) + PIXEL_SECONDS * evaluate.samples * (pixels or 0)
+            seconds = classifiers + cell.seeds * (training + measuring + flops / FLOPS_PER_SECOND)
         disk = TABLE_BYTES + cell.seeds * (
             4 * (parameters or 0) + 100 * evaluate.draws + SOURCES * evaluate.pictures * (pixels or 0) + 200 * dim
         )
@@ -150,16 +204,18 @@ def _decoded(evaluate: Evaluate, images: int) -> int:
     return bounded + evaluate.samples + displaced + evaluate.calibration + 3 * (refined + LEAPFROG_STEPS * transitions)
 
 
-def _of_codes(evaluate: Evaluate, images: int, dim: int) -> int:
-    """Floating-point operations on the codes, ``dim`` numbers each, of so many images."""
+def _of_codes(evaluate: Evaluate, images: int, held_out: int, dim: int) -> int:
+    """Floating-point operations on the codes, ``dim`` numbers each, of so many training and held-out images."""
     chosen_from = () if MIXTURES in evaluate.omit else evaluate.components
     components = len(evaluate.covariances) * sum(min(number, images) for number in chosen_from)
     compared = min(evaluate.two_sample_draws, images)
+    kernel = any(density.name == KERNEL for density in evaluate.densities)
     return (
-        32 * images * evaluate.draws * dim
+        12 * evaluate.draws * (3 * images + 2 * held_out) * dim
+        + 4 * kernel * min(images * held_out, KERNEL_LOGS) * dim
         + 8 * images * dim * components
         + 3 * compared**2 * dim
-        + 32 * PADDING_PAIRS * sum(evaluate.padding)
+        + 200 * PADDING_PAIRS * sum(evaluate.padding)
         + 10 * evaluate.calibration * evaluate.calibration_draws * dim
         + (2 * images * dim**2 + dim**3 if dim <= COVARIANCE_DIM else 0)
     )

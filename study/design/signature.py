@@ -79,7 +79,8 @@ class Signature:
     options: typed keyword options of its constructor, by name.
     summary: first paragraph of its docstring, on one line.
     reference: its paper, as its class states it.
-    num_images: training images of a data set, where their number is known; None for parts of other families.
+    num_images, num_held_out: training and held-out images of a data set, where their numbers are known; None for parts
+        of other families.
     repeats_training_images: whether samples of a prior or a density are the training images again.
     """
 
@@ -87,6 +88,7 @@ class Signature:
     summary: str
     reference: str
     num_images: int | None = None
+    num_held_out: int | None = None
     repeats_training_images: bool = False
 
 
@@ -108,6 +110,7 @@ def signature_of(part: type) -> Signature:
         _summary(inspect.getdoc(part)),
         getattr(part, "reference", ""),
         getattr(part, "num_images", None),
+        getattr(part, "num_held_out", None),
         getattr(part, "repeats_training_images", False),
     )
 
@@ -133,6 +136,7 @@ def read_signature(module: str, package: str, base: str) -> Signature:
         _summary(ast.get_docstring(nearest.classes[name])),
         str(_constant(lineage, "reference") or ""),
         _constant(lineage, "num_images"),
+        _constant(lineage, "num_held_out"),
         bool(_constant(lineage, "repeats_training_images")),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,11 +17,12 @@ from models.objectives import Objective
 from models.shapes import Shapes
 from models.vae import VAE
 from study.design.cell import MIXTURES, Cell
-from study.design.cost import Cost, check_cost
+from study.design.cost import Cost, Operations, check_cost
 from study.design.registry import UnknownName
 from study.errors import ConfigurationError
 from study.measurement.estimators import families
 from study.measurement.sources import registered as sources
+from study.run.operations import operations
 
 
 def new_vae(cell: Cell, image_shape: tuple[int, ...], examples: Tensor | None = None) -> VAE:
@@ -40,8 +42,21 @@ def new_objective(cell: Cell) -> Objective:
     return cell.objective.create()
 
 
-def check(cell: Cell, image_shape: tuple[int, ...] | None = None) -> Cost:
-    """Resources that ``cell`` will take; its parts are built without weights to count them.
+class Size(NamedTuple):
+    """What is counted of a cell's parts.
+
+    parameters: number of trained parameters of one replicate.
+    operations: for one image; None where they cannot be counted.
+    draws: for which an image is encoded and decoded in an update.
+    """
+
+    parameters: int | None = None
+    operations: Operations | None = None
+    draws: int = 1
+
+
+def check(cell: Cell, image_shape: tuple[int, ...] | None = None) -> Size:
+    """Builds the parts of ``cell`` without weights, and counts them.
 
     cell: the configuration.
     image_shape: event shape of x; the data set's own where none is given. Where that is known only once the images are
@@ -50,7 +65,7 @@ def check(cell: Cell, image_shape: tuple[int, ...] | None = None) -> Cost:
     Raises ConfigurationError where a part refuses its options or another part, or the cell takes too much.
     """
     shape = image_shape or _nominal_shape(cell)
-    _cost(cell, shape)
+    _cost(cell, shape, Size())
     network = cell.network.create() if shape else Absent()
     context = Context(Shapes(cell.latent_shape, shape or (1, 1, 1)), network)
     try:
@@ -69,7 +84,8 @@ def check(cell: Cell, image_shape: tuple[int, ...] | None = None) -> Cost:
             f"objective {cell.objective.name} needs a factorised posterior; got {cell.posterior.name}: "
             "use posterior=diagonal_normal"
         )
-    return _cost(cell, shape, sum(parameter.numel() for parameter in vae.parameters()))
+    parameters = sum(parameter.numel() for parameter in vae.parameters())
+    return Size(parameters, operations(vae, shape, cell.latent_shape) if shape else None, objective.draws)
 
 
 def check_all(cells: Iterable[Cell], images: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, Cost]:
@@ -78,7 +94,7 @@ def check_all(cells: Iterable[Cell], images: Mapping[str, tuple[int, ...]] | Non
     cells: the configurations.
     images: shape (N, C, H, W) of the training images by a cell's key, where they are read.
     """
-    built: dict[tuple[object, ...], int | None] = {}
+    built: dict[tuple[object, ...], Size] = {}
     costs: dict[str, Cost] = {}
     omissible = families() | sources().keys() | {MIXTURES}
     for cell in cells:
@@ -90,17 +106,16 @@ def check_all(cells: Iterable[Cell], images: Mapping[str, tuple[int, ...]] | Non
         shape = tuple(shape_read) or _nominal_shape(cell)
         alike = (cell.latent_shape, shape, *parts)
         if alike not in built:
-            built[alike] = check(cell, shape).parameters
+            built[alike] = check(cell, shape)
         costs[cell.key] = _cost(cell, shape, built[alike], num_images)
     return costs
 
 
-def _cost(
-    cell: Cell, shape: tuple[int, ...] | None, parameters: int | None = None, num_images: int | None = None
-) -> Cost:
+def _cost(cell: Cell, shape: tuple[int, ...] | None, size: Size, num_images: int | None = None) -> Cost:
     """The cost of a cell whose images have the event shape ``shape``; refused where it is too much."""
     num_images = num_images or cell.dataset.definition.num_images
-    cost = Cost.of(cell, parameters, num_images, math.prod(shape) if shape else None)
+    pixels = math.prod(shape) if shape else None
+    cost = Cost.of(cell, size.parameters, num_images, pixels, size.operations, size.draws)
     check_cost(cell, cost)
     return cost
 

@@ -4,7 +4,7 @@ import pytest
 
 from study.answers.settings import settings
 from study.design.cell import Cell
-from study.design.cost import UPDATE_SECONDS, Cost
+from study.design.cost import LATENT_SECONDS, UPDATE_SECONDS, Cost, Operations
 from study.design.labels import titles
 from study.design.length import num_updates, per_epoch, planned_updates
 from study.design.study import Study
@@ -79,12 +79,13 @@ def test_both_units_at_once_are_refused():
 
 
 def test_cost_counts_the_images_that_updates_read():
-    def seconds(parameters, updates, batch):
+    def seconds(operations, updates, batch):
         one = cell(updates=updates, batch_size=batch)
         one = one.model_copy(update={"evaluate": one.evaluate.model_copy(update={"importance": (), "samples": 0})})
-        return Cost.of(one, parameters=parameters, num_images=1_000).seconds
+        return Cost.of(one, 0, 1_000, operations=Operations(0, 0, prior=operations)).seconds
 
     lengths = ((10, 100), (20, 100), (10, 200), (10, 5_000))
     costs = [seconds(10**6, *length) - seconds(0, *length) for length in lengths]
     assert costs == pytest.approx([costs[0], 2 * costs[0], 2 * costs[0], 10 * costs[0]])
-    assert seconds(0, 1_000, 100) - seconds(0, 10, 100) == pytest.approx(990 * UPDATE_SECONDS * cell().seeds)
+    each = UPDATE_SECONDS + 100 * cell().latent_dim * LATENT_SECONDS
+    assert seconds(0, 1_000, 100) - seconds(0, 10, 100) == pytest.approx(990 * each * cell().seeds)

@@ -24,6 +24,8 @@ class Dataset(Configurable, ABC):
     """Channels, height and width as stored, where they are known before the files are read."""
     num_images: ClassVar[int | None] = None
     """Number of training images, where it is known before the files are read."""
+    num_held_out: ClassVar[int | None] = None
+    """Number of held-out images, where it is known before the files are read."""
     bundled: ClassVar[bool] = False
     """Whether the images come with a library, so that there is no folder to look for: ``root`` is then empty."""
 

@@ -41,6 +41,7 @@ class Idx(Dataset):
 
     image_shape = (1, 28, 28)
     num_images = 60_000
+    num_held_out = 10_000
     source: ClassVar[str]
     sha256: ClassVar[Mapping[str, str]] = {}
     """Checksums of the raw files, where they are known."""

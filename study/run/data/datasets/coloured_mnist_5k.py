@@ -35,6 +35,7 @@ class ColouredMnist5k(Dataset):
     image_shape = (3, SIDE, SIDE)
     bundled = True
     num_images = 4_000
+    num_held_out = 1_000
 
     @override
     def read(self, root: Path, *, image_size: int | None, download: bool) -> ImageData:

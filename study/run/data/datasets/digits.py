@@ -22,6 +22,7 @@ class Digits(Dataset):
     image_shape = (1, 8, 8)
     bundled = True
     num_images = 1_437
+    num_held_out = 360
 
     @override
     def read(self, root: Path, *, image_size: int | None, download: bool) -> ImageData:
