@@ -2,8 +2,8 @@
 
     uv run python tests/benchmarks/measurement.py [SETTING=VALUE ...]     such as latent_dim=32 network=mlp
 
-Without settings the latent is the map 16 × 8 × 8, D = 1,024. The classifier and compiled kernels are there before the
-clock starts, as they are for all cells but the first. What several estimators share counts for the first that asks, and
+Without settings the latent is the map 16 × 8 × 8, D = 1,024. What a worker imports before its first cell, the classifier
+and compiled kernels are there before the clock starts, as they are for all cells but the first. What several estimators share counts for the first that asks, and
 the densities' fits and the mixtures, which are no estimators, count for themselves.
 """
 
@@ -25,6 +25,7 @@ from study.measurement.classifier import Classifier
 from study.measurement.estimators import Estimator
 from study.run.data.binarisation import binarised, realistic
 from study.run.experiment import load_images, new_replicate
+from study.run.fork_server import import_the_study
 
 USUAL = {"dataset": "mnist_5k", "latent_dim": "16x8x8", "network": "spatial", "seeds": 1}
 STEPS = "fitted", "_mixtures", "_sources", "records"
@@ -33,6 +34,7 @@ LISTED = 20
 
 def main() -> None:
     torch.set_num_threads(1)
+    import_the_study(compiles=False)
     (cell,) = Study(name="measurement", settings=USUAL).override(sys.argv[1:]).cells()
     data = load_images(cell, None)
     fixed, grey = binarised(data, cell.binarisation), realistic(data, cell.binarisation)

@@ -1,4 +1,4 @@
-"""Samples as images: how real and how varied they are.
+"""Samples as images: how real they are, by Fréchet distance, and how varied, by the classes that they have.
 
 In the features of a classifier of the same data set, against held-out images that no source starts from. A Fréchet
 distance on these features is not an FID. With several classifiers (`evaluate.classifiers`) the distances are means over
@@ -8,9 +8,8 @@ them, and their disagreement is in the error.
 from __future__ import annotations
 
 from analysis.estimate import Estimate
-from analysis.realism import frechet, kernel_distance, labels
+from analysis.realism import frechet, labels
 from analysis.realism.feature_spaces import over_networks
-from analysis.realism.manifold import manifold
 from study.measurement.estimators import CLASSES, Quantity, estimator
 from study.measurement.samples import Samples
 
@@ -38,47 +37,6 @@ def squared_frechet(samples: Samples) -> dict[str, Estimate]:
     return {
         "squared_frechet": over_networks([distance.extrapolated for distance in distances]),
         "squared_frechet_plug_in": over_networks([distance.plug_in for distance in distances]),
-    }
-
-
-@estimator(
-    Quantity("squared_kernel_distance", "MMD² with kernel (x·y/F + 1)³", limits="three moments"), table="realism"
-)
-def squared_kernel_distance(samples: Samples) -> Estimate:
-    num = samples.paired
-    return over_networks(
-        [
-            kernel_distance.squared_kernel_distance(features[:num], real.features[:num])
-            for features, real in samples.by_network
-        ]
-    )
-
-
-@estimator(
-    Quantity(
-        "precision",
-        "share of samples in the k-nearest-neighbour ball of a real image",
-        bias="unbiased for that k and n",
-        limits="depends on k, n and the law",
-    ),
-    Quantity(
-        "recall",
-        "share of real images in the ball of a sample",
-        bias="unbiased for that k and n",
-        limits="the same",
-    ),
-    Quantity("density", "mean number of real balls about a sample, over k", limits="1 where the laws agree"),
-    Quantity("coverage", "share of real images whose ball holds a sample", limits="known value where the laws agree"),
-    table="realism",
-)
-def neighbours(samples: Samples) -> dict[str, Estimate]:
-    num, real = samples.paired, samples.reference.own
-    balls = manifold(samples.features[:num], real.features[:num], squared_radii=real.squared_ball_radii(num))
-    return {
-        "precision": balls.precision,
-        "recall": balls.recall,
-        "density": balls.density,
-        "coverage": balls.coverage,
     }
 
 
