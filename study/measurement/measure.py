@@ -41,10 +41,13 @@ def measure(
         seed: index of the replicate, which is the whole of the randomness.
         heartbeat: called between estimates and within long ones; what it raises ends the measurement.
     """
-    measuring = Measuring(Replicate(vae, data, grey, evaluate, seed=seed, heartbeat=heartbeat))
+    replicate = Replicate(vae, data, grey, evaluate, seed=seed, heartbeat=heartbeat)
+    measuring = Measuring(replicate)
     for _ in measuring.steps():
         pass
-    return measuring.result()
+    measured = measuring.result()
+    replicate.close()
+    return measured
 
 
 class Measuring:

@@ -218,6 +218,14 @@ class Replicate:
         self.held_out = Split(self, "held_out", data.held_out_images, grey.held_out_images, grey.held_out_labels)
         self.grey = grey
 
+    def close(self) -> None:
+        """Lets go of both splits with all that was evaluated on them.
+
+        They refer to their replicate, so that its gigabytes would otherwise wait for the collector of cycles, which
+        counts objects and not bytes: eight replicates at D = 4,096 and N = 12,000 came to 13 GB.
+        """
+        del self.train, self.held_out
+
     @property
     def splits(self) -> dict[str, Split]:
         """Training and held-out images, by name."""
