@@ -2,9 +2,10 @@
 
     uv run python tests/benchmarks/measurement.py [SETTING=VALUE ...]     such as latent_dim=32 network=mlp
 
-Without settings the latent is the map 16 × 8 × 8, D = 1,024. What a worker imports before its first cell, the classifier
-and compiled kernels are there before the clock starts, as they are for all cells but the first. What several estimators share counts for the first that asks, and
-the densities' fits and the mixtures, which are no estimators, count for themselves.
+Without settings the latent is the map 16 × 8 × 8, D = 1,024. What a worker imports before its first cell, the
+classifier and compiled kernels are there before the clock starts, as they are for all cells but the first. What several
+estimators share counts for the first that asks, and the densities' fits and the mixtures, which are no estimators,
+count for themselves.
 """
 
 from __future__ import annotations
