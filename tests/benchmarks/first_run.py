@@ -55,7 +55,7 @@ def _measure(folder: Path, arguments: list[str]) -> None:
     load = os.getloadavg()[0]
     wall, cpu = _timed([sys.executable, "-m", "study", "run", *arguments], clone, environment)
     import_wall, import_cpu = _timed([sys.executable, "-c", "import study.run.experiment"], clone, environment)
-    print(f"{_processor()}, {os.cpu_count()} cores, load {load:.1f} before, Python {platform.python_version()}")
+    print(f"{processor_name()}, {os.cpu_count()} cores, load {load:.1f} before, Python {platform.python_version()}")
     print(f"{'import of one worker':<24} {import_wall:7.1f} s wall {import_cpu:7.1f} s CPU")
     print(f"{'the command':<24} {wall:7.1f} s wall {cpu:7.1f} s CPU")
     manifests = [json.loads(path.read_text("utf-8")) for path in (clone / "results").rglob("manifest.json")]
@@ -65,7 +65,7 @@ def _measure(folder: Path, arguments: list[str]) -> None:
         print(f"{part:<24} {sum(cell.get(field, 0.0) for cell in cells):7.1f} s")
 
 
-def _processor() -> str:
+def processor_name() -> str:
     """The processor's name, where the system tells it."""
     if (table := Path("/proc/cpuinfo")).exists():
         names = [line.partition(":")[2].strip() for line in table.read_text().splitlines() if "model name" in line]

@@ -109,16 +109,17 @@ def _copy(store: Store, source: Path, manifest: Manifest, values: dict[str, Any]
     (place / MANIFEST).write_text(manifest.model_copy(update=changes).sealed().model_dump_json(indent=2), "utf-8")
 
 
-def measured(words: list[str]) -> Spent:
+def measured(words: list[str], module: str = "study") -> Spent:
     """What a command takes, from the start of its process to its end.
 
     words: of the command line.
+    module: that is the command.
     """
     began = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "study", *words], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, "-m", module, *words], stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     if status != 0:
-        raise SystemExit(f"latent-study {' '.join(words)} ended with status {status}")
+        raise SystemExit(f"{module} {' '.join(words)} ended with status {status}")
     return Spent(time.perf_counter() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
 
 

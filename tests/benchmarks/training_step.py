@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
+from models.pure import pure_pyro
 from models.vae import VAE
 from study.design.cell import Cell
 from study.run.building import new_objective, new_vae
@@ -125,23 +126,27 @@ def tutorial(network: str, batch: int, data: Tensor) -> Run:
     return run
 
 
-def products(network: str, batch: int, data: Tensor, layout: torch.memory_format) -> Run:
+def products(vae: VAE, images: Tensor, layout: torch.memory_format = torch.contiguous_format) -> Run:
     """The limit: the matrix products or convolutions of one update and nothing else, layer by layer.
 
     Each layer's output, gradient of its weights and of its input (which the first encoder layer does not need).
     """
-    vae = new_vaes(network)[0]
     layers: list[tuple[nn.Module, Tensor]] = []
-    for module in vae.modules():
-        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-            module.register_forward_hook(lambda layer, given, _: layers.append((layer, given[0].detach())))
-    with torch.no_grad():
-        vae.likelihood.decoder(vae.posterior.encoder(data[:batch])[:, 0])
+    hooks = [
+        module.register_forward_hook(lambda layer, given, _: layers.append((layer, given[0].detach())))
+        for module in vae.modules()
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d)
+    ]
+    with torch.no_grad(), pure_pyro():
+        z = vae.posterior(images).sample()
+        vae.prior().log_prob(z)
+        vae.likelihood(z)
+    for hook in hooks:
+        hook.remove()
     passes = []
     for index, (layer, seen) in enumerate(layers):
         kept = layout if seen.ndim == 4 else torch.contiguous_format
         given = seen.clone(memory_format=kept)
-        layer._forward_hooks.clear()
         layer.to(memory_format=kept)
         wanted = [layer.weight] if index == 0 else [layer.weight, given.requires_grad_()]
         passes.append((layer, given, wanted, torch.randn_like(layer(given))))
@@ -211,7 +216,7 @@ def main() -> None:
                 "ours, compiled, 4 seeds together": ours(network, batch, data, engine="compiled", seeds=4),
             }
             for name, layout in LAYOUTS.items() if network == "conv" else [("", torch.contiguous_format)]:
-                contenders[f"limit: products alone{name}"] = products(network, batch, data, layout)
+                contenders[f"limit: products alone{name}"] = products(new_vaes(network)[0], data[:batch], layout)
             if arguments.peers and network.startswith("mlp"):
                 contenders["NumPyro fori_loop"] = peer("numpyro_loop.py", ["numpyro", "jax"], batch)
                 contenders["pythae"] = peer("pythae_loop.py", ["pythae", "setuptools<81"], batch)

@@ -1,0 +1,166 @@
+"""Whole studies: the wall and processor time of each stage, its limit, and its ratio to the same work by hand.
+
+    uv run python -m tests.benchmarks.whole_study [vectors] [map] [remedies] [--threads N] [--keep FOLDER]
+
+Each study is one `latent-study run` of a file of ``studies/`` in a process of its own, from its start to its end, with
+one worker, one thread unless more are asked for, and the caches that this user has (first_run.py begins with empty
+ones). The studies are small forms of presets on data that come with the packages: three dimensions of a vector, the
+question's map of 8 × 8 × 64 under two losses, and six remedies.
+
+Stages, and the Python threads that they start, are those of ``stages.py``; "rest" is what none of them names, and
+"exit" is what Python needs to end. Limits are those of ``limits.py``. What is done by hand, too, is in ``by_hand.py``:
+training, log q_N of the draws, mixtures, and the nearest neighbours of samples. pythae's trainer is compared by
+``training_step.py --peers``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from study.design.study import Study
+from study.measurement.classifier import NUM_FEATURES
+from study.measurement.encoding import aggregate_of
+from study.run.data.binarisation import binarised
+from study.run.experiment import load_images, new_replicate
+from study.store.store import Store
+from tests.benchmarks import by_hand
+from tests.benchmarks.first_run import processor_name
+from tests.benchmarks.large_store import measured
+from tests.benchmarks.limits import Rates, density_points, limits
+from tests.benchmarks.stages import DENSITIES, MEASUREMENT, MIXTURES, Spent
+
+STUDIES = {path.stem: path for path in sorted((Path(__file__).parent / "studies").glob("*.yaml"), reverse=True)}
+NEIGHBOURS = f"{MEASUREMENT}: realism: precision"
+PARTS = "training", DENSITIES, MIXTURES, NEIGHBOURS
+"""Stages that are done by hand, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a study took.
+
+    whole: from the start of its process to its end.
+    stages: of it, by name; that of an estimator ends with its file and its first quantity.
+    """
+
+    whole: Spent
+    stages: dict[str, Spent]
+
+    def under(self, name: str) -> Spent:
+        """The sum of a stage and of its own stages."""
+        total = Spent()
+        for stage, spent in self.stages.items():
+            if stage == name or stage.startswith(f"{name}: "):
+                total = total + spent
+        return total
+
+    def rows(self) -> dict[str, Spent]:
+        """Stages with the estimators of a file as one, the longest first, the measurement's at the end."""
+        names = {": ".join(stage.split(": ")[:2]) for stage in self.stages}
+        rows = {name: self.under(name) for name in names}
+        return dict(sorted(rows.items(), key=lambda row: (row[0].startswith(MEASUREMENT), -row[1].cpu)))
+
+
+def accounted(study: Path, folder: Path) -> Account:
+    """The account of a study in a process of its own.
+
+    study: its file.
+    folder: where its results go.
+    """
+    file = folder / f"{study.stem}.json"
+    whole = measured([str(study), str(folder), str(time.time()), str(file)], module="tests.benchmarks.account")
+    record = json.loads(file.read_text("utf-8"))
+    stages = {stage: Spent(**values) for stage, values in record["stages"].items()}
+    stages["exit"] = Spent(whole.wall - record["wall"], whole.cpu - record["cpu"])
+    return Account(Spent(whole.wall, whole.cpu), stages)
+
+
+def compared(study: Path, store: Store, rates: Rates) -> tuple[Counter[str], Counter[str]]:
+    """Seconds of the limits of stages, and of the same work by hand, by stage.
+
+    study: its file.
+    store: its results.
+    rates: of this machine.
+    """
+    least, hand = Counter[str](), Counter[str]()
+    for cell in Study.load(str(study)).cells():
+        data = binarised(load_images(cell, None), cell.binarisation)
+        images, evaluate, seeds = data.images, cell.evaluate, cell.seeds
+        vae = new_replicate(cell, data, 0)
+        given = limits(cell, data, vae, store.folder(cell.key), rates)
+        least.update(given if not least else {stage: seconds for stage, seconds in given.items() if stage != "data"})
+        training = by_hand.training(vae.train(), images, cell.train.updates or 0, cell.train.batch_size)
+        with torch.no_grad():
+            codes, others = (
+                aggregate_of(vae.eval(), part).component_moments() for part in (images, data.held_out_images)
+            )
+        loc, scale = codes.loc.flatten(1), codes.scale.flatten(1)
+        z = loc + scale * torch.randn_like(scale)
+        realism = store.read(cell.key)["realism"]
+        sources = realism.sizes["source"] if "precision" in realism["quantity"].values else 0
+        hand.update(
+            {
+                "training": seeds * training,
+                DENSITIES: seeds * by_hand.log_aggregate(loc, scale, density_points(cell, data) // len(loc)),
+                MIXTURES: seeds * by_hand.mixtures(z, others.loc.flatten(1), evaluate.components, evaluate.covariances),
+                NEIGHBOURS: seeds
+                * by_hand.neighbours(NUM_FEATURES, min(evaluate.samples, len(data.held_out_images) // 2), sources),
+            }
+        )
+    return least, hand
+
+
+def print_account(account: Account, least: Counter[str], hand: Counter[str]) -> None:
+    """Prints one study's tables."""
+    print(f"  {'':36}{'wall s':>9}{'CPU s':>9}{'share':>8}{'threads':>9}{'limit s':>9}{'of limit':>10}")
+    measurement = account.under(MEASUREMENT)
+    for name, spent in {"whole": account.whole, **account.rows(), "measurement in all": measurement}.items():
+        limit = f"{least[name]:9.2f}{least[name] / max(spent.cpu, 1e-9):10.2f}" if name in least else ""
+        share = spent.cpu / account.whole.cpu
+        print(f"  {name:36}{spent.wall:9.2f}{spent.cpu:9.2f}{share:8.1%}{spent.threads:9}{limit}")
+    training = account.under("training").cpu
+    print(f"  measurement takes {measurement.cpu / training:.2f} of the processor time of training")
+    print(f"\n  {'':36}{'here s':>9}{'by hand s':>11}{'times':>8}")
+    for name in PARTS:
+        ours = account.under(name).cpu
+        if hand[name] and ours:
+            print(f"  {name.removeprefix(f'{MEASUREMENT}: '):36}{ours:9.2f}{hand[name]:11.2f}{hand[name] / ours:8.1f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("studies", nargs="*", help=f"of {', '.join(STUDIES)}; all by default")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--keep", type=Path, help="where results are left; a temporary folder by default")
+    given = parser.parse_args()
+    if unknown := set(given.studies) - set(STUDIES):
+        parser.error(f"expected studies of {', '.join(STUDIES)}; got {', '.join(sorted(unknown))}")
+    torch.set_num_threads(given.threads)
+    os.environ |= {name: str(given.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = given.keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        rates = Rates.measured(folder)
+        print(f"{processor_name()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {given.threads} threads")
+        print(
+            f"torch {torch.__version__}, Python {sys.version.split()[0]}; fp32 peak {rates.flops / 1e9:.0f} GFLOP/s, "
+            f"copies {rates.copied / 1e9:.1f} GB/s, flushed writes of 1 MiB {rates.written / 1e6:.0f} MB/s"
+        )
+        for name in given.studies or STUDIES:
+            account = accounted(STUDIES[name], folder)
+            print(f"\n{name}: {STUDIES[name].relative_to(Path.cwd(), walk_up=True)}")
+            print_account(account, *compared(STUDIES[name], Store(folder / name), rates))
+
+
+if __name__ == "__main__":
+    main()
