@@ -160,4 +160,4 @@ def test_a_planted_slow_down_shows_in_the_row_of_its_family(small, tmp_path, mon
         pools = rows("pools")
     for family in (DENSITIES, f"{MEASUREMENT}: total_correlation"):
         assert pools[family].threads >= usual[family].threads + 2
-    assert sum(row.threads for row in pools.values()) >= 10 + sum(row.threads for row in usual.values())
+    assert sum(row.threads for row in usual.values()) <= 2

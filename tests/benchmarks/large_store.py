@@ -118,6 +118,7 @@ def measured(words: list[str], module: str = "study") -> Spent:
     began = time.perf_counter()
     process = subprocess.Popen([sys.executable, "-m", module, *words], stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
     if status != 0:
         raise SystemExit(f"{module} {' '.join(words)} ended with status {status}")
     return Spent(time.perf_counter() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)

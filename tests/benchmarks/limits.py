@@ -2,7 +2,7 @@
 
     data                    bytes of the images, copied
     training                the products or convolutions of all updates, layer by layer with nothing around them
-    densities of draws      two multiply-adds for each point, component and dimension at the fp32 peak
+    densities of draws      two multiply-adds for each point, component and dimension at the rate of an fp32 product
     storing                 bytes of the stored files, written and flushed
     merging                 bytes of the results, copied
 
@@ -24,12 +24,11 @@ from models.vae import VAE
 from study.design.cell import Cell
 from study.measurement.images import ImageData
 from study.store.store import RESULT
-from tests.benchmarks.aggregate_density import peak_gflops
 from tests.benchmarks.stages import DENSITIES
 from tests.benchmarks.training_step import products
 
 ROUNDS = 5
-WRITTEN_BYTES, COPIED_NUMBERS = 2**20, 2**25
+WRITTEN_BYTES, COPIED_NUMBERS, SIDE = 2**20, 2**25, 2_048
 
 
 def median_seconds(run: Callable[[], object], clock: Callable[[], float] = time.process_time) -> float:
@@ -45,9 +44,9 @@ def median_seconds(run: Callable[[], object], clock: Callable[[], float] = time.
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Rates of this machine, with as many threads as torch has.
+    """Rates of this machine by processor time, which other work on it disturbs less than wall time.
 
-    flops: fp32 operations a second.
+    flops: fp32 operations a second, in a product of matrices.
     copied: bytes a second that are copied in memory.
     written: bytes a second that are written to a file of 1 MiB and flushed.
     """
@@ -62,7 +61,7 @@ class Rates:
 
         folder: in which files are written.
         """
-        source = torch.ones(COPIED_NUMBERS)
+        matrix, source = torch.randn(SIDE, SIDE), torch.ones(COPIED_NUMBERS)
         target = torch.empty_like(source)
 
         def write() -> None:
@@ -71,8 +70,11 @@ class Rates:
                 file.flush()
                 os.fsync(file.fileno())
 
-        copied = source.nbytes / median_seconds(lambda: target.copy_(source))
-        return cls(1e9 * peak_gflops(), copied, WRITTEN_BYTES / median_seconds(write, time.perf_counter))
+        return cls(
+            2 * SIDE**3 / median_seconds(lambda: matrix @ matrix),
+            source.nbytes / median_seconds(lambda: target.copy_(source)),
+            WRITTEN_BYTES / median_seconds(write, time.perf_counter),
+        )
 
 
 def density_points(cell: Cell, data: ImageData) -> int:

@@ -40,7 +40,7 @@ from tests.benchmarks.limits import Rates, density_points, limits
 from tests.benchmarks.stages import DENSITIES, MEASUREMENT, MIXTURES, Spent
 
 STUDIES = {path.stem: path for path in sorted((Path(__file__).parent / "studies").glob("*.yaml"), reverse=True)}
-NEIGHBOURS = f"{MEASUREMENT}: realism: precision"
+NEIGHBOURS = f"{MEASUREMENT}: manifold"
 PARTS = "training", DENSITIES, MIXTURES, NEIGHBOURS
 """Stages that are done by hand, too."""
 
