@@ -12,7 +12,7 @@ from functools import cached_property
 
 from analysis.interval import Interval
 from study.answers.conclusions.levels import Level, difference, level
-from study.answers.hypotheses.h10_reductions import BY_CHANCE, COLUMNS, REGIONS
+from study.answers.hypotheses.h10_reductions import BY_CHANCE, REGIONS, observation
 from study.answers.results import Results, StoredCell
 from study.design.cell import Cell
 
@@ -73,13 +73,8 @@ def _observed(cell: StoredCell) -> frozenset[str]:
         return frozenset()
     numbers = Results((cell,))
     observed = set()
-    for name, (least, most) in REGIONS.items():
-        if name == "ratio":
-            table = numbers.frame(worst=COLUMNS["worst"], best=COLUMNS["best"])
-            inside = table["worst"] >= least * table["best"].clip(lower=0.0)  # a distance near 0 may be found below it
-        else:
-            table = numbers.frame(value=COLUMNS[name])
-            inside = table["value"].between(least, most)
-        if len(table) == cell.settings["seeds"] and inside.all():
+    for name, region in REGIONS.items():
+        values = observation(numbers, name)
+        if len(values) == cell.settings["seeds"] and values.between(*region).all():
             observed.add(name)
     return frozenset(observed)

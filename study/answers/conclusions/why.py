@@ -16,6 +16,9 @@ from study.answers.conclusions.statement import UNDECIDED, Part, Statement
 from study.answers.conclusions.words import PUT_RIGHT, objective_name
 from study.answers.results import Results, StoredCell, estimate_of
 
+NEGLIGIBLE = 0.05
+"""Share of the difference between prior and aggregate below which a change of it is called next to nothing."""
+
 HARDLY = 0.1
 """Distance of an area under the curve from ½ within which norms hardly tell two laws apart."""
 
@@ -37,22 +40,32 @@ def why(phenomenon: Phenomenon, results: Results) -> Part:
     return Part("Why", tuple(statements) or (none,))
 
 
-def _put_right(phenomenon: Phenomenon) -> Iterator[Statement]:
+def _put_right(phenomenon: Phenomenon) -> list[Statement]:
+    """What putting one thing right changes: what closes some of the difference comes first."""
+    closing: list[Statement] = []
+    others: list[Statement] = []
     for source, text in PUT_RIGHT.items():
         reached = level(phenomenon.cell, source)
         if reached is None:
             continue
         share = share_closed(phenomenon.prior, reached, phenomenon.aggregate)
-        if above(share, 0.5):
+        negligible = above(share, -NEGLIGIBLE) and below(share, NEGLIGIBLE)
+        if negligible:
+            effect = "changes next to nothing of the difference"
+        elif above(share, 0.5):
             effect = "closes most of the difference"
         elif above(share):
             effect = "closes a part of the difference"
         elif below(share):
             effect = "makes the difference larger"
+        elif share.lower > 0:
+            effect = f"may close a part of the difference, which {UNDECIDED}"
         else:
             effect = "has no effect that is decided here"
         numbers = f"{phenomenon.prior} becomes {reached}, aggregate {phenomenon.aggregate}; share {share}"
-        yield Statement(f"{text} {effect}", numbers, above(share) or below(share))
+        statement = Statement(f"{text} {effect}", numbers, negligible or above(share) or below(share))
+        (closing if above(share) and not negligible else others).append(statement)
+    return closing + others
 
 
 def _controls(phenomenon: Phenomenon, results: Results) -> Iterator[Statement]:

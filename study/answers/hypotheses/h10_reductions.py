@@ -102,7 +102,7 @@ class Reductions(Hypothesis[pd.DataFrame]):
         )
         if comparable.empty:
             raise MissingCells(f"no cells under {SUM} and under {' or '.join(AVERAGES)} with all else equal")
-        return comparable.assign(ratio=comparable["best"] / comparable["worst"])
+        return comparable.assign(ratio=_ratio(comparable))
 
     @override
     def decide(self, evidence: pd.DataFrame) -> Verdict:
@@ -137,6 +137,22 @@ class Reductions(Hypothesis[pd.DataFrame]):
             marks.axis_labels(panel, "latent dimension D", label)
         marks.legend(axes[0])
         return figure
+
+
+def observation(results: Results, name: str) -> pd.Series:
+    """Values of one of the REGIONS, one for each replicate that has it.
+
+    results: the cells.
+    name: key of REGIONS.
+    """
+    if name == "ratio":
+        return _ratio(results.frame(worst=COLUMNS["worst"], best=COLUMNS["best"]))
+    return results.frame(value=COLUMNS[name])["value"]
+
+
+def _ratio(lines: pd.DataFrame) -> pd.Series:
+    """F(aggregate)/F(prior), infinite where F(prior) is no more than noise: then the prior decodes to real images."""
+    return (lines["best"] / lines["worst"]).where(lines["worst"] > 0, math.inf)
 
 
 def _scores(cells: pd.DataFrame, objective: str) -> pd.DataFrame:

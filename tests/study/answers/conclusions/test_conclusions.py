@@ -71,6 +71,22 @@ def test_one_replicate_that_misses_a_threshold_is_enough_to_miss_it():
     assert "error" not in shown.observed
 
 
+@pytest.mark.parametrize(
+    ("prior", "aggregate", "seen"),
+    [
+        (300.0, 74.0, True),
+        (300.0, 76.0, False),
+        (300.0, -0.5, True),  # a distance near 0 may be found below it
+        (-0.5, -0.2, False),  # the prior decodes to real images
+    ],
+)
+def test_samples_of_the_prior_are_bad_at_four_times_the_distance_of_the_aggregate(prior, aggregate, seen):
+    levels = {"prior": prior, "aggregate_train": 20.0, "aggregate_held_out": aggregate}
+    shown = phenomenon(results_of("latent_dim=4", lambda _: levels))
+    assert ("ratio" in shown.observed) == seen
+    assert (shown.reason == OBSERVED) == seen
+
+
 def test_without_them_the_largest_gap_of_levels_is_shown():
     results = results_of("latent_dim=4,8", lambda cell: {"prior": 100.0 + cell.latent_dim, "aggregate_train": 20.0}, {})
     shown = phenomenon(results)
@@ -157,7 +173,8 @@ def test_one_training_decides_nothing():
         (50.0, "closes most of the difference"),
         (220.0, "closes a part of the difference"),
         (400.0, "makes the difference larger"),
-        (300.0, "has no effect that is decided here"),
+        (300.0, "changes next to nothing of the difference"),
+        (298.0, "changes next to nothing of the difference"),
     ],
 )
 def test_putting_one_thing_right_says_what_it_changed(level, effect):
@@ -166,6 +183,16 @@ def test_putting_one_thing_right_says_what_it_changed(level, effect):
 
     why = conclude(results_of("latent_dim=4", levels), []).parts[1]
     assert why.statements[0].text.endswith(effect)
+
+
+def test_a_change_whose_interval_leaves_zero_out_by_a_hair_may_be_one():
+    def truth(cell, replicate):
+        levels = {"prior": 300.0, "aggregate_train": 20.0, "shuffled_dimensions": 200.0 + 35 * (replicate - 1)}
+        return world(lambda _: levels)(cell, replicate)
+
+    why = conclude(remembered(study_of(GREY + "latent_dim=4"), truth), []).parts[1]
+    assert why.statements[0].text.endswith("may close a part of the difference, which is not decided here")
+    assert not why.statements[0].decided
 
 
 def test_controls_show_prior_and_aggregate_beside_each_other():
