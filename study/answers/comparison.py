@@ -15,7 +15,6 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 import arviz as az
-import numpy as np
 import pandas as pd
 import xarray as xr
 from arviz_stats.utils import ELPDData
@@ -70,7 +69,7 @@ def _compared(cells: Mapping[str, StoredCell]) -> pd.DataFrame:
 def _beside(cell: StoredCell) -> dict[str, float]:
     columns: dict[str, float] = {}
     for name, estimate in BESIDE.items():
-        mean = Interval.student_t(Results((cell,)).values(estimate)["value"])
+        mean = Interval.student_t([value for value, _ in Results((cell,)).by_replicate(estimate).values()])
         columns |= {name: mean.value, f"{name}_se": mean.standard_error}
     seconds = cell.manifest.details.get("training_seconds")
     return columns | {"training_seconds": float(seconds) if isinstance(seconds, int | float) else math.nan}
@@ -78,9 +77,8 @@ def _beside(cell: StoredCell) -> dict[str, float]:
 
 def _elpd(cell: StoredCell, draws: int) -> ELPDData:
     """Pointwise log p(x) of held-out images, mean over seeds, with the standard error of its sum over images."""
-    group = cell.group("importance_bounds")
-    assert group is not None, "only cells with bounds are compared"
-    pointwise = np.asarray(group[f"log_px_{draws}"].mean("chain").values, float)
+    ((dims, bounds),) = cell.contents.values("importance_bounds", f"log_px_{draws}")
+    pointwise = bounds.mean(dims.index("chain")).astype(float)
     number = len(pointwise)
     return ELPDData(
         elpd=float(pointwise.sum()),
@@ -97,5 +95,5 @@ def _elpd(cell: StoredCell, draws: int) -> ELPDData:
 
 def _sizes(cell: StoredCell) -> list[int]:
     """Numbers of draws at which the cell has bounds on log p(x)."""
-    group = cell.group("importance_bounds")
-    return [] if group is None else [int(str(name).removeprefix("log_px_")) for name in group.data_vars]
+    names = cell.contents.variables("importance_bounds") if "importance_bounds" in cell.groups else []
+    return [int(name.removeprefix("log_px_")) for name in names]

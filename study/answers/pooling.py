@@ -10,13 +10,17 @@ from __future__ import annotations
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from study.answers.stored_cell import StoredCell
 from study.design.cell import Train
+from study.store.contents import Sizes, Values
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +44,7 @@ def _configuration(cell: StoredCell) -> tuple[Any, ...]:
     the layout of the result."""
     config = {name: value for name, value in cell.manifest.config.items() if name not in OF_SEEDS}
     config["train"] = {name: value for name, value in config.get("train", {}).items() if name not in Train.execution}
-    layout = tuple(sorted((name, tuple(sorted(cell.tree[name].sizes.items()))) for name in cell.groups))
+    layout = tuple(sorted((name, tuple(sorted(sizes.items()))) for name, sizes in cell.contents.sizes.items()))
     one_replicate = tuple((name, tuple(size for size in sizes if size[0] != "chain")) for name, sizes in layout)
     return json.dumps(config, sort_keys=True), cell.manifest.images, one_replicate
 
@@ -72,17 +76,46 @@ def _without_common_seeds(cells: list[StoredCell]) -> list[list[StoredCell]]:
 
 
 def _joined(cells: list[StoredCell]) -> StoredCell:
-    if len(cells) == 1:
-        return cells[0]
-    groups = {}
-    for name in sorted(cells[0].groups):
-        tables = [
-            table.assign_coords(chain=list(_seeds(cell))) if "chain" in table.dims else table
-            for cell in cells
-            if (table := cell.group(name)) is not None
+    return cells[0] if len(cells) == 1 else cells[0].with_replicates(_Pooled(tuple(cells)), tuple(cells))
+
+
+@dataclass(frozen=True, eq=False)
+class _Pooled:
+    """The results of several cells as one, whose replicates are numbered by their seeds.
+
+    cells: in increasing order of their seeds.
+    """
+
+    cells: tuple[StoredCell, ...]
+
+    @cached_property
+    def sizes(self) -> Sizes:
+        of_first = self.cells[0].contents.sizes
+        replicates = {"chain": sum(len(_seeds(cell)) for cell in self.cells)}
+        return {name: of_first[name] | (replicates if "chain" in of_first[name] else {}) for name in sorted(of_first)}
+
+    def group(self, name: str) -> xr.Dataset:
+        tables = [cell.contents.group(name) for cell in self.cells]
+        if "chain" not in tables[0].dims:
+            return tables[0]
+        numbered = [
+            table.assign_coords(chain=list(_seeds(cell))) for table, cell in zip(tables, self.cells, strict=True)
         ]
-        shared = "chain" not in tables[0].dims
-        groups[name] = tables[0] if shared else xr.concat(tables, "chain", data_vars="minimal", join="exact")
-    tree = xr.DataTree.from_dict(groups)
-    tree.attrs.update(cells[0].tree.attrs)
-    return cells[0].with_replicates(tree, tuple(cells))
+        return xr.concat(numbered, "chain", data_vars="minimal", join="exact")
+
+    def variables(self, group: str) -> list[str]:
+        return self.cells[0].contents.variables(group)
+
+    def values(self, group: str, *variables: str) -> list[Values]:
+        of_cells = [cell.contents.values(group, *variables) for cell in self.cells]
+        return [_concatenated(each) for each in zip(*of_cells, strict=True)]
+
+
+def _concatenated(values: Sequence[Values]) -> Values:
+    """Values of cells after one another along ``chain``; raises ValueError where others than replicates differ."""
+    dims, first = values[0]
+    if "chain" in dims:
+        return dims, np.concatenate([each for _, each in values], dims.index("chain"))
+    if not all(np.array_equal(first, each) for _, each in values):
+        raise ValueError(f"expected cells that were measured alike; got others along {', '.join(dims)}")
+    return dims, first

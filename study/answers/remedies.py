@@ -87,8 +87,8 @@ class Treatment:
 def treatments(results: Results, cell: StoredCell) -> list[Treatment]:
     """Remedies of ``cell``: densities fitted to its codes, and cells of ``results`` that differ in one of KINDS."""
     names = labels({each.key: each.manifest.config for each in results})
-    densities = cell.group("densities")
-    fitted = [] if densities is None else [str(name) for name in densities["density"].values]
+    densities = cell.tables.get("densities")
+    fitted = [] if densities is None else list(densities.rows)
     families = results.partition(*(name for changed in TREATED.values() for name in changed))
     others = next(family for family in families if cell in family.cells)
     return [Treatment(cell, name, name, EX_POST) for name in fitted] + [
@@ -162,8 +162,8 @@ def _kind(untreated: StoredCell, treated: StoredCell) -> str:
 
 def _frechet(cell: StoredCell, source: str) -> dict[int, float]:
     """Squared Fréchet distance of a source's samples to held-out images, by seed."""
-    values = Results((cell,)).values(f"realism/{source}/squared_frechet")
-    return dict(zip(values["replicate"], values["value"], strict=True))
+    found = Results((cell,)).by_replicate(f"realism/{source}/squared_frechet")
+    return {replicate: value for (_, replicate), (value, _) in found.items()}
 
 
 def _added(untreated: str, treated: str) -> str:

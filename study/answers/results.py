@@ -24,9 +24,8 @@ from study.answers.pooling import pooled
 from study.answers.stored_cell import FIELDS, IMMATERIAL, StoredCell, estimate_of, held_fixed
 from study.design.cell import Cell
 from study.errors import ConfigurationError
-from study.store.reading import Corrupt
-from study.store.schema import check_result
-from study.store.store import Store
+from study.store.extract import extracts
+from study.store.store import RESULT, Store
 
 log = logging.getLogger(__name__)
 
@@ -80,18 +79,15 @@ class Results:
         left_out: dict[Path, str] = {}
         for folder in folders:
             store = Store(folder)
-            whole, corrupt = store.survey()
-            for key, manifest in whole.items():
-                try:
-                    tree = store.read(key)
-                    check_result(tree)
-                except Corrupt as error:
-                    corrupt[key] = str(error)
-                else:
-                    first = cells.setdefault(key, StoredCell(folder.name, store, manifest, tree))
-                    if not (first.tree is tree or first.tree.identical(tree)):
-                        corrupt[key] = f"its result is not that of the same cell in {first.store.root}, which counts"
-            left_out |= {store.folder(key): reason for key, reason in sorted(corrupt.items())}
+            for key, extract in extracts(store):
+                if isinstance(extract, str):
+                    left_out[store.folder(key)] = extract
+                    continue
+                cell = StoredCell(folder.name, store, extract.manifest, extract)
+                first = cells.setdefault(key, cell)
+                if not (first is cell or _alike(first, cell)):
+                    reason = f"its result is not that of the same cell in {first.store.root}, which counts"
+                    left_out[store.folder(key)] = reason
         return cls(pooled(cells.values()), left_out)
 
     @classmethod
@@ -108,7 +104,7 @@ class Results:
         return iter(self.cells)
 
     def having(self, group: str) -> Results:
-        """The cells whose trees have this group."""
+        """The cells whose results have this group."""
         return Results(tuple(cell for cell in self.cells if group in cell.groups))
 
     def where(self, **settings: Any) -> Results:
@@ -171,7 +167,7 @@ class Results:
             table = estimate_of(cell, estimate)
             if table is None:
                 continue
-            fields = {name: table[name].values.tolist() for name in FIELDS}
+            fields = {name: values.tolist() for name, values in table.items()}
             for replicate in np.flatnonzero(np.isfinite(fields["value"])).tolist():
                 of_replicate = {name: values[replicate] for name, values in fields.items()}
                 lines.append({"key": cell.key, "replicate": replicate, **of_replicate, **cell.settings})
@@ -185,7 +181,7 @@ class Results:
         Of cells that differ by chance alone, or by how they were measured, the one with the most replicates stands for
         all of them.
         """
-        columns = {column: self._by_replicate(name) for column, name in estimates.items()}
+        columns = {column: self.by_replicate(name) for column, name in estimates.items()}
         shared = set.intersection(*map(set, columns.values()))
         sizes = Counter(key for key, _ in shared)
         chosen: dict[tuple[Any, ...], StoredCell] = {}
@@ -207,9 +203,9 @@ class Results:
         ]
         return pd.DataFrame(lines) if lines else pd.DataFrame(columns=["key", "replicate", *estimates])
 
-    def _by_replicate(self, name: str) -> dict[tuple[str, int], tuple[float, float]]:
-        """The estimate of this address, with its standard error, by key and replicate."""
-        numbers = [(cell.key, found) for cell in self.cells if (found := cell.numbers(name)) is not None]
+    def by_replicate(self, estimate: str) -> dict[tuple[str, int], tuple[float, float]]:
+        """The ``estimate`` of this address, with its standard error, by key and replicate; without what was refused."""
+        numbers = [(cell.key, found) for cell in self.cells if (found := cell.numbers(estimate)) is not None]
         return {
             (key, replicate): (value, error)
             for key, found in numbers
@@ -233,6 +229,13 @@ def check_some(loaded: Iterable[Results], folders: Sequence[Path]) -> None:
         raise ConfigurationError(f"no finished cell in {folders[0]}{why}; `latent-study status` tells why")
     for place, reason in left_out.items():
         log.warning("left out: %s: %s", place, reason)
+
+
+def _alike(first: StoredCell, second: StoredCell) -> bool:
+    """Whether two cells of one key have the same result, whose files may differ in how they are compressed."""
+    return first.manifest.files[RESULT] == second.manifest.files[RESULT] or (
+        first.store.read(first.key).identical(second.store.read(second.key))
+    )
 
 
 def _is_choice(value: Any) -> bool:

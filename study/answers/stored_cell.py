@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from analysis.layout import ROWS
 from study.answers.settings import settings
 from study.design.cell import Cell, Train
 from study.design.length import LENGTHS
+from study.store.contents import Contents, Values
 from study.store.manifest import Manifest
 from study.store.store import Store
 
@@ -33,7 +34,7 @@ class StoredCell:
     study: name of the study that computed it.
     store: the store that holds it.
     manifest: its record there.
-    tree: its result, see :mod:`analysis.tree`.
+    contents: its result, see :mod:`analysis.tree`.
     parts: the cells whose replicates it holds, itself for one, where these are several; see
         :mod:`study.answers.pooling`.
     """
@@ -41,7 +42,7 @@ class StoredCell:
     study: str
     store: Store
     manifest: Manifest
-    tree: xr.DataTree
+    contents: Contents
     parts: tuple[StoredCell, ...] = ()
 
     @property
@@ -73,17 +74,21 @@ class StoredCell:
 
     @property
     def groups(self) -> frozenset[str]:
-        """Names of the tree's groups."""
-        return frozenset(self.tree.children)
+        """Names of the result's groups."""
+        return frozenset(self.contents.sizes)
 
     def group(self, name: str) -> xr.Dataset | None:
-        """A group of the tree, or None where this cell has none of that name."""
-        return self.tree[name].to_dataset() if name in self.groups else None
+        """A group of the result, or None where this cell has none of that name."""
+        return self.contents.group(name) if name in self.contents.sizes else None
+
+    def estimates(self) -> xr.DataTree:
+        """The groups of estimates alone."""
+        return xr.DataTree.from_dict({name: self.contents.group(name) for name in ROWS if name in self.contents.sizes})
 
     @cached_property
-    def _tables(self) -> dict[str, _Table]:
-        """The groups of estimates as arrays, which are asked many times."""
-        return {name: _Table.of(table, dim) for name, dim in ROWS.items() if (table := self.group(name)) is not None}
+    def tables(self) -> Mapping[str, EstimateTable]:
+        """The values of the groups of estimates, which are asked many times."""
+        return {name: EstimateTable.of(self.contents, name) for name in ROWS if name in self.contents.sizes}
 
     def numbers(self, estimate: str) -> npt.NDArray[np.float64] | None:
         """Value and standard error of an estimate by replicate, ``(S, 2)``; None where the cell has none of that
@@ -92,39 +97,57 @@ class StoredCell:
         Raises ValueError as :func:`estimate_of` does.
         """
         address = _address(estimate)
-        table = self._tables.get(address.group)
+        table = self.tables.get(address.group)
         if table is None or address.row not in table.rows or address.quantity not in table.quantities:
             return None
         return table.numbers[:, table.rows[address.row], table.quantities[address.quantity]]
 
-    def with_replicates(self, tree: xr.DataTree, parts: tuple[StoredCell, ...]) -> StoredCell:
-        """The same cell with the replicates of ``parts``, itself for one, whose result is ``tree``."""
-        return replace(self, tree=tree, parts=parts)
+    def with_replicates(self, contents: Contents, parts: tuple[StoredCell, ...]) -> StoredCell:
+        """The same cell with the replicates of ``parts``, itself for one, whose result is ``contents``."""
+        return replace(self, contents=contents, parts=parts)
 
-    def with_tree(self, tree: xr.DataTree) -> StoredCell:
-        """The same cell with another result."""
-        other = replace(self, tree=tree)
+    def with_contents(self, contents: Contents) -> StoredCell:
+        """The same cell with another result, ``contents``."""
+        other = replace(self, contents=contents)
         # What is derived of the configuration alone costs as much as all else.
         vars(other).update({name: getattr(self, name) for name in ("cell", "settings", "identity")})
         return other
 
 
-class _Table(NamedTuple):
-    """A group of estimates: ``numbers`` ``(S, rows, quantities, 2)`` and where each row and quantity stands."""
+class EstimateTable(NamedTuple):
+    """A group of estimates.
+
+    numbers: values and standard errors, ``(S, rows, quantities, 2)``.
+    rows, quantities: the place of each along its axis.
+    """
 
     numbers: npt.NDArray[np.float64]
-    rows: dict[str, int]
-    quantities: dict[str, int]
+    rows: Mapping[str, int]
+    quantities: Mapping[str, int]
 
     @classmethod
-    def of(cls, table: xr.Dataset, dim: str) -> _Table:
-        fields = [table[name].transpose("chain", dim, "quantity").values for name in ("value", "standard_error")]
-        places = [{str(name): place for place, name in enumerate(table[axis].values)} for axis in (dim, "quantity")]
-        return cls(np.stack(fields, -1).astype(float), *places)
+    def of(cls, contents: Contents, group: str) -> EstimateTable:
+        """The estimates of a ``group`` of a result, its ``contents``."""
+        axes = ("chain", ROWS[group], "quantity")
+        *fields, rows, quantities = contents.values(group, "value", "standard_error", *axes[1:])
+        numbers = np.stack([ordered(each, axes) for each in fields], -1).astype(float)
+        return cls(numbers, _places(tuple(rows[1].tolist())), _places(tuple(quantities[1].tolist())))
 
 
-def estimate_of(cell: StoredCell, estimate: str) -> xr.Dataset | None:
-    """The FIELDS of one estimate of ``cell`` by replicate (``chain``); None where the cell has none of that address.
+def ordered(found: Values, axes: tuple[str, ...]) -> npt.NDArray[Any]:
+    """Values ``found`` in a result as an array with the dimensions ``axes``, in their order."""
+    dims, values = found
+    return values.transpose([dims.index(axis) for axis in axes])
+
+
+@cache
+def _places(names: tuple[str, ...]) -> Mapping[str, int]:
+    """Where each of the names stands; those of cells that were measured alike are alike."""
+    return {name: place for place, name in enumerate(names)}
+
+
+def estimate_of(cell: StoredCell, estimate: str) -> dict[str, npt.NDArray[Any]] | None:
+    """The FIELDS of one estimate of ``cell`` by replicate, ``(S,)`` each; None where the cell has none of that address.
 
     Args:
         cell: the finished cell.
@@ -133,13 +156,13 @@ def estimate_of(cell: StoredCell, estimate: str) -> xr.Dataset | None:
     Raises ValueError if ``estimate`` is no address, or its group holds no estimates.
     """
     address = _address(estimate)
-    table = cell.group(address.group)
-    if table is None:
+    table = cell.tables.get(address.group)
+    if table is None or address.row not in table.rows or address.quantity not in table.quantities:
         return None
-    dim = ROWS[address.group]
-    if address.row not in table[dim].values or address.quantity not in table["quantity"].values:
-        return None
-    return table.sel({"quantity": address.quantity, dim: address.row})
+    axes = ("chain", ROWS[address.group], "quantity")
+    row, quantity = table.rows[address.row], table.quantities[address.quantity]
+    fields = [ordered(each, axes)[:, row, quantity] for each in cell.contents.values(address.group, *FIELDS)]
+    return dict(zip(FIELDS, fields, strict=True))
 
 
 def _address(estimate: str) -> Address:

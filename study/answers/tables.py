@@ -36,7 +36,7 @@ def summary_text(folders: Sequence[Path], format: Format, patterns: Sequence[str
     tables = []
     for name, cells in studies.items():
         if len(cells):
-            trees = merge({cell.key: (cell.manifest.config, cell.tree) for cell in cells})
+            trees = merge({cell.key: (cell.manifest.config, cell.estimates()) for cell in cells})
             table = overview(trees) if at_a_glance else summary(trees)
             table.insert(0, "study", name)
             tables.append(table)

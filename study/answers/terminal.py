@@ -12,7 +12,7 @@ from analysis.summaries import over_seeds
 from study.answers.conclusions import Conclusion, Part, Statement
 from study.answers.conclusions.levels import difference, level
 from study.answers.conclusions.repair import best, repairs
-from study.answers.results import Results, StoredCell, estimate_of
+from study.answers.results import Results, StoredCell
 
 WIDEST = 100
 """Columns that are used at most."""
@@ -115,5 +115,5 @@ def _short(mean: Interval) -> str:
 
 
 def _mean(cell: StoredCell, estimate: str) -> Interval | None:
-    table = estimate_of(cell, estimate)
-    return None if table is None else over_seeds(table["value"].values, table["standard_error"].values)
+    numbers = cell.numbers(estimate)
+    return None if numbers is None else over_seeds(*numbers.T)

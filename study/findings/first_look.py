@@ -104,7 +104,7 @@ def printed_table() -> str:
 def picture(results: Results) -> Figure:
     """Ten pictures of each source, from the first training of the averaged map, with the mean distance."""
     averaged = maps(results)["averaged"]
-    pixels = averaged.cells[0].tree["samples"].to_dataset()["pixels"].isel(chain=0)
+    pixels = averaged.cells[0].contents.group("samples")["pixels"].isel(chain=0)
     figure = Figure(figsize=(13, 1.75), dpi=100)
     for place, (source, title) in enumerate(STRIP):
         axes = figure.add_axes((place / len(STRIP) + 0.004, 0.14, 1 / len(STRIP) - 0.008, 0.6))

@@ -27,13 +27,36 @@ def tree(path: Path) -> xr.DataTree:
     with regular(path, MAX_RESULT) as place, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with netCDF4.Dataset(place) as dataset:
-            limit = min(MAX_RESULT, MAX_EXPANSION * place.stat().st_size)
-            if declared_bytes(dataset, path.name) > limit:
-                raise Corrupt(f"{path.name} declares arrays of more than {limit:,} bytes")
+            _check_size(dataset, place, path.name)
             if (plain := _plain(dataset)) is not None:
                 return xr.DataTree.from_dict(plain)
         with xr.open_datatree(place, engine="netcdf4", decode_times=False) as opened:
             return opened.load()
+
+
+def group_of(path: Path, name: str) -> xr.Dataset:
+    """One group of such a file in memory, refused as :func:`tree` refuses.
+
+    path: of the file.
+    name: of a group without groups of its own.
+
+    Raises Corrupt.
+    """
+    with regular(path, MAX_RESULT) as place, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with netCDF4.Dataset(place) as dataset:
+            _check_size(dataset, place, path.name)
+            if (plain := _plain_group(dataset[name])) is not None:
+                return plain
+        with xr.open_dataset(place, group=name, engine="netcdf4", decode_times=False) as opened:
+            return opened.load()
+
+
+def _check_size(dataset: netCDF4.Dataset, path: Path, name: str) -> None:
+    """Raises Corrupt where what a file at ``path``, which messages call ``name``, declares is too large."""
+    limit = min(MAX_RESULT, MAX_EXPANSION * path.stat().st_size)
+    if declared_bytes(dataset, name) > limit:
+        raise Corrupt(f"{name} declares arrays of more than {limit:,} bytes")
 
 
 def _plain(dataset: netCDF4.Dataset) -> dict[str, xr.Dataset] | None:

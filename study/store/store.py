@@ -6,6 +6,7 @@
     <results>/<study>/cells/<key>.corrupt-1/  a cell that did not verify, kept for inspection
     <results>/<study>/cells/<key>.lock        held while a process computes the cell; ``.lease`` on a network
     <results>/<study>/index.json              what was verified last, see :mod:`study.store.index`
+    <results>/<study>/extracts/<key>          what answers read of a cell, see :mod:`study.store.extract`
 
 A cell is written beside its place, flushed to disk, and renamed, so that it is either whole or absent.
 """
@@ -84,6 +85,10 @@ class Store:
         names = os.listdir(self.cells) if self.cells.is_dir() else []
         marks = {"", "partial", "failed.json"}
         return sorted({key for key, _, mark in (name.partition(".") for name in names) if mark in marks})
+
+    def stored_keys(self) -> list[str]:
+        """Keys of the cells that are finished, whole or not, sorted."""
+        return [key for key in self.known_keys() if os.path.lexists(self.folder(key))]
 
     def verify(self, key: str) -> Manifest:
         """The manifest of a stored cell, all of whose files are as they were written; raises :class:`Corrupt`."""
@@ -262,12 +267,11 @@ class Store:
         """Manifests of the cells that are whole, and reasons of those that are stored and not whole, by key."""
         whole: dict[str, Manifest] = {}
         corrupt: dict[str, str] = {}
-        for key in self.known_keys():
-            if os.path.lexists(self.folder(key)):
-                try:
-                    whole[key] = self.verify(key)
-                except Corrupt as error:
-                    corrupt[key] = str(error)
+        for key in self.stored_keys():
+            try:
+                whole[key] = self.verify(key)
+            except Corrupt as error:
+                corrupt[key] = str(error)
         return whole, corrupt
 
     def load(self) -> dict[str, xr.DataTree]:

@@ -8,15 +8,14 @@ undecided in the next run, and is left open.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-import numpy as np
 
 from analysis.interval import Interval
 from analysis.numerals import plus_minus
 from analysis.summaries import over_seeds
-from study.answers.results import StoredCell, estimate_of
+from study.answers.results import StoredCell
 
 
 @dataclass(frozen=True)
@@ -36,12 +35,11 @@ class Level:
 
 def level(cell: StoredCell, source: str) -> Level | None:
     """The level of ``source`` in ``cell``; None where it was not measured, or every seed refused it."""
-    table = estimate_of(cell, f"realism/{source}/squared_frechet")
-    if table is None:
+    numbers = cell.numbers(f"realism/{source}/squared_frechet")
+    if numbers is None:
         return None
-    values = np.asarray(table["value"].values, float)
-    by_seed = {seed: float(values[seed]) for seed in np.flatnonzero(np.isfinite(values)).tolist()}
-    return Level(by_seed, over_seeds(values, table["standard_error"].values)) if by_seed else None
+    by_seed = {seed: value for seed, value in enumerate(numbers[:, 0].tolist()) if math.isfinite(value)}
+    return Level(by_seed, over_seeds(*numbers.T)) if by_seed else None
 
 
 def difference(first: Level, second: Level) -> Interval:

@@ -167,7 +167,7 @@ def how_sure(
             else "One training has no spread to compare with, so no difference is decided here"
         )
         table = estimate_of(phenomenon.cell, "realism/prior/squared_frechet")
-        images = "" if table is None else f", {int(table['n'].values.max())} pictures of each kind"
+        images = "" if table is None else f", {int(table['n'].max())} pictures of each kind"
         numbers = f"{seeds} training{'s' if seeds != 1 else ''}{images}; 95 % intervals; ± is one standard error"
         statements.append(Statement(text, numbers))
     undecided = [each for part in parts for each in part.statements if not each.decided]

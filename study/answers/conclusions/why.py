@@ -14,7 +14,7 @@ from study.answers.conclusions.levels import Level, above, below, difference, le
 from study.answers.conclusions.phenomenon import Phenomenon
 from study.answers.conclusions.statement import UNDECIDED, Part, Statement
 from study.answers.conclusions.words import PUT_RIGHT, objective_name
-from study.answers.results import Results, StoredCell, estimate_of
+from study.answers.results import Results, StoredCell
 
 NEGLIGIBLE = 0.05
 """Share of the difference between prior and aggregate below which a change of it is called next to nothing."""
@@ -127,10 +127,10 @@ def _kind(cell: StoredCell) -> str:
 
 
 def _norms(phenomenon: Phenomenon) -> Iterator[Statement]:
-    table = estimate_of(phenomenon.cell, "aggregate/train/norm_auc")
-    if table is None:
+    found = phenomenon.cell.numbers("aggregate/train/norm_auc")
+    if found is None:
         return
-    area = over_seeds(table["value"].values, table["standard_error"].values)
+    area = over_seeds(*found.T)
     if not math.isfinite(area.value):
         return
     numbers = f"area under the curve {area}; a half tells nothing"
@@ -145,11 +145,10 @@ def _norms(phenomenon: Phenomenon) -> Iterator[Statement]:
 
 
 def _in_use(phenomenon: Phenomenon) -> Iterator[Statement]:
-    table = estimate_of(phenomenon.cell, "aggregate/train/active_units")
-    if table is None:
+    found = phenomenon.cell.numbers("aggregate/train/active_units")
+    if found is None:
         return
-    values = table["value"].values
-    used, dim = float(values.mean()), phenomenon.cell.settings["latent_dim"]
+    used, dim = float(found[:, 0].mean()), phenomenon.cell.settings["latent_dim"]
     if math.isfinite(used):
         most = "Most dimensions respond" if used > dim / 2 else "Most dimensions do not respond"
         yield Statement(f"{most} to the image", f"{plain(used)} of {dim} dimensions")

@@ -6,6 +6,7 @@ estimates asked for, and every setting (:meth:`study.answers.results.Results.fra
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -126,10 +127,10 @@ def with_optional(results: Results, lines: pd.DataFrame, **estimates: str) -> pd
         lines: one for each cell and replicate.
         estimates: addresses, by the name of the column.
     """
-    index = ["key", "replicate"]
+    places = list(zip(lines["key"], lines["replicate"], strict=True))
     for column, name in estimates.items():
-        found = results.values(name).set_index(index)["value"].rename(column)
-        lines = lines.join(found.astype(float), on=index)
+        found = results.by_replicate(name)
+        lines = lines.assign(**{column: [found[place][0] if place in found else math.nan for place in places]})
     return lines
 
 
@@ -216,8 +217,8 @@ def _ends(lines: pd.DataFrame) -> pd.DataFrame:
 
 
 def _densities(results: Results) -> list[str]:
-    groups = [group for cell in results if (group := cell.group("densities")) is not None]
-    return sorted({str(name) for group in groups for name in group["density"].values} - {CEILING})
+    tables = [table for cell in results if (table := cell.tables.get("densities")) is not None]
+    return sorted({name for table in tables for name in table.rows} - {CEILING})
 
 
 def _names(estimates: Mapping[str, str]) -> str:

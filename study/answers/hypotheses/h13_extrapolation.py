@@ -73,7 +73,7 @@ class Extrapolation(Hypothesis[Draws]):
         decoded = having_records(results, "decoded")
         cells = distinguishable(alike(decoded.plain("beta", "objective", "posterior"), ratio_auc=RATIO_AUC))
         columns = {"log_ratio": "log_ratio", "distance": "distance"}
-        if all(BY_GAIN in cell.tree["decoded"] for cell in decoded):
+        if all(BY_GAIN in cell.contents.variables("decoded") for cell in decoded):
             columns[BY_GAIN] = BY_GAIN
         clearest = cells.groupby("family", sort=False)["ratio_auc"].mean().idxmax()
         first = cells[cells["family"] == clearest].iloc[:1]

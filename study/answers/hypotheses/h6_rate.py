@@ -26,7 +26,7 @@ from matplotlib.figure import Figure
 from study.answers.hypotheses import _marks as marks
 from study.answers.hypotheses._base import Hypothesis, MissingCells, Verdict
 from study.answers.hypotheses._criterion import Criterion
-from study.answers.hypotheses._families import at_two_lengths, by_family, dims, frechet, longest, scope
+from study.answers.hypotheses._families import at_two_lengths, by_family, dims, frechet, longest, scope, with_optional
 from study.answers.hypotheses._intervals import by_replicate, over_seeds
 from study.answers.hypotheses._needs import Needs
 from study.answers.hypotheses._rule import Combination, conclude, first_given_rest
@@ -72,9 +72,7 @@ class Rate(Hypothesis[pd.DataFrame]):
             raise MissingCells(
                 f"no sweep of beta and latent_dim of {LEAST_CELLS} cells or more at two training lengths"
             )
-        index = ["key", "replicate"]
-        gain = results.values(GAIN).set_index(index)["value"].rename("gain")
-        return large.assign(gap=large["worst"] - large["best"]).join(gain, on=index)
+        return with_optional(results, large.assign(gap=large["worst"] - large["best"]), gain=GAIN)
 
     @override
     def decide(self, evidence: pd.DataFrame) -> Verdict:

@@ -44,8 +44,8 @@ class Chapter:
 
     @cached_property
     def trees(self) -> dict[str, xr.DataTree]:
-        """Tree by label, along ``latent_dim``."""
-        return merge({cell.key: (cell.manifest.config, cell.tree) for cell in self.results})
+        """Estimates by label, along ``latent_dim``."""
+        return merge({cell.key: (cell.manifest.config, cell.estimates()) for cell in self.results})
 
     @cached_property
     def numbers(self) -> pd.DataFrame:
@@ -128,23 +128,23 @@ def dimension(cell: StoredCell) -> int:
 def measured(cell: StoredCell, estimate: str) -> Interval | None:
     """The ``estimate`` of this address in ``cell``, over seeds; None where the cell has none, or every seed refused
     it."""
-    table = estimate_of(cell, estimate)
-    if table is None:
+    numbers = cell.numbers(estimate)
+    if numbers is None:
         return None
-    mean = over_seeds(table["value"].values, table["standard_error"].values)
+    mean = over_seeds(*numbers.T)
     return mean if mean.n else None
 
 
 def flags(cell: StoredCell, estimate: str) -> str:
     """Flags of the ``estimate`` of this address in ``cell``, of all seeds, joined."""
     table = estimate_of(cell, estimate)
-    return "" if table is None else "; ".join(dict.fromkeys(str(flag) for flag in table["flags"].values if flag))
+    return "" if table is None else "; ".join(dict.fromkeys(str(flag) for flag in table["flags"] if flag))
 
 
 def quality_gap(cell: StoredCell) -> Interval | None:
     """Squared Fréchet distance of prior samples minus that of aggregate samples, paired by seed."""
-    prior, aggregate = (estimate_of(cell, f"realism/{row}/squared_frechet") for row in ("prior", "aggregate_train"))
+    prior, aggregate = (cell.numbers(f"realism/{row}/squared_frechet") for row in ("prior", "aggregate_train"))
     if prior is None or aggregate is None:
         return None
-    gap = Interval.student_t(prior["value"].values - aggregate["value"].values)
+    gap = Interval.student_t(prior[:, 0] - aggregate[:, 0])
     return gap if gap.n else None

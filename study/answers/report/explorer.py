@@ -57,8 +57,8 @@ def panels(chapter: Chapter) -> list[Panel]:
 
 def _panel(cell: StoredCell, label: str) -> Panel:
     title = f"{label}, D = {dimension(cell)}"
-    realism = cell.group("realism")
-    rows = [] if realism is None else [str(row) for row in realism["source"].values]
+    realism = cell.tables.get("realism")
+    rows = [] if realism is None else list(realism.rows)
     distances = {row: text for row in rows if (text := _text(cell, f"realism/{row}/squared_frechet"))}
     pictures = [each._replace(title=f"{each.title}, {title}").picture() for each in figures(cell)]
     facts = {name: text for name, estimate in FACTS.items() if (text := _text(cell, estimate))}
@@ -67,7 +67,8 @@ def _panel(cell: StoredCell, label: str) -> Panel:
 
 def figures(cell: StoredCell) -> Iterator[CaptionedFigure]:
     """The bubble picture, the shells and, where it was asked for, the calibration of the cell's first replicate."""
-    draws, prior, norms = cell.group("sample_stats"), cell.group("prior_draws"), cell.group("shells")
+    first = cell.stored[0]
+    draws, prior, norms = first.group("sample_stats"), first.group("prior_draws"), first.group("shells")
     if draws is not None and prior is not None:
         yield CaptionedFigure(
             "bubbles", "Bubbles", draw_plots.bubbles(_densities(draws), _densities(prior)), caption(draw_plots.bubbles)
@@ -75,10 +76,10 @@ def figures(cell: StoredCell) -> Iterator[CaptionedFigure]:
     if norms is not None:
         both = [norms[f"{name}_norm"].isel(chain=0).values for name in ("aggregate", "prior")]
         yield CaptionedFigure("shells", "Shells", draw_plots.shells(*both), caption(draw_plots.shells))
-    calibration = cell.group("calibration")
+    calibration = first.group("calibration")
     if calibration is not None:
-        first = calibration.isel(chain=0)
-        figure = ranks(*(first[name].values for name in ("share", "lower", "upper")))
+        of_replicate = calibration.isel(chain=0)
+        figure = ranks(*(of_replicate[name].values for name in ("share", "lower", "upper")))
         yield CaptionedFigure("ranks", "Calibration", figure, caption(ranks))
 
 

@@ -16,7 +16,7 @@ from analysis.plots import Decomposition
 from study.answers.remedies import EX_POST, POOLED
 from study.answers.report.chapter import FEW, Chapter, dimension, flags, measured, quality_gap
 from study.answers.report.picture import Picture
-from study.answers.results import StoredCell, estimate_of
+from study.answers.results import StoredCell
 
 Measure = Callable[[StoredCell], Interval | None]
 
@@ -137,11 +137,10 @@ def along_training(chapter: Chapter) -> Iterator[CaptionedFigure]:
 def _alignment(cell: StoredCell) -> tuple[int, Interval, Interval] | None:
     """Updates, the share of JᵀJ off the axes relative to a random rotation, and the correlation part of KL(G ‖ p)."""
     nats = measured(cell, "aggregate/train/kl_correlations")
-    tables = [estimate_of(cell, f"aggregate/train/{name}") for name in ("off_axes", "off_axes_rotated")]
-    if nats is None or any(table is None for table in tables):
+    off, rotated = (cell.numbers(f"aggregate/train/{name}") for name in ("off_axes", "off_axes_rotated"))
+    if nats is None or off is None or rotated is None:
         return None
-    off, rotated = (table["value"].values for table in tables if table is not None)
-    share = Interval.student_t(off / rotated)
+    share = Interval.student_t(off[:, 0] / rotated[:, 0])
     return (int(cell.settings["updates"]), share, nats) if share.n else None
 
 

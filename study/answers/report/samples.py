@@ -37,7 +37,7 @@ def sample_grids(cell: StoredCell, title: str, distances: Mapping[str, str]) -> 
         title: what it is called in the text that stands for a picture.
         distances: to real images, as text, by source.
     """
-    group = cell.group("samples")
+    group = cell.stored[0].group("samples")
     if group is None:
         return []
     grids = []

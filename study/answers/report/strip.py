@@ -54,7 +54,7 @@ def strip(conclusion: Conclusion) -> list[Tile]:
 
 
 def _of_cell(cell: StoredCell, source: str, title: str, note: str) -> Tile | None:
-    return tile(cell.group("samples"), source, title, note, str(level(cell, source) or ""))
+    return tile(cell.stored[0].group("samples"), source, title, note, str(level(cell, source) or ""))
 
 
 def tile(samples: xr.Dataset | None, source: str, title: str, note: str, level_text: str) -> Tile | None:

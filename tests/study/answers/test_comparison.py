@@ -10,9 +10,10 @@ import xarray as xr
 
 from study.answers.comparison import COLUMNS, held_out
 from study.answers.remedies import POOLED
-from study.answers.results import FIELDS, Results
+from study.answers.results import Results
 from study.cli import main
 from study.errors import ConfigurationError
+from study.store.contents import Held
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.normal(-20, 3, size=200)
@@ -22,16 +23,14 @@ def cell(prior, shift, dim=2, images="a", sizes=(1, 10)):
     bounds = {f"log_px_{size}": (("chain", "image"), np.stack([IMAGES + shift, IMAGES + shift])) for size in sizes}
     settings = {"prior": prior, "latent_dim": dim, "latent": str(dim), "dataset": "digits", "likelihood": "bernoulli"}
     config = {"prior": {"name": prior}, "latent_dim": dim}
-    measured = {field: (("chain", "split", "quantity"), np.ones((2, 1, 1))) for field in FIELDS}
-    measured["value"] = (("chain", "split", "quantity"), np.array([[[4.0]], [[6.0]]]))
-    groups = {"importance_bounds": xr.Dataset(bounds)}
-    groups["aggregate"] = xr.Dataset(measured, {"split": ["train"], "quantity": ["kl"]})
+    measured = {"aggregate/train/kl": np.array([[4.0, 1.0], [6.0, 1.0]])}
     return SimpleNamespace(
         key=f"{prior}{dim}{images}",
         manifest=SimpleNamespace(config=config, images=images, details={"training_seconds": 3.5}),
         settings=settings,
-        group=groups.get,
-        numbers=lambda address: None,
+        groups={"importance_bounds"},
+        contents=Held(xr.DataTree.from_dict({"importance_bounds": xr.Dataset(bounds)})),
+        numbers=measured.get,
         identity=(prior, dim),
     )
 

@@ -51,7 +51,7 @@ def test_further_seeds_are_further_replicates_of_the_same_cell(keep):
     (cell,) = keep("a", "seeds=2")
     assert cell.settings["seeds"] == 5
     assert [part.settings["seed_offset"] for part in cell.stored] == [0, 7]
-    assert cell.tree["shells"]["prior_norm"].sel(chain=8).values.tolist() == [8.0] * 4
+    assert cell.contents.group("shells")["prior_norm"].sel(chain=8).values.tolist() == [8.0] * 4
     table = Results((cell,)).frame(kl="aggregate/train/kl")
     assert table["kl"].tolist() == [0, 1, 7, 8, 9]
     assert table["replicate"].tolist() == [0, 1, 2, 3, 4]

@@ -156,7 +156,7 @@ def test_a_trained_replicate_comes_back(keep):
     (stored,) = keep("prior=standard_normal", "latent_dim=2")
     trained = [new_replicate(stored.cell, load_images(stored.cell, None), replicate) for replicate in range(2)]
     tensors = {f"{r}/{name}": value + r for r, vae in enumerate(trained) for name, value in vae.state_dict().items()}
-    result = CellResult(stored.tree, {name: tensor.numpy() for name, tensor in tensors.items()}, {})
+    result = CellResult(stored.store.read(stored.key), {name: tensor.numpy() for name, tensor in tensors.items()}, {})
     shutil.rmtree(stored.store.folder(stored.key))
     stored.store.publish(stored.cell, result, images="", device="cpu", seconds=0.0, command="")
     vae = trained_vae(stored.store, stored.key, 1)

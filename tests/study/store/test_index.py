@@ -12,9 +12,10 @@ import xarray as xr
 
 from study.design.cell import Cell
 from study.errors import TrainingFailed
-from study.store import index
+from study.store import marks
+from study.store.authentication import SECRET
 from study.store.export import export
-from study.store.index import INDEX, SECRET, standings
+from study.store.index import INDEX, standings
 from study.store.result import CellResult
 from study.store.status import status_lines
 from study.store.store import MANIFEST, RESULT, WEIGHTS, Store
@@ -31,7 +32,7 @@ def cache(tmp_path, monkeypatch):
 @pytest.fixture
 def store(tmp_path, cache, monkeypatch):
     """Three finished cells, old enough for an index, and a failed and an unfinished one."""
-    monkeypatch.setattr(index, "SETTLED_NS", -1)
+    monkeypatch.setattr(marks, "SETTLED_NS", -1)
     store = Store(tmp_path / "made")
     store.cells.mkdir(parents=True)
     for cell in CELLS:
@@ -154,7 +155,7 @@ def test_what_lies_in_its_place_does_not_harm(store, monkeypatch):
 
 
 def test_files_that_have_just_changed_get_no_entry(store, monkeypatch):
-    monkeypatch.setattr(index, "SETTLED_NS", 3 * 10**9)
+    monkeypatch.setattr(marks, "SETTLED_NS", 3 * 10**9)
     standings(store, store.known_keys())
     assert len(read_cells(store, monkeypatch)) == 3
 

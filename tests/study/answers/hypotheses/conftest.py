@@ -18,6 +18,7 @@ from analysis.layout import ROWS
 from study.answers.results import Results, StoredCell
 from study.design.cell import Cell
 from study.design.study import Study
+from study.store.contents import Held
 from study.store.manifest import Manifest
 from study.store.store import Store
 
@@ -101,4 +102,6 @@ def remembered(study: Study, truth: Truth) -> Results:
     manifests = [
         Manifest.model_construct(key=key, config=cell.config(), **known) for key, cell in sorted(cells.items())
     ]
-    return Results(tuple(StoredCell("made", memory, manifest, memory.read(manifest.key)) for manifest in manifests))
+    return Results(
+        tuple(StoredCell("made", memory, manifest, Held(memory.read(manifest.key))) for manifest in manifests)
+    )

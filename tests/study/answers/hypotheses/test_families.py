@@ -58,9 +58,9 @@ def test_families_that_only_an_option_which_one_lacks_tells_apart_are_numbered()
     config = cell.manifest.config | {"prior": {"name": "vamp"}}
     older = StoredCell(
         "planted",
-        Memory({"older": cell.tree}),
+        Memory({}),
         Manifest.model_construct(key="older", config=config, details={}),
-        cell.tree,
+        cell.contents,
     )
     assert labels(alike(Results((cell, older)), kl=KL)) == {"vamp", "vamp (2)"}
 

@@ -1,0 +1,222 @@
+"""Extract: of each finished cell, what answers read of it, beside the cells, so that no result need be opened.
+
+    <results>/<study>/extracts/<key>
+        a line with an authentication code, and the length of the next
+        a line of JSON                what the cell is, the dimensions of every group, and where each block is
+        blocks                        the groups of KEPT, see :mod:`study.store.block`
+
+An extract counts as long as the cell's files have the marks that they had when all their bytes were verified
+(:mod:`study.store.marks`), this user wrote it, and in this place (:mod:`study.store.authentication`). It holds nothing
+that the cell does not, and is made anew where it does not count. Pictures and single draws are in the result alone,
+whose bytes are verified whenever it is opened; where an extract cannot be written, it is held in memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, final
+
+import xarray as xr
+from pydantic import TypeAdapter
+
+from analysis.layout import ROWS
+from study.errors import DataError
+from study.files import own_folder, replacing
+from study.store.authentication import code, place, secret
+from study.store.block import Block, encoded
+from study.store.contents import Sizes, Values, values_of
+from study.store.manifest import Manifest, sha256
+from study.store.marks import Mark, marks, settled
+from study.store.netcdf import group_of
+from study.store.reading import MAX_RESULT, Corrupt, reading, regular
+from study.store.schema import check_result
+from study.store.store import RESULT, Store
+
+FOLDER = "extracts"
+
+VERSION = 1
+"""Of what an extract holds and of the checks that its cell has passed; extracts of another are made anew."""
+
+KEPT = (*ROWS, "importance_bounds", "codes", "spectrum", "subsampling", "padding", "decoded", "displacements")
+"""Groups of an extract: estimates, and the records of which comparisons and verdicts are made."""
+
+MAX_HEADER = 2**20
+"""Bytes of the lines before the blocks: 1 MiB; of a cell they are some kilobytes."""
+
+
+class Span(NamedTuple):
+    """Where a block lies.
+
+    start: its first byte, counted from the first of all blocks.
+    size: number of bytes.
+    digest: SHA-256 of them, in hexadecimal.
+    """
+
+    start: int
+    size: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class Header:
+    """What precedes the blocks.
+
+    version: VERSION.
+    marks: of the cell's files when they were verified.
+    manifest: of the cell.
+    sizes: lengths of the dimensions of every group.
+    spans: of each block, by group.
+    """
+
+    version: int
+    marks: tuple[Mark, ...]
+    manifest: Manifest
+    sizes: dict[str, dict[str, int]]
+    spans: dict[str, Span]
+
+
+_HEADER = TypeAdapter(Header)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Extract:
+    """A finished cell, of which groups are read when they are asked for.
+
+    store: that holds it.
+    manifest: its record.
+    sizes: lengths of the dimensions of every group.
+    spans: of each block, by group.
+    begin: of the first block in the file.
+    blocks: all of them, where they are not in the file.
+    """
+
+    store: Store
+    manifest: Manifest
+    sizes: Sizes
+    spans: Mapping[str, Span]
+    begin: int
+    blocks: bytes | None = field(default=None, repr=False)
+
+    def group(self, name: str) -> xr.Dataset:
+        """The group of this name; raises KeyError where the result has none.
+
+        name: of the group.
+
+        Raises DataError where the result is no longer as it was verified.
+        """
+        if name not in self.sizes:
+            raise KeyError(name)
+        if (block := self._block(name)) is not None:
+            return block.dataset()
+        return self._of_result(name)
+
+    def variables(self, group: str) -> list[str]:
+        """Names of the variables of a ``group`` that label no others; raises KeyError where there is no such group."""
+        if (block := self._block(group)) is not None:
+            return block.variables()
+        return list(map(str, self.group(group).data_vars))
+
+    def values(self, group: str, *variables: str) -> list[Values]:
+        """Each of the ``variables`` of a ``group``; raises KeyError where one of them is not there, and DataError as
+        :meth:`group` does.
+        """
+        if (block := self._block(group)) is not None:
+            return [block.values(name) for name in variables]
+        return values_of(self.group(group), variables)
+
+    def _block(self, name: str) -> Block | None:
+        """The block of a group; None where there is none, or it is not as it was written."""
+        if (span := self.spans.get(name)) is None:
+            return None
+        if self.blocks is not None:
+            return Block(self.blocks[span.start : span.start + span.size])
+        path = _path(self.store, self.manifest.key)
+        with suppress(Corrupt), _opened(path) as (file, _):
+            file.seek(self.begin + span.start)
+            content = file.read(span.size)
+            if hashlib.sha256(content).hexdigest() == span.digest:
+                return Block(content)
+        with suppress(OSError):
+            path.unlink()  # it is made anew when the cell is read next
+        return None
+
+    def _of_result(self, name: str) -> xr.Dataset:
+        """A group of the result, all of whose bytes are those that were verified."""
+        folder = self.store.folder(self.manifest.key)
+        try:
+            with regular(folder / RESULT, MAX_RESULT) as path:
+                if sha256(path) != self.manifest.files[RESULT]:
+                    raise Corrupt(f"{RESULT} has other bytes than were written")
+                return group_of(path, name)
+        except Corrupt as error:
+            raise DataError(f"{folder} has changed while it was read: {error}; type the same command again") from error
+
+
+def extracts(store: Store) -> Iterator[tuple[str, Extract | str]]:
+    """Every stored cell by key: its extract or, where it is not whole, the reason.
+
+    store: the results.
+    """
+    key_of_user = secret()
+    for key in store.stored_keys():
+        try:
+            yield key, _read(store, key, key_of_user) or _make(store, key, key_of_user)
+        except Corrupt as error:
+            yield key, str(error)
+
+
+def _path(store: Store, key: str) -> Path:
+    return store.root / FOLDER / key
+
+
+def _read(store: Store, key: str, user: bytes) -> Extract | None:
+    """The extract of a cell; None where there is none that counts."""
+    now = marks(store.folder(key))
+    if not now or not user:
+        return None
+    with suppress(Corrupt), _opened(_path(store, key)) as (file, size):
+        beside, _, length = file.readline(96).partition(b" ")
+        line = file.read(min(int(length), MAX_HEADER))
+        if hmac.compare_digest(beside, code(user, place(store.root), key.encode(), line)):
+            header = _HEADER.validate_json(line)
+            begin = file.tell()
+            ends = begin + max((span.start + span.size for span in header.spans.values()), default=0)
+            if header.version == VERSION and header.marks == now and ends == size:
+                return Extract(store, header.manifest, header.sizes, header.spans, begin)
+    return None
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, int]]:
+    """A file to read and its size; raises Corrupt where it is no regular one, or the block fails."""
+    with reading(path.name), regular(path, MAX_RESULT) as opened, opened.open("rb") as file:
+        yield file, opened.stat().st_size
+
+
+def _make(store: Store, key: str, user: bytes) -> Extract:
+    """The extract of a cell all of whose bytes are verified, and written where it can be; raises Corrupt."""
+    before, began = marks(store.folder(key)), time.time_ns()
+    manifest = store.verify(key)
+    tree = store.read(key)
+    check_result(tree)
+    sizes = {name: {str(dim): size for dim, size in node.sizes.items()} for name, node in tree.children.items()}
+    groups = {name: tree[name].to_dataset() for name in KEPT if name in sizes}
+    blocks = {name: block for name, group in groups.items() if (block := encoded(group)) is not None}
+    spans, start = {}, 0
+    for name, block in blocks.items():
+        spans[name] = Span(start, len(block), hashlib.sha256(block).hexdigest())
+        start += len(block)
+    extract = Extract(store, manifest, sizes, spans, 0, b"".join(blocks.values()))
+    if user and settled(before, began) and before == marks(store.folder(key)):
+        line = _HEADER.dump_json(Header(VERSION, before, manifest, sizes, spans)) + b"\n"
+        first = code(user, place(store.root), key.encode(), line) + f" {len(line)}\n".encode()
+        with suppress(OSError), replacing(own_folder(store.root / FOLDER) / key) as aside:
+            aside.write_bytes(first + line + b"".join(blocks.values()))
+    return _read(store, key, user) or extract
