@@ -17,6 +17,7 @@ from models.objectives import Objective
 from models.vae import VAE
 from study.design.cell import Train
 from study.errors import TrainingFailed
+from study.measurement.stored_images import Images
 from study.run.progress import Progress, Reporter
 from study.run.training.batches import Batches, ImagesOf
 from study.run.training.checkpoint import Checkpoint, Checkpoints
@@ -62,8 +63,8 @@ class Fit:
 def fit(
     vaes: Sequence[VAE],
     objective: Objective,
-    images: Tensor | ImagesOf,
-    held_out: Tensor,
+    images: Images | ImagesOf,
+    held_out: Images,
     train: Train,
     *,
     beta: float = 1.0,
@@ -109,8 +110,8 @@ class _Run:
         self,
         vaes: Sequence[VAE],
         objective: Objective,
-        images: Tensor | ImagesOf,
-        held_out: Tensor,
+        images: Images | ImagesOf,
+        held_out: Images,
         train: Train,
         beta: float,
         first_seed: int,
@@ -154,7 +155,7 @@ class _Run:
         self.last_save = self.last_report = time.monotonic()
         self.contention = Contention(self.states[0].count.device)
 
-    def _group(self, groups: list[list[int]], images: Tensor | ImagesOf, shapes: list[torch.Size]) -> None:
+    def _group(self, groups: list[list[int]], images: Images | ImagesOf, shapes: list[torch.Size]) -> None:
         """Replicates of one group share a program; inputs and state of each group as before the first update."""
         self.groups = groups
         seeds = [[self.first_seed + r for r in group] for group in groups]
