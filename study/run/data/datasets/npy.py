@@ -119,7 +119,7 @@ def _require_alike(path: Path, labels: npt.NDArray[np.int64], images: StoredImag
 def _mapped(path: Path) -> npt.NDArray[Any]:
     """The array of a file, which is not read."""
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        return np.lib.format.open_memmap(path, "r")
     except (OSError, ValueError, EOFError) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{printable(path)} is no whole array file of NumPy's ({reason}); write it anew") from error
