@@ -123,8 +123,7 @@ class _Run:
         self.first_seed = first_seed
         example = images(0, 0) if callable(images) else images
         shapes = noise_shapes(vaes[0], objective, _floats(example[: min(train.batch_size, len(example))]))
-        everyone = list(range(len(vaes)))
-        together, alone = [everyone], [[r] for r in everyone]
+        together, alone = [list(range(len(vaes)))], [[r] for r in range(len(vaes))]
         if saved and saved.header.get("groups") not in (together, alone):
             raise Corrupt("the checkpoint is of other replicates")
         one_by_one = train.replicates == "one_by_one" or (train.replicates == "auto" and _prefers_alone(vaes[0]))
