@@ -34,7 +34,9 @@ def packed(chunks: Iterable[Tensor], num: int, image_shape: tuple[int, ...], dev
     folder = usable_cache()
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
-            os.posix_fallocate(file.fileno(), 0, num * width)  # a write to a mapped file that has no room kills
+            file.truncate(num * width)
+            if hasattr(os, "posix_fallocate"):  # macOS has none; a write to a mapped file that finds no room kills
+                os.posix_fallocate(file.fileno(), 0, num * width)
             bits = np.memmap(file, np.uint8, "r+", shape=(num, width))
     except OSError as error:
         raise EnvironmentFault(
