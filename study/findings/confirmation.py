@@ -2,8 +2,8 @@
 
     uv run python -m study.findings.confirmation
 
-writes, from the folders in ``confirmed`` beside this file, ``confirmed-verdicts.csv``, the verdict on each hypothesis by
-data set; ``confirmed-levels.csv``, the mean of each quantity of the feature map by data set; and
+writes, from the folders in ``confirmed`` beside this file, ``confirmed-verdicts.csv``, the verdict on each hypothesis
+by data set; ``confirmed-levels.csv``, the mean of each quantity of the feature map by data set; and
 ``confirmed-vectors.csv``, every training of a vector. What was fixed before the runs stands in
 docs/explanation/preregistration.md.
 """

@@ -28,7 +28,8 @@ from study.findings.runs import (
 
 NUMBER = r"−?\d+(?:,\d{3})*(?:\.\d+)?"
 PLACES = r"\b(?:Tables?|Figures?|[Ss]ections?|[Rr]un) [\d.]*\d(?: and \d)?"
-NAMES = rf"`[^`]*`|\bH\d+|{PLACES}|\d+ × \d+ × \d+|65,536|4,096|12,000|1,125 updates|100 to 107|batches of \d+|N\(0, I\)|KL\([^)]*\)"
+SIZES = r"\d+ × \d+ × \d+|65,536|4,096|12,000|1,125 updates|100 to 107|batches of \d+"
+NAMES = rf"`[^`]*`|\bH\d+|{PLACES}|{SIZES}|N\(0, I\)|KL\([^)]*\)"
 """Words with digits that are no results: names of claims, tables, runs and shapes."""
 
 
