@@ -16,16 +16,19 @@ from analysis.randomness import stream
 from models import noise
 from models.pure import pure_pyro
 from study.design.cell import Cell, Train
+from study.design.families import OBJECTIVES, PRIORS
 from study.errors import ConfigurationError, TrainingFailed
 from study.run.building import new_objective, new_vae
 from study.run.data.binarisation import redraw
 from study.run.progress import Progress
-from study.run.training import Fit, fit
+from study.run.training import Fit, choice, fit
 from study.run.training import fit as fit_function
 from study.run.training.batches import Batches
 from study.run.training.checkpoint import FILE_NAME, PREVIOUS, _digest
 from study.run.training.evaluation import HeldOut
 from study.run.training.schedule import Course, generative, latent_scale, learning_rate
+from study.run.training.state import State
+from study.run.training.step import noise_shapes
 
 GREY = torch.rand(70, 1, 8, 8, generator=torch.Generator().manual_seed(1))
 HELD_OUT = torch.rand(30, 1, 8, 8, generator=torch.Generator().manual_seed(2)).bernoulli()
@@ -344,6 +347,31 @@ def test_a_short_run_goes_eager_and_says_why(caplog):
     assert result.choice.engine == "eager"
     assert "too few" in result.choice.reason
     assert "too few" in caplog.text
+
+
+def fixed_seconds(config: dict[str, object], batch_size: int = 16) -> float:
+    cell = Cell.from_config({"latent_dim": 4, "network": {"name": "mlp", "hidden": [32]}} | config)
+    torch.manual_seed(0)
+    vaes, objective = [new_vae(cell, (1, 8, 8), GREY[:10])], new_objective(cell)
+    pixels = GREY.bernoulli().repeat(math.ceil(batch_size / len(GREY)), 1, 1, 1)
+    batches = Batches(pixels, [0], batch_size, noise_shapes(vaes[0], objective, pixels[:batch_size]))
+    batches.start_epoch(0)
+    batches.fill(0, 1.0, 1e-3)
+    return choice._fixed_seconds(vaes, objective, State.initial(vaes), batches.batch, bf16=False)
+
+
+def test_what_a_graph_may_save_does_not_grow_with_the_products():
+    config = {"network": {"name": "mlp", "hidden": [1000]}}
+    few, many = (min(fixed_seconds(config, size) for _ in range(3)) for size in (2, 2048))
+    assert many < 3 * few
+
+
+@pytest.mark.parametrize("family", ["objective", "prior"])
+def test_every_part_can_be_tried_on_few_images(family):
+    members = {"objective": OBJECTIVES, "prior": PRIORS}[family]
+    for name in members:
+        if name != "hypersphere":  # which needs its own posterior
+            assert fixed_seconds({family: name}) > 0, name
 
 
 def test_probing_leaves_no_trace():
