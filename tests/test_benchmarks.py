@@ -12,10 +12,21 @@ import yaml
 from analysis import threads
 from analysis.realism.frechet import FeatureMoments
 from study.measurement.samples import RealFeatures
+from study.store.store import Store
 from tests.benchmarks.account import stages_of
 from tests.benchmarks.growth import SIZES, digits, exponent, faster_than_demanded, study_of
-from tests.benchmarks.stages import DENSITIES, MEASUREMENT, REST, Spent, Stages
-from tests.benchmarks.whole_study import STUDIES, Account, accounted
+from tests.benchmarks.limits import Rates
+from tests.benchmarks.stages import DENSITIES, MEASUREMENT, MIXTURES, REST, Spent, Stages
+from tests.benchmarks.whole_study import (
+    NEIGHBOURS,
+    STUDIES,
+    Account,
+    accounted,
+    by_hand,
+    least,
+    print_account,
+    print_comparison,
+)
 
 SMALL = {
     "settings": {
@@ -129,7 +140,7 @@ def test_the_studies_are_studies(name):
 
 
 @pytest.mark.slow
-def test_the_stages_of_a_study_add_up_to_its_process(small, tmp_path):
+def test_the_stages_of_a_study_add_up_to_its_process(small, tmp_path, capsys):
     account = accounted(small, tmp_path)
     named = {stage: spent for stage, spent in account.stages.items() if stage != REST}
     assert {"import", "data", "build", "training", MEASUREMENT, "storing", "merging", "page", "exit"} <= {
@@ -138,6 +149,17 @@ def test_the_stages_of_a_study_add_up_to_its_process(small, tmp_path):
     for clock in ("wall", "cpu"):
         total = sum(getattr(spent, clock) for spent in named.values())
         assert total == pytest.approx(getattr(account.whole, clock), rel=0.05), clock
+
+    store = Store(tmp_path / small.stem)
+    limits = least(small, store, Rates(flops=1e11, copied=1e10, written=1e8))
+    assert set(limits) == {"data", "training", DENSITIES, "storing", "merging"}
+    seconds = by_hand(small, store)
+    assert set(seconds) == {"training", DENSITIES, MIXTURES, NEIGHBOURS}
+    assert min(*limits.values(), *seconds.values()) > 0
+    print_account(account, limits)
+    print_comparison(account, seconds)
+    printed = capsys.readouterr().out
+    assert all(name.removeprefix(f"{MEASUREMENT}: ") in printed for name in (*limits, *seconds, "exit"))
 
 
 @pytest.mark.slow

@@ -86,6 +86,8 @@ DEMANDED = {
     ("D", f"{MEASUREMENT}: spectrum"): 3,
     ("D", f"{MEASUREMENT}: fits of densities"): 3,
     ("D", f"{MEASUREMENT}: moments"): 3,
+    ("D", f"{MEASUREMENT}: decomposition"): 3,
+    ("D", f"{MEASUREMENT}: gain"): 3,
     ("samples", f"{MEASUREMENT}: manifold"): 2,
     ("samples", f"{MEASUREMENT}: kernel_distance"): 2,
     ("samples", f"{MEASUREMENT}: novelty"): 2,

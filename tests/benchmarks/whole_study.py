@@ -1,6 +1,6 @@
 """Whole studies: the wall and processor time of each stage, its limit, and its ratio to the same work by hand.
 
-    uv run python -m tests.benchmarks.whole_study [vectors] [map] [remedies] [--threads N] [--keep FOLDER]
+    uv run python -m tests.benchmarks.whole_study [vectors] [map] [remedies] [--threads N] [--no-hand] [--keep FOLDER]
 
 Each study is one `latent-study run` of a file of ``studies/`` in a process of its own, from its start to its end, with
 one worker, one thread unless more are asked for, and the caches that this user has (first_run.py begins with empty
@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +34,7 @@ from study.measurement.encoding import aggregate_of
 from study.run.data.binarisation import binarised
 from study.run.experiment import load_images, new_replicate
 from study.store.store import Store
-from tests.benchmarks import by_hand
+from tests.benchmarks import by_hand as hand
 from tests.benchmarks.first_run import processor_name
 from tests.benchmarks.large_store import measured
 from tests.benchmarks.limits import Rates, density_points, limits
@@ -41,8 +42,6 @@ from tests.benchmarks.stages import DENSITIES, MEASUREMENT, MIXTURES, Spent
 
 STUDIES = {path.stem: path for path in sorted((Path(__file__).parent / "studies").glob("*.yaml"), reverse=True)}
 NEIGHBOURS = f"{MEASUREMENT}: manifold"
-PARTS = "training", DENSITIES, MIXTURES, NEIGHBOURS
-"""Stages that are done by hand, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,21 +84,35 @@ def accounted(study: Path, folder: Path) -> Account:
     return Account(Spent(whole.wall, whole.cpu), stages)
 
 
-def compared(study: Path, store: Store, rates: Rates) -> tuple[Counter[str], Counter[str]]:
-    """Seconds of the limits of stages, and of the same work by hand, by stage.
+def least(study: Path, store: Store, rates: Rates) -> Counter[str]:
+    """Seconds of the limits of stages, by stage.
 
     study: its file.
     store: its results.
     rates: of this machine.
     """
-    least, hand = Counter[str](), Counter[str]()
+    total = Counter[str]()
     for cell in Study.load(str(study)).cells():
         data = binarised(load_images(cell, None), cell.binarisation)
-        images, evaluate, seeds = data.images, cell.evaluate, cell.seeds
+        given = limits(cell, data, new_replicate(cell, data, 0), store.folder(cell.key), rates)
+        read = total["data"] or given["data"]  # once for all cells
+        total.update(given)
+        total["data"] = read
+    return total
+
+
+def by_hand(study: Path, store: Store) -> Counter[str]:
+    """Seconds of the same work by hand, by stage.
+
+    study: its file.
+    store: its results.
+    """
+    total = Counter[str]()
+    for cell in Study.load(str(study)).cells():
+        data = binarised(load_images(cell, None), cell.binarisation)
+        images, evaluate = data.images, cell.evaluate
         vae = new_replicate(cell, data, 0)
-        given = limits(cell, data, vae, store.folder(cell.key), rates)
-        least.update(given if not least else {stage: seconds for stage, seconds in given.items() if stage != "data"})
-        training = by_hand.training(vae.train(), images, cell.train.updates or 0, cell.train.batch_size)
+        training = hand.training(vae.train(), images, cell.train.updates or 0, cell.train.batch_size)
         with torch.no_grad():
             codes, others = (
                 aggregate_of(vae.eval(), part).component_moments() for part in (images, data.held_out_images)
@@ -108,39 +121,44 @@ def compared(study: Path, store: Store, rates: Rates) -> tuple[Counter[str], Cou
         z = loc + scale * torch.randn_like(scale)
         realism = store.read(cell.key)["realism"]
         sources = realism.sizes["source"] if "precision" in realism["quantity"].values else 0
-        hand.update(
-            {
-                "training": seeds * training,
-                DENSITIES: seeds * by_hand.log_aggregate(loc, scale, density_points(cell, data) // len(loc)),
-                MIXTURES: seeds * by_hand.mixtures(z, others.loc.flatten(1), evaluate.components, evaluate.covariances),
-                NEIGHBOURS: seeds
-                * by_hand.neighbours(NUM_FEATURES, min(evaluate.samples, len(data.held_out_images) // 2), sources),
-            }
-        )
-    return least, hand
+        samples = min(evaluate.samples, len(data.held_out_images) // 2)
+        seconds = {
+            "training": training,
+            DENSITIES: hand.log_aggregate(loc, scale, density_points(cell, data) // len(loc)),
+            MIXTURES: hand.mixtures(z, others.loc.flatten(1), evaluate.components, evaluate.covariances),
+            NEIGHBOURS: hand.neighbours(NUM_FEATURES, samples, sources),
+        }
+        total.update({stage: cell.seeds * each for stage, each in seconds.items()})
+    return total
 
 
-def print_account(account: Account, least: Counter[str], hand: Counter[str]) -> None:
-    """Prints one study's tables."""
+def print_account(account: Account, least: Mapping[str, float]) -> None:
+    """Prints the stages of one study, and the limits of some."""
     print(f"  {'':36}{'wall s':>9}{'CPU s':>9}{'share':>8}{'threads':>9}{'limit s':>9}{'of limit':>10}")
     measurement = account.under(MEASUREMENT)
     for name, spent in {"whole": account.whole, **account.rows(), "measurement in all": measurement}.items():
         limit = f"{least[name]:9.2f}{least[name] / max(spent.cpu, 1e-9):10.2f}" if name in least else ""
         share = spent.cpu / account.whole.cpu
         print(f"  {name:36}{spent.wall:9.2f}{spent.cpu:9.2f}{share:8.1%}{spent.threads:9}{limit}")
-    training = account.under("training").cpu
-    print(f"  measurement takes {measurement.cpu / training:.2f} of the processor time of training")
+    ratio = measurement.cpu / account.under("training").cpu
+    print(f"  measurement takes {ratio:.2f} of the processor time of training", flush=True)
+
+
+def print_comparison(account: Account, seconds: Mapping[str, float]) -> None:
+    """Prints what the same work takes by hand, and how many times as long that is."""
     print(f"\n  {'':36}{'here s':>9}{'by hand s':>11}{'times':>8}")
-    for name in PARTS:
+    for name, by_hand_seconds in seconds.items():
         ours = account.under(name).cpu
-        if hand[name] and ours:
-            print(f"  {name.removeprefix(f'{MEASUREMENT}: '):36}{ours:9.2f}{hand[name]:11.2f}{hand[name] / ours:8.1f}")
+        if by_hand_seconds and ours:
+            shown = name.removeprefix(f"{MEASUREMENT}: ")
+            print(f"  {shown:36}{ours:9.2f}{by_hand_seconds:11.2f}{by_hand_seconds / ours:8.1f}", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("studies", nargs="*", help=f"of {', '.join(STUDIES)}; all by default")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--no-hand", action="store_true", help="leave out the same work by hand")
     parser.add_argument("--keep", type=Path, help="where results are left; a temporary folder by default")
     given = parser.parse_args()
     if unknown := set(given.studies) - set(STUDIES):
@@ -159,7 +177,10 @@ def main() -> None:
         for name in given.studies or STUDIES:
             account = accounted(STUDIES[name], folder)
             print(f"\n{name}: {STUDIES[name].relative_to(Path.cwd(), walk_up=True)}")
-            print_account(account, *compared(STUDIES[name], Store(folder / name), rates))
+            store = Store(folder / name)
+            print_account(account, least(STUDIES[name], store, rates))
+            if not given.no_hand:
+                print_comparison(account, by_hand(STUDIES[name], store))
 
 
 if __name__ == "__main__":
