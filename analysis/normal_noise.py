@@ -14,6 +14,7 @@ does not divide the number, the last sixteen are drawn anew.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import final
 
 import numpy as np
@@ -40,18 +41,33 @@ class NormalNoise:
 
     def draw(self, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
         """The next numbers, of this ``shape``; of arrays of fewer than sixteen numbers they are others than torch's."""
+        return self.reserve(shape)()
+
+    def reserve(self, shape: tuple[int, ...]) -> Callable[[], npt.NDArray[np.float64]]:
+        """What gives the numbers that :meth:`draw` would give now, whatever is drawn before it is called: of many
+        arrays those that are not asked for cost their random bits alone.
+
+        shape: of the array.
+        """
         size = math.prod(shape)
         whole = max(size, _BLOCK)
-        numbers = self._uniform(whole)
-        blocks = whole // _BLOCK * _BLOCK
-        numbers[:blocks] = _box_muller(numbers[:blocks])
-        if blocks < whole:
-            numbers[-_BLOCK:] = _box_muller(self._uniform(_BLOCK))
-        return numbers[:size].reshape(shape)
+        bits = self._bits.bytes(8 * (whole + (_BLOCK if whole % _BLOCK else 0)))
 
-    def _uniform(self, size: int) -> npt.NDArray[np.float64]:
-        high, low = self._bits.randint(2**32, size=(size, 2), dtype=np.uint64).T
-        return ((high << np.uint64(32) | low) & np.uint64(2**53 - 1)) * 2.0**-53
+        def numbers() -> npt.NDArray[np.float64]:
+            uniform = _uniform(bits)
+            normal, blocks = uniform[:whole], whole // _BLOCK * _BLOCK
+            normal[:blocks] = _box_muller(normal[:blocks])
+            if blocks < whole:
+                normal[-_BLOCK:] = _box_muller(uniform[whole:])
+            return normal[:size].reshape(shape)
+
+        return numbers
+
+
+def _uniform(bits: bytes) -> npt.NDArray[np.float64]:
+    """Uniform numbers of 64 bits each, the higher half of which comes first."""
+    high, low = np.frombuffer(bits, "<u4").astype(np.uint64).reshape(-1, 2).T
+    return ((high << np.uint64(32) | low) & np.uint64(2**53 - 1)).astype(np.float64) * 2.0**-53
 
 
 def _box_muller(uniform: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -7,18 +7,18 @@ that of S independent values, which holds both; with one seed it is the Monte Ca
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import xarray as xr
 
 from analysis.address import Address
 from analysis.interval import Interval
-from analysis.layout import ROWS, UNDEFINED
+from analysis.layout import UNDEFINED
 from analysis.numerals import NONE, plain, plus_minus
 
 ONE_SEED = "one seed: Monte Carlo error only"
@@ -41,40 +41,55 @@ def over_seeds(values: npt.ArrayLike, standard_errors: npt.ArrayLike) -> Interva
 COLUMNS = ["prior", "latent_dim", "group", "row", "quantity"]
 """Columns that identify an estimate: ``row`` is a split, a source of samples or a fitted density, by group."""
 
+_UNDEFINED = f"refused: {UNDEFINED}"
+
 _FIELDS = ["mean", "standard_error", "lower", "upper", "seeds", "n", "num_draws", "bound", "flags"]
 
 
-def summary(trees: Mapping[str, xr.DataTree]) -> pd.DataFrame:
-    """One row per tree (``prior``: its label), latent dimension and estimate: mean over seeds, standard error, 95 %
-    interval (Student-t over seeds), seeds, images ``n``, draws, bound and flags. Trees are merged along ``latent_dim``.
+class Estimates(NamedTuple):
+    """A group of estimates of one cell.
+
+    label: of the cell.
+    latent_dim: D.
+    group: name of the group.
+    rows, quantities: names along the axes.
+    fields: value, standard_error, n, num_draws, bound and flags, ``(S, rows, quantities)`` each.
     """
-    rows = [row for label, tree in trees.items() for row in _rows(label, tree)]
-    return pd.DataFrame(rows, columns=[*COLUMNS, *_FIELDS])
+
+    label: str
+    latent_dim: int
+    group: str
+    rows: Sequence[str]
+    quantities: Sequence[str]
+    fields: Mapping[str, npt.NDArray[Any]]
 
 
-def _rows(label: str, tree: xr.DataTree) -> Iterator[dict[str, object]]:
-    for group, dim in ROWS.items():
-        if group not in tree.children:
-            continue
-        table, dims = tree[group].to_dataset(), ("latent_dim", dim, "quantity")
-        names = ("value", "standard_error", "n", "num_draws", "bound", "flags")
-        if "num_draws" not in table:  # an estimate of images alone
-            table = table.assign(num_draws=xr.zeros_like(table["n"]))
-        columns = [table[name].transpose(*dims, "chain").values for name in names]
-        for place in np.ndindex(columns[0].shape[:-1]):
-            combined = _combined(*(column[place] for column in columns))
-            if combined:
-                dimension, row, quantity = (table[name].values[index] for name, index in zip(dims, place, strict=True))
-                yield dict(zip(COLUMNS, (label, int(dimension), group, row, quantity), strict=True)) | combined
+FIELDS = ("value", "standard_error", "n", "num_draws", "bound", "flags")
+"""Of :class:`Estimates`, by replicate."""
+
+
+def summary(estimates: Iterable[Estimates]) -> pd.DataFrame:
+    """One line per estimate (``prior``: the label of its cell): mean over seeds, standard error, 95 % interval
+    (Student-t over seeds), seeds, images ``n``, draws, bound and flags.
+
+    estimates: of cells, in the order of the lines.
+    """
+    lines = [
+        dict(zip(COLUMNS, (of.label, of.latent_dim, of.group, row, quantity), strict=True)) | combined
+        for of in estimates
+        for i, row in enumerate(of.rows)
+        for j, quantity in enumerate(of.quantities)
+        if (combined := _combined(*(of.fields[name][:, i, j] for name in FIELDS)))
+    ]
+    return pd.DataFrame(lines, columns=[*COLUMNS, *_FIELDS])
 
 
 def _combined(
     value: np.ndarray, error: np.ndarray, n: np.ndarray, draws: np.ndarray, bound: np.ndarray, flag: np.ndarray
 ) -> dict[str, object] | None:
-    """One quantity over its seeds, ``(S,)`` each; None where it is not defined for this row or cell."""
-    flags = [str(text) for text in flag if isinstance(text, str) and text]
-    absent = sum(text == f"refused: {UNDEFINED}" for text in flags)
-    if absent == len(value) or not any(isinstance(text, str) for text in bound):
+    """One quantity over its seeds, ``(S,)`` each; None where it is not defined for this row."""
+    flags = [str(text) for text in flag if text]
+    if all(text == _UNDEFINED for text in flag):
         return None
     over = over_seeds(value, error)
     if over.n == 1 and over.standard_error > 0:
@@ -110,16 +125,28 @@ OVERVIEW = {
 """Columns of the printed table: the address of each, see :mod:`analysis.address`."""
 
 
-def overview(trees: Mapping[str, xr.DataTree]) -> pd.DataFrame:
-    """The table to look at first: ``mean ± standard error`` as text, ``*`` where flagged, ``–`` where withheld."""
-    table = summary(trees)
-    texts: dict[tuple[str, int], dict[Address, str]] = {}
-    for _, row in table.iterrows():
-        address = Address(row["group"], row["row"], row["quantity"])
-        texts.setdefault((row["prior"], row["latent_dim"]), {})[address] = as_text(row)
-    columns = {title: Address.parse(name) for title, name in OVERVIEW.items()}
+def overview(estimates: Iterable[Estimates]) -> pd.DataFrame:
+    """The table to look at first: ``mean ± standard error`` as text, ``*`` where flagged, ``–`` where withheld; one
+    line per cell that has any estimate.
+
+    estimates: of cells, in the order of the lines.
+    """
+    shown = defaultdict[str, dict[tuple[str, str], str]](dict)
+    for title, name in OVERVIEW.items():
+        address = Address.parse(name)
+        shown[address.group][address.row, address.quantity] = title
+    texts: dict[tuple[str, int], dict[str, str]] = {}
+    for of in estimates:
+        found = {}
+        for (row, quantity), title in shown[of.group].items():
+            if row in of.rows and quantity in of.quantities:
+                place = of.rows.index(row), of.quantities.index(quantity)
+                if combined := _combined(*(of.fields[name][:, *place] for name in FIELDS)):
+                    found[title] = as_text(combined)
+        if found or (of.fields["flags"] != _UNDEFINED).any():
+            texts.setdefault((of.label, of.latent_dim), {}).update(found)
     return pd.DataFrame(
-        {"prior": prior, "D": str(dim)} | {title: cells.get(address, "–") for title, address in columns.items()}
+        {"prior": prior, "D": str(dim)} | {title: cells.get(title, NONE) for title in OVERVIEW}
         for (prior, dim), cells in texts.items()
     )
 
@@ -155,7 +182,9 @@ def spread(table: pd.DataFrame, by: str) -> pd.DataFrame:
     if by not in identity:
         raise ValueError(f"expected one of {', '.join(identity)} to spread by, got {by!r}: name one of them")
     rest = [name for name in identity if name != by]
-    lines = table.assign(text=[as_text(row) for _, row in table.iterrows()])
+    lines = table.assign(
+        text=[as_text(dict(zip(table.columns, row, strict=True))) for row in table.itertuples(index=False)]
+    )
     wide = lines.set_index([*rest, by])["text"].unstack(by)
     order = pd.MultiIndex.from_frame(table[rest].drop_duplicates())
     levels = dict.fromkeys(table[by])
@@ -170,7 +199,7 @@ def latex(table: pd.DataFrame) -> str:
     return text.replace("±", r"$\pm$").replace("−", "$-$")
 
 
-def as_text(row: Mapping[str, Any] | pd.Series) -> str:
+def as_text(row: Mapping[str, Any]) -> str:
     """``mean ± standard error`` of a line of :func:`summary`; ``*`` where it is flagged."""
     if not math.isfinite(row["mean"]):
         return NONE

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,8 +20,8 @@ import numpy as np
 import xarray as xr
 
 from study.answers.stored_cell import StoredCell
-from study.design.cell import Train
-from study.store.contents import Sizes, Values
+from study.design.cell import Cell, Train
+from study.store.contents import EstimateTable, Sizes, Tables, Values
 
 log = logging.getLogger(__name__)
 
@@ -50,18 +51,19 @@ def _configuration(cell: StoredCell) -> tuple[Any, ...]:
 
 
 def _seeds(cell: StoredCell) -> range:
-    first = cell.settings["seed_offset"]
-    return range(first, first + cell.settings["seeds"])
+    config, usual = cell.manifest.config, Cell.model_fields
+    first, number = (config.get(name, usual[name].default) for name in ("seed_offset", "seeds"))
+    return range(first, first + number)
 
 
 def _without_common_seeds(cells: list[StoredCell]) -> list[list[StoredCell]]:
     """The set of ``cells`` without a common seed that has the most replicates, in increasing order of its seeds, and
     each other cell by itself: weighted interval scheduling."""
     ordered = sorted(cells, key=lambda cell: (_seeds(cell).stop, _seeds(cell).start, cell.key))
+    stops = [_seeds(cell).stop for cell in ordered]
     best: list[tuple[int, list[StoredCell]]] = [(0, [])]  # by how many of the first cells may be taken
     for cell in ordered:
-        before = sum(_seeds(other).stop <= _seeds(cell).start for other in ordered)
-        number, chosen = best[before]
+        number, chosen = best[bisect_right(stops, _seeds(cell).start)]
         best.append(max(best[-1], (number + len(_seeds(cell)), [*chosen, cell]), key=lambda each: each[0]))
     chosen = best[-1][1]
     apart = [cell for cell in ordered if all(cell is not other for other in chosen)]
@@ -109,6 +111,21 @@ class _Pooled:
     def values(self, group: str, *variables: str) -> list[Values]:
         of_cells = [cell.contents.values(group, *variables) for cell in self.cells]
         return [_concatenated(each) for each in zip(*of_cells, strict=True)]
+
+    def tables(self) -> Tables:
+        """Those of all cells; raises ValueError where they were not measured alike."""
+        of_cells = [cell.contents.tables() for cell in self.cells]
+        return {group: _stacked([tables[group] for tables in of_cells]) for group in of_cells[0]}
+
+
+def _stacked(tables: Sequence[EstimateTable]) -> EstimateTable:
+    """The replicates of all tables in one; raises ValueError where rows or quantities differ."""
+    first = tables[0]
+    if any(each.rows != first.rows or each.quantities != first.quantities for each in tables):
+        raise ValueError("expected cells that were measured alike; got others of the same configuration")
+    value = np.concatenate([each.value for each in tables])
+    error = np.concatenate([each.standard_error for each in tables])
+    return first._replace(value=value, standard_error=error)
 
 
 def _concatenated(values: Sequence[Values]) -> Values:

@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -86,16 +87,23 @@ class Treatment:
 
 def treatments(results: Results, cell: StoredCell) -> list[Treatment]:
     """Remedies of ``cell``: densities fitted to its codes, and cells of ``results`` that differ in one of KINDS."""
-    names = labels({each.key: each.manifest.config for each in results})
+    names, families = _alike(results)
     densities = cell.tables.get("densities")
     fitted = [] if densities is None else list(densities.rows)
-    families = results.partition(*(name for changed in TREATED.values() for name in changed))
-    others = next(family for family in families if cell in family.cells)
     return [Treatment(cell, name, name, EX_POST) for name in fitted] + [
         Treatment(other, "prior", _added(names[cell.key], names[other.key]), kind)
-        for other in others
+        for other in families[cell.key]
         if (kind := _kind(cell, other)) in KINDS
     ]
+
+
+@lru_cache(maxsize=4)
+def _alike(results: Results) -> tuple[dict[str, str], dict[str, Results]]:
+    """The label of each cell of ``results`` by its key, and the cells that differ from it in settings of TREATED alone:
+    each cell is asked about in turn."""
+    factors = [name for changed in TREATED.values() for name in changed]
+    families = {cell.key: family for family in results.partition(*factors) for cell in family}
+    return labels({cell.key: cell.manifest.config for cell in results}), families
 
 
 def remedies(results: Results) -> pd.DataFrame:

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from study.answers.pooling import pooled
-from study.answers.stored_cell import FIELDS, IMMATERIAL, StoredCell, estimate_of, held_fixed
+from study.answers.stored_cell import FIELDS, IMMATERIAL, StoredCell, estimate_of
 from study.design.cell import Cell
 from study.errors import ConfigurationError
 from study.store.extract import extracts
@@ -138,7 +138,7 @@ class Results:
         """
         members: dict[tuple[Any, ...], list[StoredCell]] = defaultdict(list)
         for cell in self.cells:
-            members[held_fixed(cell.settings, factors)].append(cell)
+            members[cell.held_fixed(factors)].append(cell)
         families = [Results(tuple(cells)) for cells in members.values()]
         return sorted(families, key=lambda family: (-len(family), family.cells[0].key))
 
@@ -162,16 +162,17 @@ class Results:
         Raises:
             ValueError: if ``estimate`` is no address.
         """
-        lines = []
+        columns: dict[str, list[Any]] = {name: [] for name in ("key", "replicate", *FIELDS)}
         for cell in self.cells:
             table = estimate_of(cell, estimate)
             if table is None:
                 continue
-            fields = {name: values.tolist() for name, values in table.items()}
-            for replicate in np.flatnonzero(np.isfinite(fields["value"])).tolist():
-                of_replicate = {name: values[replicate] for name, values in fields.items()}
-                lines.append({"key": cell.key, "replicate": replicate, **of_replicate, **cell.settings})
-        return pd.DataFrame(lines) if lines else pd.DataFrame(columns=["key", "replicate", *FIELDS])
+            finite = np.flatnonzero(np.isfinite(table["value"]))
+            columns["key"] += [cell.key] * len(finite)
+            columns["replicate"] += finite.tolist()
+            for name, values in table.items():
+                columns[name] += values[finite].tolist()
+        return self._with_settings(columns) if columns["key"] else pd.DataFrame(columns=list(columns))
 
     def frame(self, **estimates: str) -> pd.DataFrame:
         """One line per cell and replicate that has all ``estimates``, each given as ``column="group/row/quantity"``:
@@ -192,16 +193,23 @@ class Results:
             rival = chosen.get(cell.identity)
             if sizes[cell.key] > (sizes[rival.key] if rival else 0):
                 chosen[cell.identity] = cell
-        cells = {cell.key: cell for cell in chosen.values()}
-        lines = [
-            {"key": key, "replicate": replicate}
-            | {column: values[key, replicate][0] for column, values in columns.items()}
-            | {f"{column}_error": values[key, replicate][1] for column, values in columns.items()}
-            | cells[key].settings
-            for key, replicate in sorted(shared)
-            if key in cells
-        ]
-        return pd.DataFrame(lines) if lines else pd.DataFrame(columns=["key", "replicate", *estimates])
+        keys = {cell.key for cell in chosen.values()}
+        places = sorted(place for place in shared if place[0] in keys)
+        if not places:
+            return pd.DataFrame(columns=["key", "replicate", *estimates])
+        found: dict[str, list[Any]] = {"key": [key for key, _ in places], "replicate": [each for _, each in places]}
+        for number, end in enumerate(("", "_error")):
+            for column, values in columns.items():
+                found[f"{column}{end}"] = [values[place][number] for place in places]
+        return self._with_settings(found)
+
+    def _with_settings(self, columns: dict[str, list[Any]]) -> pd.DataFrame:
+        """A table of ``columns``, one of which is the key of a cell, and of every setting of that cell."""
+        order = {key: place for place, key in enumerate(dict.fromkeys(columns["key"]))}
+        settings = {cell.key: cell.settings for cell in self.cells if cell.key in order}
+        of_cells = pd.DataFrame([settings[key] for key in order])
+        repeated = of_cells.take([order[key] for key in columns["key"]]).reset_index(drop=True)
+        return pd.concat([pd.DataFrame(columns), repeated], axis=1)
 
     def by_replicate(self, estimate: str) -> dict[tuple[str, int], tuple[float, float]]:
         """The ``estimate`` of this address, with its standard error, by key and replicate; without what was refused."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from analysis.layout import ROWS
 from study.answers.settings import settings
 from study.design.cell import Cell, Train
 from study.design.length import LENGTHS
-from study.store.contents import Contents, Values
+from study.store.contents import Contents, Tables, axes_of, ordered
 from study.store.manifest import Manifest
 from study.store.store import Store
 
@@ -67,10 +67,21 @@ class StoredCell:
         stored = settings(self.manifest.config, counted if isinstance(counted, int) else None)
         return stored | ({"seeds": sum(part.settings["seeds"] for part in self.parts)} if self.parts else {})
 
-    @cached_property
+    @property
     def identity(self) -> tuple[Any, ...]:
         """Settings that are equal among cells whose results differ by chance alone, or by how they were measured."""
-        return held_fixed(self.settings, ())
+        return self.held_fixed(())
+
+    @cached_property
+    def _fixed(self) -> dict[tuple[str, ...], tuple[Any, ...]]:
+        """What is held fixed, by the factors for which it has been asked."""
+        return {}
+
+    def held_fixed(self, factors: tuple[str, ...]) -> tuple[Any, ...]:
+        """Names and values, as texts, of the settings in which cells of one family over ``factors`` agree."""
+        if factors not in self._fixed:
+            self._fixed[factors] = _held_fixed(self.settings, factors)
+        return self._fixed[factors]
 
     @property
     def groups(self) -> frozenset[str]:
@@ -81,14 +92,10 @@ class StoredCell:
         """A group of the result, or None where this cell has none of that name."""
         return self.contents.group(name) if name in self.contents.sizes else None
 
-    def estimates(self) -> xr.DataTree:
-        """The groups of estimates alone."""
-        return xr.DataTree.from_dict({name: self.contents.group(name) for name in ROWS if name in self.contents.sizes})
-
     @cached_property
-    def tables(self) -> Mapping[str, EstimateTable]:
-        """The values of the groups of estimates, which are asked many times."""
-        return {name: EstimateTable.of(self.contents, name) for name in ROWS if name in self.contents.sizes}
+    def tables(self) -> Tables:
+        """The groups of estimates, which are asked many times."""
+        return self.contents.tables()
 
     def numbers(self, estimate: str) -> npt.NDArray[np.float64] | None:
         """Value and standard error of an estimate by replicate, ``(S, 2)``; None where the cell has none of that
@@ -100,7 +107,8 @@ class StoredCell:
         table = self.tables.get(address.group)
         if table is None or address.row not in table.rows or address.quantity not in table.quantities:
             return None
-        return table.numbers[:, table.rows[address.row], table.quantities[address.quantity]]
+        row, quantity = table.rows[address.row], table.quantities[address.quantity]
+        return np.stack([table.value[:, row, quantity], table.standard_error[:, row, quantity]], -1)
 
     def with_replicates(self, contents: Contents, parts: tuple[StoredCell, ...]) -> StoredCell:
         """The same cell with the replicates of ``parts``, itself for one, whose result is ``contents``."""
@@ -110,40 +118,8 @@ class StoredCell:
         """The same cell with another result, ``contents``."""
         other = replace(self, contents=contents)
         # What is derived of the configuration alone costs as much as all else.
-        vars(other).update({name: getattr(self, name) for name in ("cell", "settings", "identity")})
+        vars(other).update({name: getattr(self, name) for name in ("settings", "_fixed")})
         return other
-
-
-class EstimateTable(NamedTuple):
-    """A group of estimates.
-
-    numbers: values and standard errors, ``(S, rows, quantities, 2)``.
-    rows, quantities: the place of each along its axis.
-    """
-
-    numbers: npt.NDArray[np.float64]
-    rows: Mapping[str, int]
-    quantities: Mapping[str, int]
-
-    @classmethod
-    def of(cls, contents: Contents, group: str) -> EstimateTable:
-        """The estimates of a ``group`` of a result, its ``contents``."""
-        axes = ("chain", ROWS[group], "quantity")
-        *fields, rows, quantities = contents.values(group, "value", "standard_error", *axes[1:])
-        numbers = np.stack([ordered(each, axes) for each in fields], -1).astype(float)
-        return cls(numbers, _places(tuple(rows[1].tolist())), _places(tuple(quantities[1].tolist())))
-
-
-def ordered(found: Values, axes: tuple[str, ...]) -> npt.NDArray[Any]:
-    """Values ``found`` in a result as an array with the dimensions ``axes``, in their order."""
-    dims, values = found
-    return values.transpose([dims.index(axis) for axis in axes])
-
-
-@cache
-def _places(names: tuple[str, ...]) -> Mapping[str, int]:
-    """Where each of the names stands; those of cells that were measured alike are alike."""
-    return {name: place for place, name in enumerate(names)}
 
 
 def estimate_of(cell: StoredCell, estimate: str) -> dict[str, npt.NDArray[Any]] | None:
@@ -159,7 +135,7 @@ def estimate_of(cell: StoredCell, estimate: str) -> dict[str, npt.NDArray[Any]] 
     table = cell.tables.get(address.group)
     if table is None or address.row not in table.rows or address.quantity not in table.quantities:
         return None
-    axes = ("chain", ROWS[address.group], "quantity")
+    axes = axes_of(address.group)
     row, quantity = table.rows[address.row], table.quantities[address.quantity]
     fields = [ordered(each, axes)[:, row, quantity] for each in cell.contents.values(address.group, *FIELDS)]
     return dict(zip(FIELDS, fields, strict=True))
@@ -172,7 +148,7 @@ def _address(estimate: str) -> Address:
     return address
 
 
-def held_fixed(settings: Mapping[str, Any], factors: tuple[str, ...]) -> tuple[Any, ...]:
+def _held_fixed(settings: Mapping[str, Any], factors: tuple[str, ...]) -> tuple[Any, ...]:
     """Names and values, as texts, of the ``settings`` in which cells of one family over ``factors`` agree."""
     free = set(factors) | IMMATERIAL | (set(LENGTHS) if "updates" in settings else set())
     heads = tuple(f"{factor}." for factor in factors)

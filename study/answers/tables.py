@@ -9,11 +9,12 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.summaries import overview, select, spread, summary
+from study.answers.estimates import estimates
 from study.answers.formats import Format
 from study.answers.results import Results, check_some
 from study.answers.texts import text_of
+from study.design.labels import labels
 from study.errors import ConfigurationError
-from study.store.merge import merge
 
 
 def summary_text(folders: Sequence[Path], format: Format, patterns: Sequence[str] = (), by: str | None = None) -> str:
@@ -36,8 +37,8 @@ def summary_text(folders: Sequence[Path], format: Format, patterns: Sequence[str
     tables = []
     for name, cells in studies.items():
         if len(cells):
-            trees = merge({cell.key: (cell.manifest.config, cell.estimates()) for cell in cells})
-            table = overview(trees) if at_a_glance else summary(trees)
+            names = labels({cell.key: cell.manifest.config for cell in cells})
+            table = (overview if at_a_glance else summary)(estimates(cells, names))
             table.insert(0, "study", name)
             tables.append(table)
     joined = pd.concat(tables, ignore_index=True)

@@ -33,14 +33,13 @@ from study.measurement import encoding
 from study.measurement.classifier import Classifier, FeatureSpace, Unclassifiable
 from study.measurement.encoding import aggregate_of, log_likelihood
 from study.measurement.images import ImageData
-from study.measurement.stored_images import Images
 
 
 class Observations(Protocol):
     """Observations that a model has codes of, such as images, apart into training and held-out ones."""
 
     @property
-    def images(self) -> Images:
+    def images(self) -> Tensor:
         """Those of the aggregate, ``(N, *image_shape)``."""
 
     @property
@@ -48,7 +47,7 @@ class Observations(Protocol):
         """Their classes, int64 ``(N,)``."""
 
     @property
-    def held_out_images(self) -> Images:
+    def held_out_images(self) -> Tensor:
         """Others, ``(M, *image_shape)``."""
 
     @property
@@ -67,7 +66,7 @@ class Split:
         labels: classes, int64 ``(N,)``.
     """
 
-    def __init__(self, replicate: Replicate, name: str, images: Images, grey: Images, labels: Tensor) -> None:
+    def __init__(self, replicate: Replicate, name: str, images: Tensor, grey: Tensor, labels: Tensor) -> None:
         self.replicate = replicate
         self.name = name
         self.images = images

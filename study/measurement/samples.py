@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from analysis.density_fits import Codes
@@ -24,7 +23,6 @@ from study.measurement.classifier import Classifier, FeatureSpace
 from study.measurement.encoding import decode
 from study.measurement.replicate import Replicate
 from study.measurement.sources import LatentSampler, Start, of_density, reference_split, registered, sample_sources
-from study.measurement.stored_images import Images, subset
 from study.measurement.untrained import UntrainedFeatures
 
 NOVELTY_TRAIN = 10_000
@@ -39,7 +37,7 @@ class RealFeatures:
         images: real, ``(M, C, H, W)``.
     """
 
-    def __init__(self, space: FeatureSpace, images: Images) -> None:
+    def __init__(self, space: FeatureSpace, images: Tensor) -> None:
         self.space = space
         self._images = images
         self._radii: dict[int, Tensor | None] = {}
@@ -74,7 +72,7 @@ class Reference:
         split = reference_split(len(grey.held_out_images), replicate.evaluate.samples)
         reference, self.starts = (rows.to(grey.images.device) for rows in split)
         self.replicate = replicate
-        self.images = subset(grey.held_out_images, reference)
+        self.images = grey.held_out_images[reference]
         self.own = RealFeatures(space, self.images)
         self.train = grey.images[replicate.train.chosen(NOVELTY_TRAIN)]
 
@@ -107,8 +105,7 @@ class Reference:
     @cached_property
     def distances_to_train(self) -> Tensor:
         """Distances ``(M,)`` of the real images to the nearest of the training images ``train``."""
-        parts = self.images.split(NOVELTY_TRAIN)
-        return torch.cat([distance_to_nearest(part, self.train) for part in parts])
+        return distance_to_nearest(self.images, self.train)
 
     @cached_property
     def labels(self) -> Tensor:

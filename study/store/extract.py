@@ -15,12 +15,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple, final
+from typing import NamedTuple, final
 
 import xarray as xr
 from pydantic import TypeAdapter
@@ -30,11 +32,11 @@ from study.errors import DataError
 from study.files import own_folder, replacing
 from study.store.authentication import code, place, secret
 from study.store.block import Block, encoded
-from study.store.contents import Sizes, Values, values_of
+from study.store.contents import Sizes, Tables, Values, tables_of, values_of
 from study.store.manifest import Manifest, sha256
 from study.store.marks import Mark, marks, settled
 from study.store.netcdf import group_of
-from study.store.reading import MAX_RESULT, Corrupt, reading, regular
+from study.store.reading import MAX_RESULT, Corrupt, content, reading, regular
 from study.store.schema import check_result
 from study.store.store import RESULT, Store
 
@@ -93,6 +95,7 @@ class Extract:
     manifest: its record.
     sizes: lengths of the dimensions of every group.
     spans: of each block, by group.
+    path: of the file.
     begin: of the first block in the file.
     blocks: all of them, where they are not in the file.
     """
@@ -101,6 +104,7 @@ class Extract:
     manifest: Manifest
     sizes: Sizes
     spans: Mapping[str, Span]
+    path: Path
     begin: int
     blocks: bytes | None = field(default=None, repr=False)
 
@@ -131,21 +135,23 @@ class Extract:
             return [block.values(name) for name in variables]
         return values_of(self.group(group), variables)
 
+    def tables(self) -> Tables:
+        """Every group of estimates."""
+        return tables_of(self)
+
     def _block(self, name: str) -> Block | None:
         """The block of a group; None where there is none, or it is not as it was written."""
         if (span := self.spans.get(name)) is None:
             return None
         if self.blocks is not None:
             return Block(self.blocks[span.start : span.start + span.size])
-        path = _path(self.store, self.manifest.key)
-        with suppress(Corrupt), _opened(path) as (file, _):
-            file.seek(self.begin + span.start)
-            content = file.read(span.size)
-            if hashlib.sha256(content).hexdigest() == span.digest:
-                return Block(content)
-        with suppress(OSError):
-            path.unlink()  # it is made anew when the cell is read next
-        return None
+        try:
+            return _block(self.path, next(iter(self.spans.values())).digest, self.begin + span.start, span)
+        except Corrupt:
+            _content.cache_clear()
+            with suppress(OSError):
+                self.path.unlink()  # it is made anew when the cell is read next
+            return None
 
     def _of_result(self, name: str) -> xr.Dataset:
         """A group of the result, all of whose bytes are those that were verified."""
@@ -164,10 +170,10 @@ def extracts(store: Store) -> Iterator[tuple[str, Extract | str]]:
 
     store: the results.
     """
-    key_of_user = secret()
+    user, root = secret(), place(store.root)
     for key in store.stored_keys():
         try:
-            yield key, _read(store, key, key_of_user) or _make(store, key, key_of_user)
+            yield key, _read(store, key, user, root) or _make(store, key, user, root)
         except Corrupt as error:
             yield key, str(error)
 
@@ -176,31 +182,42 @@ def _path(store: Store, key: str) -> Path:
     return store.root / FOLDER / key
 
 
-def _read(store: Store, key: str, user: bytes) -> Extract | None:
+def _read(store: Store, key: str, user: bytes, root: bytes) -> Extract | None:
     """The extract of a cell; None where there is none that counts."""
     now = marks(store.folder(key))
     if not now or not user:
         return None
-    with suppress(Corrupt), _opened(_path(store, key)) as (file, size):
+    path = _path(store, key)
+    with suppress(Corrupt), reading(key), regular(path, MAX_RESULT) as opened, opened.open("rb") as file:
         beside, _, length = file.readline(96).partition(b" ")
         line = file.read(min(int(length), MAX_HEADER))
-        if hmac.compare_digest(beside, code(user, place(store.root), key.encode(), line)):
+        if hmac.compare_digest(beside, code(user, root, key.encode(), line)):
             header = _HEADER.validate_json(line)
             begin = file.tell()
             ends = begin + max((span.start + span.size for span in header.spans.values()), default=0)
-            if header.version == VERSION and header.marks == now and ends == size:
-                return Extract(store, header.manifest, header.sizes, header.spans, begin)
+            if header.version == VERSION and header.marks == now and ends == os.fstat(file.fileno()).st_size:
+                return Extract(store, header.manifest, header.sizes, header.spans, path, begin)
     return None
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[Any, int]]:
-    """A file to read and its size; raises Corrupt where it is no regular one, or the block fails."""
-    with reading(path.name), regular(path, MAX_RESULT) as opened, opened.open("rb") as file:
-        yield file, opened.stat().st_size
+@lru_cache(maxsize=256)
+def _block(path: Path, first: str, start: int, span: Span) -> Block:
+    """The block at ``start`` of the extract at ``path``, whose ``first`` block has this digest; raises Corrupt. Several
+    variables of a block are mostly read one after another."""
+    block = _content(path, first)[start : start + span.size]
+    if hashlib.sha256(block).hexdigest() != span.digest:
+        raise Corrupt("it has other bytes than were written")
+    return Block(block)
 
 
-def _make(store: Store, key: str, user: bytes) -> Extract:
+@lru_cache(maxsize=64)
+def _content(path: Path, first: str) -> bytes:
+    """The bytes of the extract at ``path``, whose ``first`` block has this digest; raises Corrupt. The groups of a cell
+    are mostly read one after another."""
+    return content(path, MAX_RESULT)
+
+
+def _make(store: Store, key: str, user: bytes, root: bytes) -> Extract:
     """The extract of a cell all of whose bytes are verified, and written where it can be; raises Corrupt."""
     before, began = marks(store.folder(key)), time.time_ns()
     manifest = store.verify(key)
@@ -213,10 +230,10 @@ def _make(store: Store, key: str, user: bytes) -> Extract:
     for name, block in blocks.items():
         spans[name] = Span(start, len(block), hashlib.sha256(block).hexdigest())
         start += len(block)
-    extract = Extract(store, manifest, sizes, spans, 0, b"".join(blocks.values()))
+    extract = Extract(store, manifest, sizes, spans, _path(store, key), 0, b"".join(blocks.values()))
     if user and settled(before, began) and before == marks(store.folder(key)):
         line = _HEADER.dump_json(Header(VERSION, before, manifest, sizes, spans)) + b"\n"
-        first = code(user, place(store.root), key.encode(), line) + f" {len(line)}\n".encode()
+        first = code(user, root, key.encode(), line) + f" {len(line)}\n".encode()
         with suppress(OSError), replacing(own_folder(store.root / FOLDER) / key) as aside:
             aside.write_bytes(first + line + b"".join(blocks.values()))
-    return _read(store, key, user) or extract
+    return _read(store, key, user, root) or extract

@@ -16,6 +16,15 @@ def test_numbers_are_those_of_the_stream(shape):
         assert noise.draw(shape) == pytest.approx(expected.numpy(), rel=1e-13, abs=1e-15)
 
 
+def test_numbers_that_are_reserved_are_those_that_would_have_been_drawn():
+    drawn, reserved = NormalNoise(2, "noise"), NormalNoise(2, "noise")
+    shapes = [(2, 8), (1, 17), (3,), (3, 70, 9)]
+    expected = [drawn.draw(shape) for shape in shapes]
+    later = [reserved.reserve(shape) for shape in shapes]
+    for numbers, values in reversed(list(zip(later, expected, strict=True))):
+        assert (numbers() == values).all()
+
+
 @pytest.mark.parametrize("shape", [(0,), (), (3,), (15,)], ids=str)
 def test_few_numbers_are_normal_too(shape):
     assert NormalNoise(0, "few").draw(shape).shape == shape

@@ -10,7 +10,7 @@ import torch
 from analysis.estimate import Estimate
 from analysis.layout import SPLITS
 from analysis.mixtures import Candidate
-from analysis.summaries import ONE_SEED, overview, summary
+from analysis.summaries import FIELDS, ONE_SEED, Estimates, overview, summary
 from analysis.tree import Measured, Records, build_tree
 from study.store.merge import merge
 
@@ -101,10 +101,17 @@ def test_netcdf_round_trip_keeps_values_bounds_and_flags(tmp_path):
     assert back["training"]["loss"].dims == ("epoch", "chain")
 
 
+def estimates(whole):
+    """The group ``aggregate`` of a tree."""
+    table = whole["aggregate"].to_dataset().transpose("chain", "split", "quantity")
+    rows, quantities = (table[name].values.tolist() for name in ("split", "quantity"))
+    return Estimates("a", 2, "aggregate", rows, quantities, {name: table[name].values for name in FIELDS})
+
+
 def test_summary_combines_seeds_and_keeps_bounds_flags_and_refusals():
-    whole = merge({"a": (config(2), tree(0, 1, 2))})
-    table = summary(whole).set_index(["row", "quantity"])
-    values = next(iter(whole.values()))["aggregate"]["value"].sel(split="train", quantity="rate").values.ravel()
+    whole = tree(0, 1, 2)
+    table = summary([estimates(whole)]).set_index(["row", "quantity"])
+    values = whole["aggregate"]["value"].sel(split="train", quantity="rate").values
     row = table.loc["train", "rate"]
     assert row["mean"] == pytest.approx(values.mean())
     assert row["standard_error"] == pytest.approx(values.std(ddof=1) / math.sqrt(3))
@@ -117,14 +124,14 @@ def test_summary_combines_seeds_and_keeps_bounds_flags_and_refusals():
 
 
 def test_one_seed_says_that_its_error_is_monte_carlo_only():
-    table = summary(merge({"a": (config(2), tree(0))})).set_index(["row", "quantity"])
+    table = summary([estimates(tree(0))]).set_index(["row", "quantity"])
     row = table.loc["train", "rate"]
     assert row["flags"] == ONE_SEED
     assert 0 < row["standard_error"] < 0.1
 
 
 def test_overview_marks_flags_and_withheld_values():
-    row = overview(merge({"a": (config(2), tree(0, 1))})).iloc[0]
+    row = overview([estimates(tree(0, 1))]).iloc[0]
     assert row["log N"] == "7.27"
     assert row["KL(q∞‖p) ≥"].endswith("*")
     assert row["KL(p‖q_N)"] == "–"

@@ -83,6 +83,10 @@ class Hypothesis[Evidence](ABC):
     needs: ClassVar[Needs | None]
     """The cells that decide it; None where it rests on no cells."""
 
+    of_records: ClassVar[bool] = False
+    """Whether its evidence has no estimates, but records of single draws and images alone: a second evaluation of the
+    same replicates, as :mod:`study.answers.remeasured` makes it, leaves it as it is."""
+
     @abstractmethod
     def evidence(self, results: Results) -> Evidence:
         """Evidence on the claim in the results of one data set; raises MissingCells where there is none."""

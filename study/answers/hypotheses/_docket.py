@@ -10,7 +10,7 @@ from analysis.multiplicity import holm
 from analysis.normal_noise import NormalNoise
 from study.answers.hypotheses._base import Case, Hypothesis
 from study.answers.hypotheses._deciding import seconds_per_seed, what_decides
-from study.answers.hypotheses._noise import with_noise
+from study.answers.hypotheses._noise import Noise
 from study.answers.remeasured import remeasured
 from study.answers.results import Results
 
@@ -31,14 +31,15 @@ def docket(hypotheses: Sequence[Hypothesis[Any]], results: Results) -> list[Case
         hypotheses: the claims, all of the primary family among them.
         results: finished cells of one data set.
     """
-    again = [remeasured(results, NormalNoise(time, "remeasured")) for time in range(REMEASUREMENTS)]
-    cases = []
-    for hypothesis in hypotheses:
-        case = hypothesis.examine(results)
-        if case.verdict.rule is not None and hypothesis.needs is not None:
-            case = replace(case, verdict=with_noise(hypothesis, case.verdict.rule, again).verdict)
-        cases.append(case)
-    return [_decided(case, results) for case in _adjusted(cases)]
+    cases = {hypothesis.id: hypothesis.examine(results) for hypothesis in hypotheses}
+    ruled = {name: case.verdict.rule for name, case in cases.items() if case.verdict.rule and case.hypothesis.needs}
+    noises = {name: Noise(cases[name].hypothesis, rule) for name, rule in ruled.items()}
+    for time in range(REMEASUREMENTS) if noises else ():  # one after another: each is as large as the results
+        again = remeasured(results, NormalNoise(time, "remeasured"))
+        for noise in noises.values():
+            noise.evaluate(again)
+    cases |= {name: replace(cases[name], verdict=noise.rule().verdict) for name, noise in noises.items()}
+    return [_decided(case, results) for case in _adjusted(list(cases.values()))]
 
 
 def _adjusted(cases: Sequence[Case]) -> list[Case]:

@@ -13,36 +13,50 @@ import numpy as np
 import numpy.typing as npt
 
 from study.answers.hypotheses._base import Hypothesis, MissingCells
+from study.answers.hypotheses._criterion import Criterion
 from study.answers.hypotheses._rule import Rule
 from study.answers.results import Results
 
 
-def with_noise(hypothesis: Hypothesis[Any], rule: Rule, again: Sequence[Results]) -> Rule:
-    """The ``rule`` whose criteria know the noise of the evaluation.
+class Noise:
+    """The criteria of a hypothesis on remeasured results.
 
-    Args:
-        hypothesis: whose rule it is.
-        rule: of the results as they are.
-        again: the same results remeasured, several times over.
+    hypothesis: whose they are.
+    rule: of the results as they are.
     """
-    found: list[list[npt.NDArray[np.float64]]] = [[] for _ in rule.criteria]
-    for results in again:
+
+    def __init__(self, hypothesis: Hypothesis[Any], rule: Rule) -> None:
+        self._hypothesis = hypothesis
+        self._rule = rule
+        self._pairs: list[list[npt.NDArray[np.float64]]] = [[] for _ in rule.criteria]
+
+    def evaluate(self, again: Results) -> None:
+        """Decides once more, on the results remeasured, ``again``."""
         try:
             with np.errstate(all="ignore"):  # noise may carry an estimate below zero, whose logarithm is no number
-                criteria = hypothesis.decide(hypothesis.evidence(results)).rule.criteria
+                criteria = self._criteria(again)
         except MissingCells:
-            continue
+            return
         by_effect = {criterion.effect: criterion.number.pairs for criterion in criteria}
-        for pairs, criterion in zip(found, rule.criteria, strict=True):
+        for pairs, criterion in zip(self._pairs, self._rule.criteria, strict=True):
             anew = by_effect.get(criterion.effect)
             if anew is not None and anew.shape == criterion.number.pairs.shape and np.isfinite(anew).all():
                 pairs.append(anew)
-    return rule.with_criteria(
-        [
-            criterion.evaluated_with(_covariance(np.stack(pairs))) if len(pairs) > 1 else criterion
-            for pairs, criterion in zip(found, rule.criteria, strict=True)
-        ]
-    )
+
+    def _criteria(self, again: Results) -> Sequence[Criterion]:
+        if self._hypothesis.of_records:
+            return self._rule.criteria
+        criteria: Sequence[Criterion] = self._hypothesis.decide(self._hypothesis.evidence(again)).rule.criteria
+        return criteria
+
+    def rule(self) -> Rule:
+        """The rule whose criteria know the noise of the evaluation."""
+        return self._rule.with_criteria(
+            [
+                criterion.evaluated_with(_covariance(np.stack(pairs))) if len(pairs) > 1 else criterion
+                for pairs, criterion in zip(self._pairs, self._rule.criteria, strict=True)
+            ]
+        )
 
 
 def _covariance(pairs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

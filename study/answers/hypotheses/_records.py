@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from study.answers.hypotheses._base import MissingCells
-from study.answers.results import Results
+from study.answers.results import Results, StoredCell
 
 OF_CELL = ("family", "key", "replicate", "dataset", "latent_dim", "updates", "length")
 """Columns that a line of a record has from the cell and replicate it belongs to."""
@@ -35,11 +38,34 @@ def record_lines(
 
     Cells without the group have no lines.
     """
-    stored = {cell.key: record for cell in results if (record := cell.group(group)) is not None}
-    parts = []
-    for line in lines[[name for name in OF_CELL if name in lines]].to_dict("records"):
-        if line["key"] in stored:
-            record = stored[line["key"]].isel(chain=line["replicate"]).sel(where)
-            entries = pd.DataFrame({name: record[variable].values for name, variable in columns.items()})
-            parts.append(entries.assign(**{str(name): value for name, value in line.items()}))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*OF_CELL, *columns])
+    columns_of_cell = [name for name in OF_CELL if name in lines]
+    texts: list[str] = lines[columns_of_cell].select_dtypes("str").columns.tolist()
+    of_cells = lines[columns_of_cell].astype(dict.fromkeys(texts, "category"))  # of millions of lines, texts are slow
+    stored = {cell.key: cell for cell in results if group in cell.groups}
+    having = of_cells[of_cells["key"].isin(stored)]
+    if having.empty:
+        return pd.DataFrame(columns=[*OF_CELL, *columns])
+    values = {key: _entries(stored[key], group, tuple(columns.values()), where) for key in dict.fromkeys(having["key"])}
+    units = list(zip(having["key"], having["replicate"], strict=True))
+    measured = {
+        name: np.concatenate([values[key][number][replicate] for key, replicate in units])
+        for number, name in enumerate(columns)
+    }
+    lengths = [values[key][0].shape[1] for key, _ in units]
+    return pd.DataFrame(measured).join(having.loc[having.index.repeat(lengths)].reset_index(drop=True))
+
+
+def _entries(
+    cell: StoredCell, group: str, variables: tuple[str, ...], where: Mapping[str, str]
+) -> list[npt.NDArray[Any]]:
+    """Records of a cell, ``(S, entries)`` for each of the variables; labels are those of every replicate."""
+    found = cell.contents.values(group, *variables, *where)
+    labels = dict(zip(where, (values.tolist() for _, values in found[len(variables) :]), strict=True))
+    replicates = cell.contents.sizes[group]["chain"]
+    taken = []
+    for dims, values in found[: len(variables)]:
+        entries = values[tuple(labels[dim].index(where[dim]) if dim in where else slice(None) for dim in dims)]
+        left = [dim for dim in dims if dim not in where]
+        repeated = np.moveaxis(entries, left.index("chain"), 0) if "chain" in left else [entries] * replicates
+        taken.append(np.asarray(repeated))
+    return taken

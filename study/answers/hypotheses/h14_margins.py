@@ -55,11 +55,13 @@ class Margins(Hypothesis[pd.DataFrame]):
         columns = {f"agreement_{scale:g}": f"realism/local/label_agreement_{scale:g}" for scale in SCALES}
         columns |= {f"predicted_{scale:g}": f"realism/local/predicted_flips_{scale:g}" for scale in SCALES}
         cells = results.plain("beta", "objective", "posterior")
-        return with_optional(cells, alike(cells, **columns), **BESIDE)
+        lines = with_optional(cells, alike(cells, **columns), **BESIDE)
+        gaps = [abs(1 - lines[f"agreement_{scale:g}"] - lines[f"predicted_{scale:g}"]) for scale in SCALES]
+        return lines.assign(difference=sum(gaps) / len(gaps))
 
     @override
     def decide(self, evidence: pd.DataFrame) -> Verdict:
-        differences = by_replicate(evidence, _difference)
+        differences = by_replicate(evidence, mean_of("difference"))
         agreement = over_seeds(by_replicate(evidence, mean_of("agreement_1")))
         return conclude(
             [Criterion.of_mean("mean |flips measured − flips predicted|", differences, most=MOST)],
@@ -77,11 +79,6 @@ class Margins(Hypothesis[pd.DataFrame]):
         marks.axis_labels(axes, "flips predicted by margins", "flips measured")
         marks.legend(axes)
         return figure
-
-
-def _difference(lines: pd.DataFrame) -> float:
-    gaps = [abs(1 - lines[f"agreement_{scale:g}"] - lines[f"predicted_{scale:g}"]).mean() for scale in SCALES]
-    return float(sum(gaps) / len(gaps))
 
 
 def _beside(lines: pd.DataFrame) -> list[str]:

@@ -15,7 +15,8 @@ below zero: the overlap falls with D.
 
 from __future__ import annotations
 
-from typing import final, override
+from operator import attrgetter
+from typing import NamedTuple, final, override
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +43,7 @@ class Overlap(Hypothesis[pd.DataFrame]):
     """Regression of the log overlap of single images on their rate and on log2 D."""
 
     id = "H1"
+    of_records = True
     group = "picture"
     claim = (
         "At a given rate, the overlap of the bubble q(z|x) with the prior N(0, I) does not depend on the dimension D."
@@ -63,9 +65,11 @@ class Overlap(Hypothesis[pd.DataFrame]):
     @override
     def decide(self, evidence: pd.DataFrame) -> Verdict:
         effect = "relative change of the overlap ln BC per doubling of D at fixed rate"
-        change = Criterion.of_mean(effect, by_replicate(evidence, _change_by_doubling), least=-MOST, most=MOST)
-        by_rate = by_replicate(evidence, lambda images: float(_coefficients(images)[1]))
-        return conclude([change], scope(evidence), notes=[f"ln BC per nat of rate: {by_rate.mean().mean():.3g}"])
+        fits = by_replicate(evidence, _fit)
+        change = fits.map(attrgetter("change"), na_action="ignore").astype(float)
+        by_rate = fits.map(attrgetter("by_rate"), na_action="ignore").astype(float)
+        criterion = Criterion.of_mean(effect, change, least=-MOST, most=MOST)
+        return conclude([criterion], scope(evidence), notes=[f"ln BC per nat of rate: {by_rate.mean().mean():.3g}"])
 
     @override
     def draw(self, evidence: pd.DataFrame) -> Figure:
@@ -88,6 +92,17 @@ class Overlap(Hypothesis[pd.DataFrame]):
         return figure
 
 
+class _Fit(NamedTuple):
+    """The regression of one replicate.
+
+    by_rate: b, per nat.
+    change: c as a share of the mean of |ln BC|.
+    """
+
+    by_rate: float
+    change: float
+
+
 def _coefficients(images: pd.DataFrame) -> npt.NDArray[np.float64]:
     """a, b and c of the module docstring, ``(3,)``: c is positive where overlap grows with D."""
     log_dim = np.log2(images["latent_dim"].astype(float))
@@ -96,6 +111,6 @@ def _coefficients(images: pd.DataFrame) -> npt.NDArray[np.float64]:
     return coefficients
 
 
-def _change_by_doubling(images: pd.DataFrame) -> float:
-    """c as a share of the mean of |ln BC|."""
-    return float(_coefficients(images)[2] / images["log_overlap"].abs().mean())
+def _fit(images: pd.DataFrame) -> _Fit:
+    _, by_rate, by_dim = _coefficients(images)
+    return _Fit(float(by_rate), float(by_dim / images["log_overlap"].abs().mean()))

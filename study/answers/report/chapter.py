@@ -8,20 +8,22 @@ from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
-import xarray as xr
 
 from analysis.interval import Interval
 from analysis.summaries import over_seeds, summary
 from study.answers.attribution import attribution
 from study.answers.conclusions import Conclusion, conclude
+from study.answers.estimates import estimates
 from study.answers.hypotheses import Case, cases
 from study.answers.remedies import remedies
 from study.answers.results import Results, StoredCell, estimate_of
 from study.design.labels import labels
-from study.store.merge import merge
 
 FEW = 8
 """Labels that one figure can hold apart."""
+
+MOST = 200
+"""Cells of which a page can have the pictures, some tenth of a megabyte and half a second each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,14 +45,14 @@ class Chapter:
         return labels({cell.key: cell.manifest.config for cell in self.results})
 
     @cached_property
-    def trees(self) -> dict[str, xr.DataTree]:
-        """Estimates by label, along ``latent_dim``."""
-        return merge({cell.key: (cell.manifest.config, cell.estimates()) for cell in self.results})
-
-    @cached_property
     def numbers(self) -> pd.DataFrame:
         """Every estimate, see :func:`analysis.summaries.summary`."""
-        return summary(self.trees)
+        return summary(estimates(self.results, self.labels))
+
+    @cached_property
+    def shown_numbers(self) -> pd.DataFrame:
+        """Every estimate of the cells of :attr:`shown`."""
+        return summary(estimates(self.shown, self.labels)) if self.leaves_out else self.numbers
 
     @cached_property
     def remedies(self) -> pd.DataFrame:
@@ -75,7 +77,7 @@ class Chapter:
     @cached_property
     def principal(self) -> Results:
         """The cells that overview figures show: all where they bear few labels, else the largest family of priors."""
-        if len(self.trees) <= FEW:
+        if len(set(self.labels.values())) <= FEW:
             return self.results
         for factors in (("prior", "latent_dim"), ("latent_dim",), ("prior",)):
             if families := self.results.families(*factors):
@@ -83,11 +85,29 @@ class Chapter:
         return self.results
 
     @cached_property
+    def shown(self) -> Results:
+        """The cells of which the page has pictures and every number: all but where they are more than MOST, then those
+        of :attr:`principal`, or of :attr:`baseline` where these are too many, and those that the answer is about."""
+        if len(self.results) <= MOST:
+            return self.results
+        phenomenon, repair = self.conclusion.phenomenon, self.conclusion.repair
+        about = [phenomenon.cell] if phenomenon else []
+        about += [repair.treatment.treated] if repair else []
+        most = self.principal if len(self.principal) <= MOST else self.baseline
+        keys = {cell.key for cell in (*most, *about)}
+        return Results(tuple(cell for cell in self.results if cell.key in keys))
+
+    @cached_property
     def baseline(self) -> list[StoredCell]:
         """Cells that differ in the latent dimension alone, along it; of plain models, where there are any."""
         pool = next(cells for cells in (self.principal.plain(), self.principal) if len(cells))
         families = pool.families("latent_dim")
         return sorted(families[0] if families else pool.cells[:1], key=dimension)
+
+    @property
+    def leaves_out(self) -> int:
+        """Number of cells that are not :attr:`shown`."""
+        return len(self.results) - len(self.shown)
 
     @property
     def is_partial(self) -> bool:

@@ -50,8 +50,8 @@ class Panel(NamedTuple):
 
 
 def panels(chapter: Chapter) -> list[Panel]:
-    """Every cell by label and latent dimension."""
-    ordered = sorted(chapter.results, key=lambda cell: (chapter.labels[cell.key], dimension(cell), cell.key))
+    """The cells that are shown, by label and latent dimension."""
+    ordered = sorted(chapter.shown, key=lambda cell: (chapter.labels[cell.key], dimension(cell), cell.key))
     return [_panel(cell, chapter.labels[cell.key]) for cell in ordered]
 
 

@@ -15,7 +15,7 @@ from study.answers.hypotheses._base import Case
 from study.answers.hypotheses._criterion import Criterion
 from study.answers.hypotheses._deciding import seconds_per_seed, what_decides
 from study.answers.hypotheses._docket import _adjusted
-from study.answers.hypotheses._noise import with_noise
+from study.answers.hypotheses._noise import Noise
 from study.answers.hypotheses._rule import Rule, conclude, unanimity
 from study.answers.remeasured import remeasured
 from study.answers.results import Results
@@ -54,12 +54,28 @@ def test_remeasured_results_differ_by_their_standard_errors_and_keep_everything_
 def test_the_noise_of_a_slope_is_that_of_its_estimates(grown):
     """Slopes of four D, log2 D = 1, 3, 5, 7: the variance is Σ ((x − 4)/20)² se²."""
     again = [remeasured(grown, NormalNoise(time, "slopes")) for time in range(60)]
-    rule = with_noise(H7, H7.examine(grown).verdict.rule, again)
+    noise = Noise(H7, H7.examine(grown).verdict.rule)
+    for each in again:
+        noise.evaluate(each)
+    rule = noise.rule()
     late = max(grown.partition("latent_dim"), key=lambda family: family.cells[0].settings["updates"])
     errors = late.values("aggregate/train/kl").groupby("latent_dim")["standard_error"].mean()
     expected = (((np.log2(errors.index.to_numpy(float)) - 4) / 20) ** 2 * errors**2).sum()
     assert rule.criteria[0].number.evaluation[0, 0] == pytest.approx(expected, rel=0.3)
     assert rule.criteria[0].interval.upper > H7.examine(grown).verdict.interval[1]
+
+
+@pytest.mark.parametrize("name", [name for name, kind in HYPOTHESES.items() if kind.of_records])
+def test_evidence_of_records_is_the_same_when_it_is_measured_again(name):
+    hypothesis = HYPOTHESES[name]()
+    grown = remembered(hypothesis.needs.study(), lambda cell, _: WORLDS[name](cell, True))
+    before = hypothesis.evidence(grown)
+    again = hypothesis.evidence(remeasured(grown, NormalNoise(0, "test")))
+    pd.testing.assert_frame_equal(again, before)
+    noise = Noise(hypothesis, hypothesis.decide(before).rule)
+    noise.evaluate(remeasured(grown, NormalNoise(0, "test")))
+    noise.evaluate(remeasured(grown, NormalNoise(1, "test")))
+    assert np.abs(noise.rule().criteria[0].number.evaluation).max() < 1e-20
 
 
 def primary(p_value, decision="supported"):

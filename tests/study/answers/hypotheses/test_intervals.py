@@ -81,6 +81,21 @@ def test_replicates_that_a_family_lacks_and_families_of_one_seed_are_left_out():
         family_means(pd.DataFrame([[1.0]]))
 
 
+@pytest.mark.parametrize("families", [["one", "two", "three"], ["one", "one", "two"]], ids=str)
+def test_the_mean_of_single_lines_is_that_of_any_lines(families):
+    """The short way takes no lines apart; a family of two cells, each measured in other replicates, has no value."""
+    table = pd.DataFrame(
+        {
+            "key": ["a", "a", "b", "b", "c", "c"],
+            "family": np.repeat(families, 2),
+            "replicate": [1, 0, 0, 1, 2, 0] if families[0] != families[1] else [0, 1, 2, 3, 0, 1],
+            "kl": [1.0, 2.0, math.nan, 4.0, 5.0, 6.0],
+        }
+    )
+    short = by_replicate(table, mean_of("kl"))
+    pd.testing.assert_frame_equal(short, by_replicate(table, lambda lines: float(lines["kl"].mean())))
+
+
 def test_contrasts_are_paired_by_replicate():
     table = pd.concat(
         [

@@ -16,7 +16,7 @@ KL = "aggregate/train/kl"
 def draws(cell, replicate):
     """Norms that tell cell, replicate, source and draw; the widest cell has none."""
     norms = 100 * cell.latent_dim + 10 * replicate + np.array([[0.0, 1.0, 2.0], [5.0, 6.0, 7.0]])
-    record = xr.Dataset({"norm": (("source", "draw"), norms)}, {"source": ["prior", "aggregate"]})
+    record = xr.Dataset({"norm": (("source", "draw"), norms)}, {"source": ["prior", "aggregate"], "draw": [0, 1, 2]})
     return {KL: 1.0}, {"draws": record} if cell.latent_dim < 8 else {}
 
 
@@ -32,6 +32,13 @@ def test_every_cell_and_replicate_has_its_own_entries(results):
     assert (lines["length"] - expected).tolist() == [5.0, 6.0, 7.0] * 4
     assert set(lines["family"]) == {"D=2", "D=4"}
     assert lines.groupby("family")["key"].nunique().tolist() == [1, 1]
+
+
+def test_labels_are_those_of_every_replicate_and_types_stay(results):
+    lines = record_lines(results, alike(results, kl=KL), "draws", {"place": "draw", "norm": "norm"}, source="prior")
+    assert lines["place"].tolist() == [0, 1, 2] * 4
+    assert lines["place"].dtype == np.int64
+    assert lines["norm"].dtype == np.float64
 
 
 def test_cells_without_the_records_have_no_lines_and_where_none_has_them_it_is_said(results):

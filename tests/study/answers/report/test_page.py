@@ -19,6 +19,7 @@ from study.answers.effects import TOGETHER, Effects, store_effects
 from study.answers.hypotheses import Decision, Group
 from study.answers.report import chapters, write_files
 from study.answers.report.claims import claims
+from study.answers.report.explorer import panels
 from study.answers.report.page import render
 from study.answers.report.picture import Picture, themed
 from study.answers.report.strip import strip
@@ -164,6 +165,23 @@ def test_many_labels_are_a_list_and_overview_figures_show_one_family(tmp_path, m
     assert [option for option in tags.of("option") if "selected" in option] == [{"selected": None}]
     assert len(tags.of("option")) == len(names)
     assert not [field for field in tags.of("input") if field["type"] == "radio"]
+
+
+def test_of_very_many_cells_the_page_shows_some_and_says_so(tmp_path, make, monkeypatch):
+    store = make(tmp_path / "r", dims=(2, 4), priors=("standard_normal", "vamp", "realnvp"))
+    (whole,) = chapters([store.root])
+    assert (len(whole.shown), whole.leaves_out) == (6, 0)
+    monkeypatch.setattr("study.answers.report.chapter.FEW", 1)
+    monkeypatch.setattr("study.answers.report.chapter.MOST", 5)
+    (found,) = chapters([store.root])
+    monkeypatch.setattr(type(found), "principal", found.results.where(prior="vamp"))
+    about = {found.conclusion.phenomenon.cell.key, *(cell.key for cell in found.results.where(prior="vamp"))}
+    assert {cell.key for cell in found.shown} >= about
+    assert 0 < found.leaves_out == 6 - len(found.shown)
+    text = render([found])
+    assert f"has the numbers of the {found.leaves_out} others" in text
+    assert {panel.key for panel in panels(found)} == {cell.key for cell in found.shown}
+    assert set(found.shown_numbers["prior"]) < set(found.numbers["prior"])
 
 
 def test_without_a_finished_cell_there_is_no_page(tmp_path):
