@@ -4,7 +4,7 @@ With P parameters, N training images of C·H·W pixels, U updates of B images, S
 evaluation draws, in bytes
 
     16 P S                   weights, gradient and Adam's two moments in single precision, for each replicate
-    4 N C H W                images
+    4 N C H W                images, where they are not read from a file as they are needed
     4 J (D + C H W)          J samples of one source
     12 min(N D, 2²⁶)         codes of one replicate: loc, scale and z, as many as are in memory at once
     32 M D                   draws of aggregate and prior in single and double precision
@@ -154,7 +154,7 @@ class Cost:
         dim, evaluate = cell.latent_dim, cell.evaluate
         memory = (
             16 * (parameters or 0) * cell.seeds
-            + 4 * images * (pixels or 0)
+            + 4 * images * (pixels or 0) * (not cell.dataset.definition.mapped)
             + 4 * evaluate.samples * (dim + (pixels or 0))
             + 12 * min(images * dim, HELD_CODES)
             + 32 * evaluate.draws * dim

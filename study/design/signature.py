@@ -81,6 +81,7 @@ class Signature:
     reference: its paper, as its class states it.
     num_images, num_held_out: training and held-out images of a data set, where their numbers are known; None for parts
         of other families.
+    mapped: whether the images of a data set stay in their file, and need not fit into memory.
     repeats_training_images: whether samples of a prior or a density are the training images again.
     """
 
@@ -89,6 +90,7 @@ class Signature:
     reference: str
     num_images: int | None = None
     num_held_out: int | None = None
+    mapped: bool = False
     repeats_training_images: bool = False
 
 
@@ -111,6 +113,7 @@ def signature_of(part: type) -> Signature:
         getattr(part, "reference", ""),
         getattr(part, "num_images", None),
         getattr(part, "num_held_out", None),
+        getattr(part, "mapped", False),
         getattr(part, "repeats_training_images", False),
     )
 
@@ -137,6 +140,7 @@ def read_signature(module: str, package: str, base: str) -> Signature:
         str(_constant(lineage, "reference") or ""),
         _constant(lineage, "num_images"),
         _constant(lineage, "num_held_out"),
+        bool(_constant(lineage, "mapped")),
         bool(_constant(lineage, "repeats_training_images")),
     )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from study.findings import asker, figures
+from study.findings import asker, confirmation, figures
 from study.findings.first_look import HERE, printed_table
 from study.findings.runs import (
     LEVELS,
@@ -39,6 +39,10 @@ def tables() -> dict[str, dict[str, str]]:
             "pooled": verdict_table(pd.read_csv(POOLED)),
             "asker-levels": level_table(pd.read_csv(asker.LEVELS)),
             "asker-verdicts": verdict_table(pd.read_csv(asker.VERDICTS)),
+            "confirmed-levels": level_table(pd.read_csv(confirmation.LEVELS)),
+            "confirmed-shares": share_table(pd.read_csv(confirmation.LEVELS)),
+            "confirmed-vectors": vector_table(pd.read_csv(confirmation.TRAININGS)),
+            "confirmed-verdicts": verdict_table(pd.read_csv(confirmation.VERDICTS)),
             "undecided": undecided_table(pd.read_csv(HERE / "first_look-verdicts.csv")),
         },
     }

@@ -130,9 +130,17 @@ def run_vectors(folders: Sequence[Path]) -> pd.DataFrame:
     Args:
         folders: the studies of the runs, in their order.
     """
+    return vectors_of({run: Results.some([folder]) for run, folder in enumerate(folders, 1)})
+
+
+def vectors_of(runs: Runs) -> pd.DataFrame:
+    """One line per run and training of a vector, with its rate, its error and the distances of three sources.
+
+    Args:
+        runs: results by the number or name of their run.
+    """
     lines = []
-    for run, folder in enumerate(folders, 1):
-        results = Results.some([folder])
+    for run, results in runs.items():
         for vector, settings in VECTORS.items():
             for updates, cells in results.where(**settings).by("updates").items():
                 for replicate in range(len(cells.values(MEASURES["rate"]))):

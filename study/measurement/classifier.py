@@ -35,6 +35,7 @@ from study.design.settings import Settings
 from study.errors import EnvironmentFault
 from study.files import replacing
 from study.measurement.images import ImageData
+from study.measurement.stored_images import Images
 from study.paths import usable_cache
 
 VERSION = 2
@@ -54,7 +55,7 @@ class Unclassifiable(ValueError):
 class FeatureSpace(Protocol):
     """Space in which images are compared: a classifier's features, or others."""
 
-    def features(self, images: Tensor) -> Tensor:
+    def features(self, images: Images) -> Tensor:
         """Features ``(M, F)``, float64, of ``images`` ``(M, C, H, W)``."""
 
 
@@ -143,7 +144,7 @@ class Classifier:
         return replace(self, network=network)
 
     @torch.no_grad()
-    def features(self, images: Tensor) -> Tensor:
+    def features(self, images: Images) -> Tensor:
         """Features ``(M, 64)``, float64, of ``images`` ``(M, C, H, W)``."""
         body = self.network.body
         kind = next(body.parameters()).dtype
@@ -168,9 +169,10 @@ def _key(data: ImageData, seed: int) -> str:
     """Thirty-two hexadecimal digits of a SHA-256 of the tensors themselves (of size, limit and binarisation too) and of
     the ``seed``."""
     content = hashlib.sha256(f"{VERSION} {len(data.class_names)}{f' {seed}' * (seed > 0)}".encode())
-    for tensor in (data.images, data.labels, data.held_out_images, data.held_out_labels):
-        content.update(str(list(tensor.shape)).encode())
-        content.update(tensor.contiguous().numpy())
+    for part in (data.images, data.labels, data.held_out_images, data.held_out_labels):
+        content.update(str(list(part.shape)).encode())
+        for chunk in part.split(CHUNK):
+            content.update(chunk.contiguous().numpy())
     return content.hexdigest()[:32]
 
 

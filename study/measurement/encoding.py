@@ -13,6 +13,7 @@ from analysis.aggregate import Aggregate, DiagonalAggregate, GeneralAggregate, I
 from analysis.precision import to_float64
 from models.pure import pure_pyro
 from models.vae import VAE
+from study.measurement.stored_images import Images
 
 CHUNK = 500
 """Images or latents that go through a network at a time."""
@@ -29,7 +30,7 @@ def posterior(vae: VAE, images: Tensor) -> TorchDistribution:
 
 
 @torch.no_grad()
-def encode(vae: VAE, images: Tensor) -> tuple[Tensor, Tensor]:
+def encode(vae: VAE, images: Images) -> tuple[Tensor, Tensor]:
     """Mean and marginal standard deviations ``(N, *latent_shape)`` of q(z|x) under ``vae``, of ``images``
     ``(N, *image_shape)``.
 
@@ -40,7 +41,7 @@ def encode(vae: VAE, images: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def aggregate_of(vae: VAE, images: Tensor) -> Aggregate:
+def aggregate_of(vae: VAE, images: Images) -> Aggregate:
     """The aggregate posterior of ``images`` ``(N, *image_shape)`` under ``vae``, exact for every kind of posterior."""
     first = posterior(vae, images[:1])
     if not (isinstance(first, Independent) and isinstance(first.base_dist, Normal)):
@@ -78,7 +79,15 @@ def log_likelihood(vae: VAE, images: Tensor, z: Tensor) -> Tensor:
     return torch.cat(list(chunks()))
 
 
-def _normals(vae: VAE, images: Tensor) -> tuple[Tensor, Tensor]:
+def _normals(vae: VAE, images: Images) -> tuple[Tensor, Tensor]:
     """μ and σ ``(n, *latent_shape)`` of posteriors that are diagonal normals, of ``images`` ``(n, *image_shape)``."""
-    bases = [posterior(vae, chunk).base_dist for chunk in images.split(CHUNK)]
-    return torch.cat([base.loc for base in bases]), torch.cat([base.scale for base in bases])
+    first = posterior(vae, images[:1]).base_dist
+    # Written in place: small pieces that are kept while chunks of images come and go would lie between them, so that
+    # the allocator had no room for the next chunk and took more memory for each.
+    loc, scale = (part.new_empty(len(images), *part.shape[1:]) for part in (first.loc, first.scale))
+    start = 0
+    for chunk in images.split(CHUNK):
+        base, rows = posterior(vae, chunk).base_dist, slice(start, start + len(chunk))
+        loc[rows], scale[rows] = base.loc, base.scale
+        start += len(chunk)
+    return loc, scale

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from analysis.randomness import stream
+from study.measurement.stored_images import Images, StoredImages, subset
 
 ALIKE = 1e-4
 """Pixels that differ by less are alike: resampling rounds, and one of 256 levels is 0.004."""
@@ -25,7 +26,7 @@ class ImageData:
     """Images with their labels.
 
     name: of the data set.
-    images, held_out_images: float32 ``(N, C, H, W)`` in [0, 1].
+    images, held_out_images: float32 ``(N, C, H, W)`` in [0, 1], in memory or in a file.
     labels, held_out_labels: int64 ``(N,)``, indices into ``class_names``.
     checksum: SHA-256 of the raw content, hexadecimal.
     verification: against what the raw content was checked.
@@ -33,9 +34,9 @@ class ImageData:
     """
 
     name: str
-    images: Tensor
+    images: Images
     labels: Tensor
-    held_out_images: Tensor
+    held_out_images: Images
     held_out_labels: Tensor
     class_names: tuple[str, ...]
     checksum: str
@@ -44,17 +45,18 @@ class ImageData:
 
     def __post_init__(self) -> None:
         for split, images, labels in self.splits():
-            for part in (images, labels):
-                if not isinstance(part, Tensor):
+            for part, kinds in ((images, (Tensor, StoredImages)), (labels, Tensor)):
+                if not isinstance(part, kinds):
                     raise TypeError(f"{split} images and labels must be tensors; got {type(part).__name__}")
             if images.ndim != 4 or len(images) == 0 or images.dtype != torch.float32:
                 raise ValueError(
                     f"{split} images must be float32 of shape (N, C, H, W) with N ≥ 1; "
                     f"got {images.dtype} of shape {tuple(images.shape)}"
                 )
-            low, high = torch.aminmax(images)
-            if not (low >= 0 and high <= 1):
-                raise ValueError(f"{split} images must lie in [0, 1]; got [{low:g}, {high:g}]")
+            if isinstance(images, Tensor):  # stored ones lie there by how they are read
+                low, high = torch.aminmax(images)
+                if not (low >= 0 and high <= 1):
+                    raise ValueError(f"{split} images must lie in [0, 1]; got [{low:g}, {high:g}]")
             if labels.shape != images.shape[:1] or labels.dtype != torch.int64:
                 raise ValueError(
                     f"{split} labels must be int64 of shape ({len(images)},); "
@@ -77,7 +79,7 @@ class ImageData:
         _, channels, height, width = self.images.shape
         return channels, height, width
 
-    def splits(self) -> tuple[tuple[str, Tensor, Tensor], ...]:
+    def splits(self) -> tuple[tuple[str, Images, Tensor], ...]:
         """Name, images and labels of each split."""
         return (
             ("training", self.images, self.labels),
@@ -99,7 +101,7 @@ class ImageData:
             )
         chosen = torch.randperm(len(self.images), generator=stream(0, "limit"))[:limit]
         chosen = chosen.to(self.images.device)
-        return replace(self, images=self.images[chosen], labels=self.labels[chosen])
+        return replace(self, images=subset(self.images, chosen), labels=self.labels[chosen])
 
     def to(self, device: torch.device | str) -> ImageData:
         """The same data with its four tensors on ``device``."""

@@ -33,13 +33,14 @@ from study.measurement import encoding
 from study.measurement.classifier import Classifier, FeatureSpace, Unclassifiable
 from study.measurement.encoding import aggregate_of, log_likelihood
 from study.measurement.images import ImageData
+from study.measurement.stored_images import Images
 
 
 class Observations(Protocol):
     """Observations that a model has codes of, such as images, apart into training and held-out ones."""
 
     @property
-    def images(self) -> Tensor:
+    def images(self) -> Images:
         """Those of the aggregate, ``(N, *image_shape)``."""
 
     @property
@@ -47,7 +48,7 @@ class Observations(Protocol):
         """Their classes, int64 ``(N,)``."""
 
     @property
-    def held_out_images(self) -> Tensor:
+    def held_out_images(self) -> Images:
         """Others, ``(M, *image_shape)``."""
 
     @property
@@ -66,7 +67,7 @@ class Split:
         labels: classes, int64 ``(N,)``.
     """
 
-    def __init__(self, replicate: Replicate, name: str, images: Tensor, grey: Tensor, labels: Tensor) -> None:
+    def __init__(self, replicate: Replicate, name: str, images: Images, grey: Images, labels: Tensor) -> None:
         self.replicate = replicate
         self.name = name
         self.images = images

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from analysis.density_fits import Codes
@@ -23,6 +24,7 @@ from study.measurement.classifier import Classifier, FeatureSpace
 from study.measurement.encoding import decode
 from study.measurement.replicate import Replicate
 from study.measurement.sources import LatentSampler, Start, of_density, reference_split, registered, sample_sources
+from study.measurement.stored_images import Images, subset
 from study.measurement.untrained import UntrainedFeatures
 
 NOVELTY_TRAIN = 10_000
@@ -37,7 +39,7 @@ class RealFeatures:
         images: real, ``(M, C, H, W)``.
     """
 
-    def __init__(self, space: FeatureSpace, images: Tensor) -> None:
+    def __init__(self, space: FeatureSpace, images: Images) -> None:
         self.space = space
         self._images = images
         self._radii: dict[int, Tensor | None] = {}
@@ -72,7 +74,7 @@ class Reference:
         split = reference_split(len(grey.held_out_images), replicate.evaluate.samples)
         reference, self.starts = (rows.to(grey.images.device) for rows in split)
         self.replicate = replicate
-        self.images = grey.held_out_images[reference]
+        self.images = subset(grey.held_out_images, reference)
         self.own = RealFeatures(space, self.images)
         self.train = grey.images[replicate.train.chosen(NOVELTY_TRAIN)]
 
@@ -105,7 +107,8 @@ class Reference:
     @cached_property
     def distances_to_train(self) -> Tensor:
         """Distances ``(M,)`` of the real images to the nearest of the training images ``train``."""
-        return distance_to_nearest(self.images, self.train)
+        parts = self.images.split(NOVELTY_TRAIN)
+        return torch.cat([distance_to_nearest(part, self.train) for part in parts])
 
     @cached_property
     def labels(self) -> Tensor:

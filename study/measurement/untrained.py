@@ -12,6 +12,7 @@ from torch import Tensor
 
 from analysis.randomness import seeded, stream
 from study.measurement.classifier import CHUNK, Network
+from study.measurement.stored_images import Images
 
 UNTRAINED = "features of an untrained network"
 
@@ -31,6 +32,6 @@ class UntrainedFeatures:
             self._network = Network(image_shape, 2).double().eval().requires_grad_(False).to(device)
 
     @torch.no_grad()
-    def features(self, images: Tensor) -> Tensor:
+    def features(self, images: Images) -> Tensor:
         """Features ``(M, 64)``, float64, of ``images`` ``(M, C, H, W)``."""
         return torch.cat([self._network.body(chunk.double()) for chunk in images.split(CHUNK)])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,13 @@ from study.design.cell import Cell
 from study.design.parts import Part
 from study.measurement.images import ImageData
 from study.measurement.measure import measure
+from study.measurement.stored_images import Images
 from study.run.building import new_objective, new_vae
 from study.run.data.binarisation import binarised, realistic, redraw
 from study.run.data.loading import load
 from study.run.progress import Progress, Reporter
 from study.run.training import Fit, fit
+from study.run.training.batches import ImagesOf
 from study.store.result import CellResult
 
 NUM_EXAMPLES = 1_000
@@ -112,11 +113,16 @@ def new_replicate(cell: Cell, data: ImageData, replicate: int) -> VAE:
         return new_vae(cell, data.image_shape, examples)
 
 
-def _training_images(cell: Cell, grey: ImageData, fixed: ImageData) -> Tensor | Callable[[int, int], Tensor]:
+def _training_images(cell: Cell, grey: ImageData, fixed: ImageData) -> Images | ImagesOf:
     if cell.binarisation != "dynamic":
         return fixed.images
-    # Bytes hold {0, 1} in a quarter of the memory; a step turns only its own batch into floats.
-    return lambda replicate, epoch: redraw(grey.images, replicate=replicate, epoch=epoch).to(torch.uint8)
+
+    def drawn(replicate: int, epoch: int) -> Images:
+        binary = redraw(grey.images, replicate=replicate, epoch=epoch)
+        # Bytes hold {0, 1} in a quarter of the memory; a step turns only its own batch into floats.
+        return binary.to(torch.uint8) if isinstance(binary, Tensor) else binary
+
+    return drawn
 
 
 def load_images(cell: Cell, data_root: Path | None) -> ImageData:

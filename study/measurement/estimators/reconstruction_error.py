@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import torch
+
 from analysis.estimate import Estimate
-from study.measurement.encoding import decode
+from study.measurement.encoding import CHUNK, decode
 from study.measurement.estimators import DECODER, Quantity, estimator
 from study.measurement.replicate import Split
 
@@ -23,5 +25,8 @@ def reconstruction_error(split: Split) -> Estimate:
     vae = split.replicate.vae
     rows = split.chosen(IMAGES)
     loc = split.aggregate.subset(rows).component_moments().loc
-    squared = (decode(vae, loc).double() - split.grey[rows].double()).square()
-    return Estimate.mean(squared.flatten(1).mean(1))
+    errors = [
+        (decode(vae, z).double() - split.grey[few].double()).square().flatten(1).mean(1)
+        for z, few in zip(loc.split(CHUNK), rows.split(CHUNK), strict=True)
+    ]
+    return Estimate.mean(torch.cat(errors))

@@ -13,6 +13,7 @@ P(b = 1) exceeds x by less than 2⁻²⁴.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
@@ -21,13 +22,15 @@ from torch import Tensor
 from analysis.randomness import stream
 from study.design.cell import Binarisation
 from study.measurement.images import ImageData
+from study.measurement.stored_images import Images, StoredImages
+from study.run.data.packed import packed
 
 _BLOCK_PIXELS = 2**15
 """Pixels drawn at a time: the variates stay in cache, and no block is large enough for torch to wake its threads."""
 
 
-def binarise(images: Tensor, how: Binarisation, *, generator: torch.Generator) -> Tensor:
-    """Images binarised, of the same shape, type and device.
+def binarise(images: Images, how: Binarisation, *, generator: torch.Generator) -> Images:
+    """Images binarised, of the same shape, type and device; of stored images, draws are stored, too.
 
     images: ``(N, …)`` in [0, 1].
     how: the kind of binarisation.
@@ -37,13 +40,13 @@ def binarise(images: Tensor, how: Binarisation, *, generator: torch.Generator) -
         case "none":
             return images
         case "threshold":
-            return (images > 0.5).to(images.dtype)
+            return images.map(_cut) if isinstance(images, StoredImages) else _cut(images)
         case "dynamic" | "fixed":
             return _bernoulli(images, generator)
     raise ValueError(f"binarisation must be none, threshold, dynamic or fixed; got {how!r}")
 
 
-def redraw(images: Tensor, *, replicate: int, epoch: int) -> Tensor:
+def redraw(images: Images, *, replicate: int, epoch: int) -> Images:
     """The dynamic binarisation of the training ``images`` that ``replicate`` sees in ``epoch``."""
     return _bernoulli(images, stream(replicate, "binarisation", epoch, device=images.device))
 
@@ -62,13 +65,27 @@ def binarised(data: ImageData, how: Binarisation) -> ImageData:
     )
 
 
-def _bernoulli(images: Tensor, generator: torch.Generator) -> Tensor:
+def _cut(images: Tensor) -> Tensor:
+    return (images > 0.5).to(images.dtype)
+
+
+def _bernoulli(images: Images, generator: torch.Generator) -> Images:
+    if isinstance(images, StoredImages):
+        return packed(_draws(images, generator), len(images), images.shape[1:], images.device)
     binary = torch.empty_like(images, memory_format=torch.contiguous_format)
     block = max(1, _BLOCK_PIXELS // images[0].numel())
     variates = torch.empty_like(binary[:block])
     for target, probability in zip(binary.split(block), images.split(block), strict=True):
         torch.lt(variates[: len(target)].uniform_(generator=generator), probability, out=target)
     return binary
+
+
+def _draws(images: StoredImages, generator: torch.Generator) -> Iterator[Tensor]:
+    """The same pixels as of images in memory, bool, chunk by chunk."""
+    block = max(1, _BLOCK_PIXELS // images.shape[1:].numel())
+    variates = torch.empty(block, *images.shape[1:], device=images.device)
+    for probability in images.split(block):
+        yield variates[: len(probability)].uniform_(generator=generator) < probability
 
 
 def realistic(data: ImageData, how: Binarisation) -> ImageData:

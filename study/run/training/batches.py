@@ -3,6 +3,9 @@
 Replicate r of every cell sees the same order of images, the same binarisation and the same noise (common random
 numbers): all three are seeded by r (and the epoch), never by the cell. Engines keep the tensors' addresses, so they
 are written in place.
+
+Of images in memory, an update reads its rows of all; of stored ones, the batch itself is what is in memory, and its
+images are read from the file before the update.
 """
 
 from __future__ import annotations
@@ -14,17 +17,18 @@ from torch import Tensor
 
 from analysis.randomness import stream
 from study.design.length import per_epoch
+from study.measurement.stored_images import Images, StoredImages
 from study.run.training.step import Batch
 
-ImagesOf = Callable[[int, int], Tensor]
+ImagesOf = Callable[[int, int], Images]
 """(replicate, epoch) → that replicate's images ``(N, *image_shape)`` of that epoch."""
 
 
 class Batches:
     """Draws the batches of some replicates.
 
-    images: a tensor ``(N, *image_shape)`` that all replicates share for good, or a function that gives each
-        replicate's images of an epoch.
+    images: images ``(N, *image_shape)`` that all replicates share for good, or a function that gives each replicate's
+        images of an epoch.
     replicates: seeds of the replicates, ``(S,)``.
     batch_size: B, at most N; the last, incomplete batch of an epoch is left out.
     noise_shapes: per-replicate shapes that one update asks for.
@@ -32,27 +36,33 @@ class Batches:
 
     def __init__(
         self,
-        images: Tensor | ImagesOf,
+        images: Images | ImagesOf,
         replicates: Sequence[int],
         batch_size: int,
         noise_shapes: Sequence[torch.Size],
     ) -> None:
         self._images = images if callable(images) else None
         self._replicates = list(replicates)
-        if callable(images):
-            example = images(self._replicates[0], 0)
-            source = torch.empty(len(self._replicates), *example.shape, dtype=example.dtype, device=example.device)
-        else:
-            source = images[None]
-        device, count = source.device, len(self._replicates)
-        self.num_images = source.shape[1]
+        example = images(self._replicates[0], 0) if callable(images) else images
+        device, count = example.device, len(self._replicates)
+        self.num_images = len(example)
         batch_size = min(batch_size, self.num_images)
+        indices = torch.zeros(count, batch_size, dtype=torch.int64, device=device)
+        self._stored: list[StoredImages] = []
+        if isinstance(example, StoredImages):
+            self._stored = [example] * count
+            source = torch.empty(count, batch_size, *example.shape[1:], device=device)
+            indices += torch.arange(batch_size, device=device)
+        elif callable(images):
+            source = torch.empty(count, *example.shape, dtype=example.dtype, device=device)
+        else:
+            source = example[None]
         self.updates_per_epoch = per_epoch(batch_size, self.num_images)
         self._order = torch.empty(0)
         self._generators = [stream(r, "training noise", device=device) for r in self._replicates]
         self.batch = Batch(
             source,
-            torch.zeros(count, batch_size, dtype=torch.int64, device=device),
+            indices,
             [torch.zeros(count, *shape, device=device) for shape in noise_shapes],
             *(torch.ones((), device=device) for _ in ("latent_scale", "learning_rate", "generative")),
         )
@@ -66,7 +76,11 @@ class Batches:
         self._order = stacked.transpose(0, 1).contiguous().to(self.batch.indices.device)
         if self._images is not None:
             for index, replicate in enumerate(self._replicates):
-                self.batch.source[index].copy_(self._images(replicate, epoch))
+                drawn = self._images(replicate, epoch)
+                if isinstance(drawn, StoredImages):
+                    self._stored[index] = drawn
+                else:
+                    self.batch.source[index].copy_(drawn)
 
     def fill(self, position: int, latent_scale: float, learning_rate: float, generative: float = 1.0) -> None:
         """Writes the inputs of an update.
@@ -76,7 +90,11 @@ class Batches:
         learning_rate: of Adam.
         generative: 1 where decoder and prior move, 0 where the encoder alone does.
         """
-        self.batch.indices.copy_(self._order[position])
+        if self._stored:
+            for row, images, chosen in zip(self.batch.source, self._stored, self._order[position], strict=True):
+                row.copy_(images[chosen])
+        else:
+            self.batch.indices.copy_(self._order[position])
         for tensor in self.batch.noise:
             for row, generator in zip(tensor, self._generators, strict=True):
                 torch.randn(row.shape, generator=generator, device=row.device, out=row)

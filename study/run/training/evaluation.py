@@ -17,6 +17,7 @@ from models import noise
 from models.objectives.elbo import ELBO
 from models.pure import pure_pyro
 from models.vae import VAE
+from study.measurement.stored_images import Images
 from study.run.training.step import noise_shapes
 
 _CHUNK = 1_000
@@ -31,7 +32,7 @@ class HeldOut:
         and no parameters are kept.
     """
 
-    def __init__(self, vaes: Sequence[VAE], images: Tensor, *, patience: int | None) -> None:
+    def __init__(self, vaes: Sequence[VAE], images: Images, *, patience: int | None) -> None:
         self._vaes = list(vaes)
         self._objective = ELBO()
         self._images = images

@@ -17,6 +17,7 @@ from models.objectives import Objective
 from models.vae import VAE
 from study.design.cell import Train
 from study.errors import TrainingFailed
+from study.measurement.stored_images import Images
 from study.run.progress import Progress, Reporter
 from study.run.training.batches import Batches, ImagesOf
 from study.run.training.checkpoint import Checkpoint, Checkpoints
@@ -62,8 +63,8 @@ class Fit:
 def fit(
     vaes: Sequence[VAE],
     objective: Objective,
-    images: Tensor | ImagesOf,
-    held_out: Tensor,
+    images: Images | ImagesOf,
+    held_out: Images,
     train: Train,
     *,
     beta: float = 1.0,
@@ -109,8 +110,8 @@ class _Run:
         self,
         vaes: Sequence[VAE],
         objective: Objective,
-        images: Tensor | ImagesOf,
-        held_out: Tensor,
+        images: Images | ImagesOf,
+        held_out: Images,
         train: Train,
         beta: float,
         first_seed: int,
@@ -122,8 +123,7 @@ class _Run:
         self.first_seed = first_seed
         example = images(0, 0) if callable(images) else images
         shapes = noise_shapes(vaes[0], objective, _floats(example[: min(train.batch_size, len(example))]))
-        everyone = list(range(len(vaes)))
-        together, alone = [everyone], [[r] for r in everyone]
+        together, alone = [list(range(len(vaes)))], [[r] for r in range(len(vaes))]
         if saved and saved.header.get("groups") not in (together, alone):
             raise Corrupt("the checkpoint is of other replicates")
         one_by_one = train.replicates == "one_by_one" or (train.replicates == "auto" and _prefers_alone(vaes[0]))
@@ -154,7 +154,7 @@ class _Run:
         self.last_save = self.last_report = time.monotonic()
         self.contention = Contention(self.states[0].count.device)
 
-    def _group(self, groups: list[list[int]], images: Tensor | ImagesOf, shapes: list[torch.Size]) -> None:
+    def _group(self, groups: list[list[int]], images: Images | ImagesOf, shapes: list[torch.Size]) -> None:
         """Replicates of one group share a program; inputs and state of each group as before the first update."""
         self.groups = groups
         seeds = [[self.first_seed + r for r in group] for group in groups]

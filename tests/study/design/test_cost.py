@@ -91,6 +91,13 @@ def test_what_the_images_bound_costs_no_more_than_they_allow(setting):
     assert (first.memory, first.seconds) == (second.memory, second.seconds)
 
 
+def test_images_that_stay_in_their_file_take_no_memory():
+    small, large = (Cell.from_config(BASE | {"dataset": "npy", "limit": limit}) for limit in (100, 10**8))
+    assert Cost.of(large, 10, 10**8, 10**4).memory - Cost.of(small, 10, 10**8, 10**4).memory <= 12 * 2**26
+    digits = Cell.from_config(BASE)
+    assert Cost.of(digits, 10, 10**8, 10**4).memory > 4 * 10**12
+
+
 @pytest.mark.parametrize(
     ("setting", "value", "what"),
     [

@@ -8,7 +8,7 @@ import pytest
 
 from study.answers.results import Results
 from study.cli import main
-from study.findings import asker
+from study.findings import asker, confirmation
 from study.findings.first_look import EXPORT, HERE, STRIP, maps
 from study.findings.pages import ROOT, between, tables
 from study.findings.runs import (
@@ -28,7 +28,8 @@ from study.findings.runs import (
 
 NUMBER = r"−?\d+(?:,\d{3})*(?:\.\d+)?"
 PLACES = r"\b(?:Tables?|Figures?|[Ss]ections?|[Rr]un) [\d.]*\d(?: and \d)?"
-NAMES = rf"`[^`]*`|\bH\d+|{PLACES}|\d+ × \d+ × \d+|65,536|12,000|batches of \d+|N\(0, I\)|KL\([^)]*\)"
+SIZES = r"\d+ × \d+ × \d+|65,536|4,096|12,000|1,125 updates|100 to 107|batches of \d+"
+NAMES = rf"`[^`]*`|\bH\d+|{PLACES}|{SIZES}|N\(0, I\)|KL\([^)]*\)"
 """Words with digits that are no results: names of claims, tables, runs and shapes."""
 
 
@@ -80,11 +81,16 @@ def test_tables_of_the_runs_are_those_of_their_exports(make, path):
     pd.testing.assert_frame_equal(computed, written, check_exact=False, rtol=1e-6, atol=1e-9)
 
 
-def test_tables_of_the_questions_model_are_those_of_its_export():
-    computed = pd.read_csv(io.StringIO(levels_of(asker.by_length(), asker.LATENT_DIM).to_csv(index=False)))
-    pd.testing.assert_frame_equal(computed, pd.read_csv(asker.LEVELS), check_exact=False, rtol=1e-6, atol=1e-9)
-    decided = verdicts_of(asker.by_length()).set_index("hypothesis")["decision"]
-    assert decided.equals(pd.read_csv(asker.VERDICTS).set_index("hypothesis")["decision"])
+@pytest.mark.parametrize(
+    ("runs", "latent_dim", "module"),
+    [(asker.by_length, asker.LATENT_DIM, asker), (confirmation.confirming, 4096, confirmation)],
+    ids=["the question's model", "the confirming runs"],
+)
+def test_tables_of_preregistered_runs_are_those_of_their_exports(runs, latent_dim, module):
+    computed = pd.read_csv(io.StringIO(levels_of(runs(), latent_dim).to_csv(index=False)))
+    pd.testing.assert_frame_equal(computed, pd.read_csv(module.LEVELS), check_exact=False, rtol=1e-6, atol=1e-9)
+    decided = verdicts_of(runs())[["run", "hypothesis", "decision"]]
+    pd.testing.assert_frame_equal(decided, pd.read_csv(module.VERDICTS)[["run", "hypothesis", "decision"]])
 
 
 @pytest.mark.slow

@@ -26,6 +26,8 @@ class Dataset(Configurable, ABC):
     """Number of training images, where it is known before the files are read."""
     num_held_out: ClassVar[int | None] = None
     """Number of held-out images, where it is known before the files are read."""
+    mapped: ClassVar[bool] = False
+    """Whether images stay in their file and are read as they are needed, so that they need not fit into memory."""
     bundled: ClassVar[bool] = False
     """Whether the images come with a library, so that there is no folder to look for: ``root`` is then empty."""
 

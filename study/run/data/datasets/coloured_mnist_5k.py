@@ -44,8 +44,8 @@ class ColouredMnist5k(Dataset):
         return replace(
             grey,
             name=self.name,
-            images=coloured(grey.images, "training"),
-            held_out_images=coloured(grey.held_out_images, "held out"),
+            images=coloured(grey.images[:], "training"),
+            held_out_images=coloured(grey.held_out_images[:], "held out"),
             verification=f"{grey.verification}; coloured by a seeded draw",
         )
 
