@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 from functools import cache
@@ -19,6 +20,14 @@ RESULTS = Path("results")
 
 MAX_NAME = 200
 """Bytes of a name, so that an ending still fits into the 255 that file systems allow."""
+
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+
+
+def is_url(place: str) -> bool:
+    """Whether a place is named by a URL, ``s3://bucket/results``, and not by the path of a folder."""
+    return _URL.match(place) is not None
 
 
 def cache_directory() -> Path:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from study.cli.options import folder_at
 from study.diagnosis.codes import from_file
 from study.diagnosis.diagnose import diagnose_codes, evaluation
 from study.errors import ConfigurationError, say, say_line
@@ -29,7 +30,7 @@ def command(
     density: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A density to fit; may be repeated; see `list densities`.")
     ] = None,
-    results: Annotated[Path, typer.Option(metavar="DIR", help="Folder for results.")] = RESULTS,
+    results: Annotated[str, typer.Option(metavar="DIR", help="Folder for results.")] = str(RESULTS),
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="Name of the study; by default that of each file.")
     ] = None,
@@ -53,7 +54,8 @@ def command(
     """
     if len(codes) > 1 and sampler is not None:
         raise ConfigurationError("--sampler takes the density of one file of codes; diagnose one at a time")
-    for folder, option in ((results, "--results"), (sampler, "--sampler")):
+    kept = folder_at(results, "--results")
+    for folder, option in ((kept, "--results"), (sampler, "--sampler")):
         if folder is not None:
             ensure_writable(folder, option)
     settings = {"draws": draws} | ({"densities": tuple(density)} if density else {})
@@ -70,7 +72,7 @@ def command(
             say=lambda line: say_line(line, err=True),
         )
         say(str(answer))
-        folder = answer.save(results, name)
+        folder = answer.save(kept, name)
         say(f"\nresults: {folder}; `latent-study summary {folder}` has every number")
         say(f"page: {answer.page(folder / f'diagnosis-{answer.name}.html')}")
         if answer.details["interrupted"]:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from study.cli.options import study_folders, target_of
 from study.errors import say_line
-from study.paths import studies
 from study.store.export import export_studies
 
 log = logging.getLogger(__name__)
 
 
 def command(
-    results: Annotated[Path, typer.Argument(metavar="RESULTS", help="Results folder, or one study's in it.")],
+    results: Annotated[str, typer.Argument(metavar="RESULTS", help="Results folder or URL, or one study's in it.")],
     target: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Folder to write to; cells that are there already stay.")
+        str, typer.Argument(metavar="DIR|URL", help="Where to write to; cells that are there already stay.")
     ],
 ) -> None:
     """Write finished cells without weights and checkpoints, small enough to be sent and put together.
@@ -30,7 +29,11 @@ def command(
     - `latent-study export results exports/monday`
     - `latent-study verdict exports/monday exports/tuesday`
     """
-    done = export_studies(studies(results), target)
+    folders = study_folders([results])
+    targets = [target_of(target, folder.resolve().name) for folder in folders]
+    done = export_studies(folders, [each.store for each in targets])
     for place, reason in done.left_out.items():
         log.warning("left out: %s: %s", place, reason)
+    for each in targets:
+        each.publish()
     say_line(f"{done.cells} cells, {done.size / 1e6:.1f} MB without weights: {target}")

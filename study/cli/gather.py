@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections import defaultdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from study.cli.options import study_folders, target_of
 from study.cli.selection import selected
 from study.design.labels import titles
 from study.errors import PartialResults, say_line
-from study.paths import studies
 from study.store.gather import gather
 from study.store.standing import Standing
 from study.store.store import Store
@@ -20,9 +19,10 @@ from study.store.store import Store
 
 def command(
     sources: Annotated[
-        list[Path], typer.Argument(metavar="RESULTS…", help="Results folders, exports, or one study's in them.")
+        list[str],
+        typer.Argument(metavar="RESULTS…", help="Results folders, exports, URLs, or one study's in them."),
     ],
-    into: Annotated[Path, typer.Option(metavar="DIR", help="Results folder that gets the cells of all.")],
+    into: Annotated[str, typer.Option(metavar="DIR|URL", help="Results folder that gets the cells of all.")],
     study: Annotated[
         str | None,
         typer.Option(metavar="STUDY", help="Name missing cells of this study too: the words that `run` was given."),
@@ -34,18 +34,20 @@ def command(
     same command again copies what has been finished since.
 
     - `latent-study gather results-shards/1 results-shards/2 --into results`
+    - `latent-study gather results --into s3://bucket/results`: published; the other way round, fetched
     - `latent-study gather from-a from-b --into results --study 'digits latent_dim=2,8'`
     """
     by_name: dict[str, list[Store]] = defaultdict(list)
-    for folder in (folder for source in sources for folder in studies(source)):
+    for folder in study_folders(sources, weights=True):
         by_name[folder.resolve().name].append(Store(folder))
     planned = selected(shlex.split(study), yes=True) if study is not None else None
     if planned:
         by_name.setdefault(planned[0].name, [])
     missing = 0
     for name, stores in by_name.items():
-        target = Store(into / name)
-        gathered = gather(stores, target)
+        target = target_of(into, name)
+        gathered = gather(stores, target.store)
+        target.publish()
         absent = dict(gathered.missing)
         if planned and planned[0].name == name:
             done = {*gathered.copied, *gathered.present}
@@ -54,7 +56,7 @@ def command(
                     absent.setdefault(cell.key, Standing("missing", cell.config()))
         missing += len(absent)
         counts = f"{len(gathered.copied)} cells gathered, {len(gathered.present)} there before, {len(absent)} missing"
-        say_line(f"{target.root}: {counts}")
+        say_line(f"{target.name}: {counts}")
         names = titles({key: standing.config for key, standing in absent.items() if standing.config})
         for key in [*names, *sorted(absent.keys() - names.keys())]:
             say_line(f"  {key}  {absent[key].condition:<10}  {names.get(key, '')}")

@@ -2,25 +2,138 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from study.paths import RESULTS, studies
+from study.errors import ConfigurationError
+from study.paths import RESULTS, is_url, studies
+from study.store import Store, objects
+
+if TYPE_CHECKING:
+    from study.store.objects.mirror import Mirror
+
+log = logging.getLogger(__name__)
 
 WIDTH = 160
 """Columns of a table that goes to a file or a pipe."""
 
 ResultsFolders = Annotated[
-    list[Path] | None,
-    typer.Argument(metavar="[RESULTS…]", help="Results folders, exports, or one study's in them; several are joined."),
+    list[str] | None,
+    typer.Argument(
+        metavar="[RESULTS…]",
+        help="Results folders, exports, URLs as s3://bucket/results, or one study's in them; several are joined.",
+    ),
 ]
 
 
-def study_folders(results: list[Path] | None) -> list[Path]:
-    """The folders of the studies in ``results``, one after another; in RESULTS where none is named.
+class Place(NamedTuple):
+    """A study and where it lies.
 
-    Raises ConfigurationError where one of them has no study.
+    folder: of the study; of its copy here where it lies at a URL.
+    name: what a user knows it by: the folder, or the URL.
+    with_weights: keys of cells whose weights are at the URL, whether the copy has them or not.
+    left_out: the reason of what is not whole at the URL, by its place there.
     """
-    return [folder for place in results or [RESULTS] for folder in studies(place)]
+
+    folder: Path
+    name: str
+    with_weights: frozenset[str] = frozenset()
+    left_out: Mapping[str, str] = {}
+
+
+def places_of(results: str, *, weights: bool = False) -> list[Place]:
+    """The studies in a results folder or at a URL, whose copies here are brought up to date.
+
+    results: the folder or URL, or that of one study.
+    weights: whether those of cells at a URL come along.
+
+    Raises a StudyError where there is no study.
+    """
+    if not is_url(results):
+        return [Place(folder, str(folder)) for folder in studies(Path(results))]
+    places = []
+    for mirror in objects.mirrors(results):
+        seen = mirror.refresh(weights=weights)
+        if waiting := mirror.unpublished():
+            log.warning("%s: %d cells that were computed here are not there yet", mirror.url, len(waiting))
+        places.append(Place(mirror.store.root, mirror.url, seen.with_weights, seen.left_out))
+    return places
+
+
+def places(results: list[str] | None, *, weights: bool = False) -> list[Place]:
+    """The studies in ``results``, one after another; in RESULTS where none is named.
+
+    results: as a user names them.
+    weights: whether those of cells at a URL come along.
+
+    Raises a StudyError where one of them has no study.
+    """
+    return [place for each in results or [str(RESULTS)] for place in places_of(each, weights=weights)]
+
+
+def study_folders(results: list[str] | None, *, weights: bool = False) -> list[Path]:
+    """The folders of :func:`places`; what is not whole at a URL is named in the log.
+
+    results: as a user names them.
+    weights: whether those of cells at a URL come along.
+
+    Raises a StudyError where one of them has no study.
+    """
+    found = places(results, weights=weights)
+    for place in found:
+        for name, reason in place.left_out.items():
+            log.warning("left out: %s: %s", name, reason)
+    return [place.folder for place in found]
+
+
+class Target(NamedTuple):
+    """A study where results are written.
+
+    store: of its cells; of their copies here where they go to a URL.
+    name: what a user knows the place by: the folder, or the URL.
+    mirror: of the URL; None for a folder.
+    """
+
+    store: Store
+    name: str
+    mirror: Mirror | None
+
+    def publish(self) -> None:
+        """Writes to the URL what is not there yet; nothing for a folder.
+
+        Raises a StudyError where the URL cannot be reached or has another result of a cell.
+        """
+        if self.mirror:
+            for key in self.mirror.unpublished():
+                self.mirror.publish(key)
+
+
+def target_of(results: str, study: str) -> Target:
+    """Where the results of a study are written; the copy here of what is at a URL is brought up to date.
+
+    results: a results folder, or a URL.
+    study: its name.
+
+    Raises a StudyError where the URL cannot be reached.
+    """
+    if not is_url(results):
+        folder = Path(results) / study
+        return Target(Store(folder), str(folder), None)
+    mirror = objects.mirror_at(results, study)
+    for name, reason in mirror.refresh().left_out.items():
+        log.warning("left out: %s: %s", name, reason)
+    return Target(mirror.store, mirror.url, mirror)
+
+
+def folder_at(place: str, option: str) -> Path:
+    """The folder that ``place`` names; raises ConfigurationError where it is a URL, which ``option`` does not take."""
+    if is_url(place):
+        raise ConfigurationError(
+            f"expected a folder for {option}; got the URL {place}: write to a folder, and `latent-study gather FOLDER "
+            f"--into {place}`"
+        )
+    return Path(place)

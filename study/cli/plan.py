@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from study.cli.options import target_of
 from study.cli.selection import Device, Hypothesis, Results, StudyWords, Workers, Yes, print_cells, selected
 from study.design.plan import Plan
 from study.errors import say_line
@@ -10,7 +11,6 @@ from study.run.building import check_all
 from study.run.division import worker_count
 from study.run.execution import resolve_device, resolve_workers
 from study.run.pace import pace
-from study.store import Store
 from study.store.index import standings
 
 
@@ -19,7 +19,7 @@ def command(
     hypothesis: Hypothesis = None,
     yes: Yes = False,
     workers: Workers = "auto",
-    results: Results = RESULTS,
+    results: Results = str(RESULTS),
     device: Device = "auto",
 ) -> None:
     """List the cells of a study and say what those that are missing take together: time, memory and disk.
@@ -33,7 +33,7 @@ def command(
     worker_count(workers)
     place = resolve_device(device)
     study, cells = selected(arguments or [], hypothesis, yes=yes)
-    costs, store = check_all(cells), Store(results / study.name)
+    costs, store = check_all(cells), target_of(results, study.name).store
     found = standings(store, [cell.key for cell in cells])
     missing = [cell for cell in cells if found[cell.key].condition != "done"]
     speed = pace(place)

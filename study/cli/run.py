@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from study.cli.options import target_of
 from study.cli.selection import Device, Hypothesis, Results, StudyWords, Workers, Yes, print_cells, selected
 from study.design.cost import Cost
 from study.design.limits import CELLS_BUILT
@@ -17,7 +18,6 @@ from study.errors import PartialResults, say, say_line
 from study.paths import RESULTS
 from study.run.cluster.request import KINDS, Request
 from study.run.division import Shard, check_device, check_platform, worker_count
-from study.store import Store
 
 
 def command(
@@ -31,7 +31,7 @@ def command(
     shard: Annotated[
         str, typer.Option(metavar="i/n", help="Compute only the i-th of n parts, which take about equally long.")
     ] = "1/1",
-    results: Results = RESULTS,
+    results: Results = str(RESULTS),
     device: Device = "auto",
     data_root: Annotated[
         Path | None, typer.Option(metavar="DIR", envvar="LATENT_STUDY_DATA", help="Folder that holds the data sets.")
@@ -64,6 +64,7 @@ def command(
     - `latent-study run mnist latent_dim=2,16 prior=vamp,standard_normal prior.components=200`
     - `latent-study run my_study.yaml train.updates=300 --dry-run`
     - `latent-study run --for H7 dataset=mnist`
+    - `latent-study run mnist --results s3://bucket/results`: computed here, and published there cell by cell
     - `latent-study run mnist --cluster slurm --workers 8 cluster.queue=gpu cluster.resources={GPU: 1}`
     """
     part = Shard.parse(shard)
@@ -72,7 +73,8 @@ def command(
     study, cells = selected(arguments or [], hypothesis, yes=yes)
     request = Request(scheduler, cluster, study.cluster, tls_ca, tls_cert, tls_key, insecure)
     request.check(workers)
-    store = Store(results / study.name)
+    target = target_of(results, study.name)
+    store = target.store
     if dry_run and len(cells) > CELLS_BUILT and part.parts == 1:
         costs = {cell.key: Cost.of(cell) for cell in cells}
         print_cells(store, cells, costs, "whether their parts fit together, and into memory, is checked when they run")
@@ -85,7 +87,7 @@ def command(
 
     where = request if scheduler or cluster else None
     words = shlex.join(["latent-study", *sys.argv[1:]])
-    launch = Launch(store, workers, device, data_root, tensorboard, words, where)
+    launch = Launch(store, workers, device, data_root, tensorboard, words, where, target.mirror)
     cells = launch.share(cells, part)
     costs, placement = launch.check(cells)
     if dry_run:
@@ -94,12 +96,12 @@ def command(
     outcomes = launch.compute(cells, Console(stderr=True))
     failed = sum(outcome.status == "failed" for outcome in outcomes)
     chapters = print_answers([store.root], with_table=True) if failed < len(cells) else []
-    say(f"\nresults: {store.root}\nevery number: `{shlex.join(['latent-study', 'summary', str(store.root)])}`")
+    say(f"\nresults: {target.name}\nevery number: `{shlex.join(['latent-study', 'summary', target.name])}`")
     if report and chapters:
         try:
             write_report(chapters, store.root / PAGE)
         except Exception as error:  # whatever it is, the results are stored and the run has done its work
             reason = " ".join(f"{type(error).__name__}: {error}".split())
-            say_line(f"no page: {reason}; `latent-study report {store.root}` tries again", err=True)
+            say_line(f"no page: {reason}; `latent-study report {target.name}` tries again", err=True)
     if failed:
         raise PartialResults(f"{failed} of {len(cells)} cells failed; `latent-study status {results}` tells why")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,7 +11,7 @@ import typer
 from study.cli.selection import Results, StudyWords, Yes, selected
 from study.design.plan import Plan
 from study.errors import ConfigurationError, say
-from study.paths import RESULTS
+from study.paths import RESULTS, is_url
 from study.run.building import check_all
 from study.run.division import Shard
 from study.run.slurm import ArrayJob
@@ -35,7 +36,7 @@ def command(
     shards: Annotated[int, typer.Option(min=1, max=10_000, help="Tasks of the array.")] = 8,
     workers: Annotated[int, typer.Option(min=1, max=10_000, help="Processes, and cores, of each task.")] = 1,
     device: Annotated[Chip, typer.Option(help="Device for training and measurement.")] = Chip.CPU,
-    results: Results = RESULTS,
+    results: Results = str(RESULTS),
     sbatch: Annotated[
         list[str] | None, typer.Option(metavar="OPTION", help="For sbatch, as --partition=short; may be repeated.")
     ] = None,
@@ -54,4 +55,5 @@ def command(
     costs = check_all(cells)
     seconds = {key: cost.seconds for key, cost in costs.items()}
     plans = [Plan(Shard(part, shards).of(cells, seconds), costs, workers) for part in range(1, shards + 1)]
-    say(ArrayJob(words, study.name, plans, results, device, sbatch or ()).script().rstrip("\n"))
+    place = results if is_url(results) else str(Path(results))
+    say(ArrayJob(words, study.name, plans, place, device, sbatch or ()).script().rstrip("\n"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -38,7 +37,9 @@ Hypothesis = Annotated[
     ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", help=f"Do not ask about more than {CELLS_UNASKED:,} cells.")]
-Results = Annotated[Path, typer.Option(metavar="DIR", help="Folder for results.")]
+Results = Annotated[
+    str, typer.Option(metavar="DIR|URL", help="Folder for results, or a URL such as s3://bucket/results.")
+]
 Workers = Annotated[str, typer.Option(metavar="N|auto", help="Processes that compute cells side by side.")]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Device for training and measurement.")]
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from study.cli.options import ResultsFolders, study_folders
+from study.cli.options import ResultsFolders, places
 from study.errors import say_line
 from study.store.status import status_lines
 
 
 def command(results: ResultsFolders = None) -> None:
     """List each cell as done, corrupt or failed (with the reason), or unfinished."""
-    for folder in study_folders(results):
-        for line in status_lines(folder):
+    for place in places(results):
+        for line in status_lines(place.folder, place.name, place.with_weights):
             say_line(line)
+        for name, reason in place.left_out.items():
+            say_line(f"  {name}  corrupt")
+            say_line(f"{'':16}{reason}")

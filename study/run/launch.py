@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -24,8 +25,12 @@ from study.run.forecast import Forecast
 from study.run.job import Event, Job, Outcome
 from study.run.placement import Placement
 from study.run.preflight import check_images, check_roots, check_same_images
+from study.run.publishing import publishing
 from study.run.tracking import tracking
 from study.store import Store
+
+if TYPE_CHECKING:
+    from study.store.objects.mirror import Mirror
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,7 @@ class Launch:
     tensorboard: folder for TensorBoard's logs; None for none.
     command: what a user typed, kept with each cell.
     cluster: where they are computed; None for this computer.
+    mirror: of the URL where finished cells are published, whose copy ``store`` is; None for none.
     """
 
     store: Store
@@ -48,6 +54,7 @@ class Launch:
     tensorboard: Path | None
     command: str
     cluster: Request | None = None
+    mirror: Mirror | None = None
 
     def share(self, cells: list[Cell], shard: Shard) -> list[Cell]:
         """The cells of one part of a study, see :meth:`Shard.of`; where there are several, all cells are checked.
@@ -102,11 +109,16 @@ class Launch:
         ]
         names = titles({cell.key: cell.config() for cell in cells})
         forecast = Forecast({job.cell.key: costs[job.cell.key].seconds for job in jobs}, workers)
-        with tracking(self.tensorboard, self.store, names) as track, display(names, console, forecast) as show:
+        with (
+            publishing(self.mirror) as publish,
+            tracking(self.tensorboard, self.store, names) as track,
+            display(names, console, forecast) as show,
+        ):
 
             def watch(event: Event) -> None:
                 track(event)
                 show(event)
+                publish(event)
 
             present = [Outcome(key, "present") for key in images if key in stored]
             for outcome in present:

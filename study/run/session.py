@@ -8,11 +8,11 @@ from rich.console import Console
 
 from study.design.study import Study
 from study.errors import PartialResults
-from study.paths import RESULTS
+from study.paths import RESULTS, is_url
 from study.run.cluster.request import Request
 from study.run.division import check_device, check_platform, worker_count
 from study.run.launch import Launch
-from study.store import Store
+from study.store import Store, objects
 
 
 def run(
@@ -40,7 +40,8 @@ def run(
 
     Args:
         study: the study, or a preset's name, or the path of a YAML file.
-        results: the folder that holds studies; this one's is ``results/<name>``.
+        results: the folder that holds studies; this one's is ``results/<name>``. At a URL, such as
+            ``s3://bucket/results``, cells are published as they finish, and the store that is returned is their copy.
         workers: a number of processes that compute cells side by side, or ``auto``.
         device: ``cpu``, ``cuda`` or ``auto``.
         data_root: where data sets are kept; None for the usual place.
@@ -78,7 +79,10 @@ def run(
         None if scheduler is None else str(scheduler), cluster, chosen.cluster, ca, cert, key, insecure=insecure
     )
     request.check(str(workers))
-    store = Store(Path(results) / chosen.name)
+    mirror = objects.mirror_at(str(results), chosen.name) if is_url(str(results)) else None
+    if mirror:
+        mirror.refresh()
+    store = mirror.store if mirror else Store(Path(results) / chosen.name)
     launch = Launch(
         store,
         str(workers),
@@ -87,6 +91,7 @@ def run(
         None,
         f"study.run({chosen.name!r})",
         request if scheduler is not None or cluster is not None else None,
+        mirror,
     )
     cells = chosen.cells()
     launch.check(cells)

@@ -11,10 +11,10 @@ import math
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from study.design.plan import Plan
 from study.errors import ConfigurationError
+from study.paths import RESULTS, is_url
 
 MARGIN = 3.0
 """Times the expected time and memory that are asked for: a task that runs out of either loses what it did last."""
@@ -61,7 +61,7 @@ class ArrayJob:
     words: what `run` is given: a preset or file, and settings.
     name: of the study.
     plans: of each shard.
-    results: folder that gets all cells.
+    results: folder or URL that gets all cells.
     device: ``cpu`` or ``cuda``.
     options: for `sbatch`, each one word such as ``--partition=short``.
     """
@@ -69,25 +69,25 @@ class ArrayJob:
     words: Sequence[str]
     name: str
     plans: Sequence[Plan]
-    results: Path
+    results: str
     device: str
     options: Sequence[str] = ()
 
     def script(self) -> str:
         """The script; raises ConfigurationError where a word has characters that no line of it can hold."""
-        for word in [*self.words, *self.options, str(self.results)]:
+        for word in [*self.words, *self.options, self.results]:
             if not word.isprintable():
                 raise ConfigurationError(f"{word!r} has characters that cannot be shown; a script needs words without")
         for option in self.options:
             if not option.startswith("--") or any(map(str.isspace, option)):
                 raise ConfigurationError(f"--sbatch is one option such as --partition=short; got {option!r}")
-        shards, folder = len(self.plans), f"{self.results}-shards"
+        shards, folder = len(self.plans), f"{RESULTS if is_url(self.results) else self.results}-shards"
         workers = max(plan.workers for plan in self.plans)
         expected = max(plan.makespan for plan in self.plans)
         run = ["latent-study", "run", *self.words, "--yes", "--no-report", "--workers", str(workers)]
         run += ["--device", self.device]
         parts = [f"{folder}/{part}" for part in range(1, shards + 1)]
-        gather = ["latent-study", "gather", *parts, "--into", str(self.results), "--study", shlex.join(self.words)]
+        gather = ["latent-study", "gather", *parts, "--into", self.results, "--study", shlex.join(self.words)]
         gpu = ["--gres=gpu:1"] if self.device == "cuda" else []
         return SCRIPT.format(
             title=self.name,

@@ -161,13 +161,13 @@ def _encoding(values: xr.Variable) -> dict[str, Any]:
     return compressed if numeric or not values.size else compressed | {"dtype": "S1"}
 
 
-def export_studies(folders: Sequence[Path], target: Path) -> Exported:
-    """Exports each study folder of ``folders`` to the folder of its name in ``target``.
+def export_studies(folders: Sequence[Path], targets: Sequence[Store]) -> Exported:
+    """Exports each study folder of ``folders`` to that of ``targets`` in its place.
 
     Raises ConfigurationError and EnvironmentFault as :func:`export` does; ConfigurationError, too, where no cell is
     whole.
     """
-    done = [export(Store(folder), Store(target / folder.resolve().name)) for folder in folders]
+    done = [export(Store(folder), target) for folder, target in zip(folders, targets, strict=True)]
     left_out = {place: reason for each in done for place, reason in each.left_out.items()}
     total = Exported(sum(each.cells for each in done), sum(each.size for each in done), left_out)
     if not total.cells:

@@ -16,7 +16,9 @@ from typing import Annotated, Any, final
 
 from pydantic import AfterValidator, Field
 
+from study.design.cell import key_of
 from study.design.settings import Settings
+from study.store.reading import Corrupt, cell_of
 
 SCHEMA_VERSION = 4
 
@@ -71,6 +73,15 @@ class Manifest(Settings):
     def _content(self) -> str:
         plain = json.loads(self.model_dump_json(exclude={"digest"}))
         return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+def check(manifest: Manifest, key: str) -> None:
+    """Raises Corrupt unless a manifest is of a version that is read and of the cell ``key``."""
+    if manifest.schema_version not in READ_VERSIONS:
+        raise Corrupt(f"schema version {manifest.schema_version}, where {SCHEMA_VERSION} is read")
+    cell_of(manifest.config)
+    if not manifest.key == key == key_of(manifest.config):
+        raise Corrupt("its configuration is another cell's")
 
 
 def sha256(path: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import get_args
 
@@ -13,17 +13,19 @@ from study.store.standing import Condition
 from study.store.store import Store
 
 
-def status_lines(folder: Path) -> Iterator[str]:
+def status_lines(folder: Path, name: str = "", with_weights: Collection[str] = ()) -> Iterator[str]:
     """The study's tally, and for each cell its key, condition and title, with the reason where it failed or is corrupt.
 
     folder: the study's, ``<results>/<study>``.
+    name: what the study's place is called; the folder unless given.
+    with_weights: keys of cells that have weights elsewhere.
     """
     store = Store(folder)
     found = standings(store, store.known_keys())
     names = titles({key: standing.config for key, standing in found.items() if standing.config})
-    exported = sum(standing.exported for standing in found.values())
+    exported = sum(standing.exported and key not in with_weights for key, standing in found.items())
     without = f"; {exported} exported, without weights" if exported else ""
-    yield f"{folder}: {tally(standing.condition for standing in found.values())}{without}"
+    yield f"{name or folder}: {tally(standing.condition for standing in found.values())}{without}"
     for key in [*names, *(found.keys() - names.keys())]:
         yield f"  {key}  {found[key].condition:<10}  {names.get(key, '')}"
         yield from (f"{'':16}{reason}" for reason in found[key].reasons)

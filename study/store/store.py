@@ -29,7 +29,7 @@ from study.design.cell import Cell, key_of
 from study.errors import EnvironmentFault, TrainingFailed, reason
 from study.files import own_folder, replacing, set_aside, sweep
 from study.store.hold import holding
-from study.store.manifest import READ_VERSIONS, SCHEMA_VERSION, Manifest, sha256, versions
+from study.store.manifest import SCHEMA_VERSION, Manifest, check, sha256, versions
 from study.store.reading import MAX_RESULT, MAX_WEIGHTS, Corrupt, cell_of, record, regular
 from study.store.records import CellRecord, FailureRecord
 from study.store.standing import Condition, Standing
@@ -94,11 +94,7 @@ class Store:
         """The manifest of a stored cell, all of whose files are as they were written; raises :class:`Corrupt`."""
         folder = self.folder(key)
         manifest = record(folder / MANIFEST, Manifest)
-        if manifest.schema_version not in READ_VERSIONS:
-            raise Corrupt(f"schema version {manifest.schema_version}, where {SCHEMA_VERSION} is read")
-        cell_of(manifest.config)
-        if not manifest.key == key == key_of(manifest.config):
-            raise Corrupt("its configuration is another cell's")
+        check(manifest, key)
         if set(manifest.files) not in ({RESULT, WEIGHTS}, {RESULT}):
             raise Corrupt(f"{MANIFEST} does not list {RESULT}, with or without {WEIGHTS}")
         if not manifest.is_intact:

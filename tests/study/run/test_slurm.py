@@ -58,7 +58,7 @@ def job(words=("smoke",), results="results", options=(), device="cpu", shards=2)
     cells = [Cell.from_config({"latent_dim": dim}) for dim in (2, 4)]
     costs = {cell.key: Cost(1, 1e9, 3_000.0) for cell in cells}
     plans = [Plan([cell], costs, 2) for cell in cells][:shards]
-    return ArrayJob(list(words), "some study", plans, Path(results), device, options)
+    return ArrayJob(list(words), "some study", plans, str(Path(results)), device, options)
 
 
 @pytest.mark.slow

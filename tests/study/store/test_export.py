@@ -132,7 +132,7 @@ def test_what_is_not_whole_is_left_out_and_named(source, target):
     assert done.left_out == {source.folder(first): "weights.safetensors is absent"}
     (source.folder(second) / RESULT).write_bytes(b"")
     with pytest.raises(ConfigurationError, match="no finished cell"):
-        export_studies([source.root], target.root)
+        export_studies([source.root], [target])
 
 
 def test_texts_that_would_not_come_back_are_left_out(source, target):

@@ -1,0 +1,372 @@
+"""Results at URLs: what is published is what is read, bit for bit, on every protocol; and nothing there is trusted."""
+
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import fsspec
+import numpy as np
+import pytest
+import xarray as xr
+from fsspec.implementations.memory import MemoryFileSystem
+
+from study.cli import main
+from study.design.cell import Cell
+from study.errors import DataError
+from study.store.result import CellResult
+from study.store.store import MANIFEST, RESULT, WEIGHTS, Store
+
+pytest.importorskip("zarr", reason="the extra objects is not installed")
+from study.store.objects.archive import same
+from study.store.objects.mirror import mirror_at, mirrors
+from study.store.objects.objects import Objects
+from study.store.objects.published import Published
+
+CELLS = [Cell.from_config({"latent_dim": dim}) for dim in (2, 8)]
+KEYS = [cell.key for cell in CELLS]
+STUDY = "made"
+
+
+@pytest.fixture(scope="module")
+def server():
+    """Address of a server of the protocol of S3 on this computer, in a process of its own."""
+    pytest.importorskip("s3fs", reason="the extra objects is not installed")
+    pytest.importorskip("moto", reason="moto, the server of S3's protocol, is not installed")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for _ in range(600):
+        with socket.socket() as line:
+            if line.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.1)
+    yield f"http://127.0.0.1:{port}"
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture(params=["memory", *(pytest.param(name, marks=pytest.mark.slow) for name in ("file", "s3"))])
+def url(request, tmp_path, monkeypatch):
+    """The URL of an empty results folder."""
+    if request.param == "memory":
+        MemoryFileSystem.store.clear()
+        MemoryFileSystem.pseudo_dirs[:] = [""]
+        return "memory://bucket/results"
+    if request.param == "file":
+        (tmp_path / "bucket").mkdir()
+        return f"file://{tmp_path}/bucket/results"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", request.getfixturevalue("server"))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "secret-of-the-test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    bucket = f"bucket-{tmp_path.name.replace('_', '-').lower()[-40:]}"
+    files = fsspec.filesystem("s3")
+    if not files.exists(bucket):
+        files.mkdir(bucket)
+    return f"s3://{bucket}/{time.time_ns()}/results"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """The cache of a user; another is that of another user."""
+
+    def use(name):
+        monkeypatch.setenv("LATENT_STUDY_CACHE", str(tmp_path / name))
+
+    use("cache")
+    return use
+
+
+def result(dim, shift=0.0):
+    coords = {"chain": [0, 1], "split": ["train"], "quantity": ["kl", "rate"]}
+    fields = {"value": dim + shift + np.arange(4.0), "standard_error": np.full(4, np.nan), "n": np.full(4, 50)}
+    texts = {"bound": np.full(4, "unbiased"), "flags": np.array(["", "noted", "", "σ"])}
+    table = {name: (tuple(coords), value.reshape(2, 1, 2)) for name, value in (fields | texts).items()}
+    norms = np.linspace(0, dim, 6, dtype=np.float32).reshape(2, 3)
+    shells = dict.fromkeys(("aggregate_norm", "prior_norm"), (("chain", "draw"), norms))
+    posterior = xr.Dataset({"rate": (("chain", "draw"), np.ones((2, 0)), {"unit": "nats"}), "whole": ((), 3)})
+    groups = {"posterior": posterior, "shells": xr.Dataset(shells), "aggregate": xr.Dataset(table, coords)}
+    return CellResult(xr.DataTree.from_dict(groups), {"w": np.full(3, shift, np.float32)}, {"engine": "eager"})
+
+
+def put(store, cells=CELLS, shift=0.0):
+    store.cells.mkdir(parents=True, exist_ok=True)
+    for cell in cells:
+        made = result(cell.latent_dim, shift)
+        store.publish(cell, made, images="abc", device="cpu", seconds=1.0, command="run it")
+    return store
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A folder with two finished cells in it, and one with the objects that they are published as."""
+    folder = tmp_path_factory.mktemp("model")
+    store = put(Store(folder / "store"))
+    for key in KEYS:
+        Published(Objects.at(f"file://{folder}/objects")).publish(store, key)
+    return folder
+
+
+@pytest.fixture
+def store(tmp_path, model):
+    """Two finished cells in a folder."""
+    return Store(shutil.copytree(model / "store", tmp_path / "here" / STUDY))
+
+
+@pytest.fixture
+def published(url, model):
+    """The same at a URL."""
+    there = Published(Objects.at(f"{url}/{STUDY}/cells"))
+    for path in (model / "objects").glob("*/*"):
+        overwrite(there, str(path.relative_to(model / "objects")), path.read_bytes())
+    return there
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def overwrite(there, name, data):
+    if there.objects.url.startswith("file"):
+        Path(there.objects.root, name).parent.mkdir(parents=True, exist_ok=True)
+    there.objects.files.pipe_file(f"{there.objects.root}/{name}", data)
+
+
+def names(there):
+    return sorted(there.objects.listing())
+
+
+def answers(words, capsys):
+    code = main(words)
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def test_what_is_published_is_what_is_read(url, store, published):
+    (mirror,) = mirrors(url)
+    seen = mirror.refresh(weights=True)
+    assert (seen.left_out, seen.with_weights) == ({}, set(KEYS))
+    for key in KEYS:
+        assert contents(mirror.store.folder(key)) == contents(store.folder(key))
+    assert [each.url for each in mirrors(f"{url}/{STUDY}")] == [mirror.url]
+    assert mirrors(f"{url}/{STUDY}/")[0].store == mirror.store
+
+
+def test_reading_leaves_weights_there_and_gathering_brings_them(url, store, published, tmp_path):
+    mirror = mirror_at(url, STUDY)
+    assert mirror.refresh().with_weights == set(KEYS)
+    for key in KEYS:
+        assert set(contents(mirror.store.folder(key))) == {RESULT, MANIFEST}
+        assert same(mirror.store.read(key), store.read(key))
+        details = mirror.store.verify(key).details
+        assert details["weights_sha256"] == store.verify(key).files[WEIGHTS]
+    assert main(["gather", url, "--into", str(tmp_path / "all")]) == 0
+    for key in KEYS:
+        assert contents(tmp_path / "all" / STUDY / "cells" / key) == contents(store.folder(key))
+
+
+def test_what_has_not_changed_is_not_fetched_again_and_what_has_gone_goes(url, published, monkeypatch):
+    mirror = mirror_at(url, STUDY)
+    mirror.refresh()
+    with monkeypatch.context() as patch:
+        patch.setattr(Objects, "blocks", lambda *_: pytest.fail("an object is read"))
+        mirror.refresh()
+    shutil.rmtree(mirror.store.folder(KEYS[0]))
+    (mirror.store.folder(KEYS[1]) / RESULT).write_bytes(b"damaged here")
+    mirror.refresh()
+    assert set(mirror.store.survey()[0]) == set(KEYS)
+    published.objects.files.rm(f"{published.objects.root}/{KEYS[0]}", recursive=True)
+    mirror.refresh()
+    assert mirror.store.known_keys() == [KEYS[1]]
+
+
+def test_a_cell_that_was_removed_and_published_anew_is_read_anew(url, store, published):
+    mirror = mirror_at(url, STUDY)
+    mirror.refresh()
+    published.objects.files.rm(f"{published.objects.root}/{KEYS[0]}", recursive=True)
+    other = put(Store(store.root.parent / "other"), CELLS, shift=1.0)
+    published.publish(other, KEYS[0])
+    mirror.refresh()
+    assert same(mirror.store.read(KEYS[0]), other.read(KEYS[0]))
+
+
+@pytest.mark.parametrize("verb", [["summary", "--format", "csv"], ["summary"], ["verdict"], ["status"], ["verify"]])
+def test_verbs_print_the_same_as_of_the_folder(url, store, published, verb, capsys):
+    folder = answers([*verb, str(store.root.parent)], capsys)
+    assert folder[0] == 0
+    for place in (url, f"{url}/{STUDY}"):
+        assert answers([*verb, place], capsys) == (0, folder[1].replace(str(store.root), f"{url}/{STUDY}"), folder[2])
+
+
+def test_a_page_is_written_beside_the_copy_or_where_it_is_asked_for(url, published, capsys, tmp_path):
+    code, out, _ = answers(["report", url], capsys)
+    assert code == 0
+    assert Path(re.search("page: (.*)", out)[1]).parent == mirror_at(url, STUDY).store.root
+    assert answers(["report", url, "--output", str(tmp_path / "page.html")], capsys)[0] == 0
+
+
+@pytest.mark.parametrize("at", range(3))
+def test_a_kill_between_uploads_leaves_no_half_cell(url, store, at, monkeypatch):
+    there = Published(Objects.at(f"{url}/{STUDY}/cells"))
+    calls = []
+
+    def killed(self, *_):
+        calls.append(_)
+        if len(calls) > at:
+            raise KeyboardInterrupt
+        return whole[len(calls) - 1](self, *_)
+
+    whole = [Objects.upload, Objects.upload, Objects.create]
+    with monkeypatch.context() as patch:
+        for name in ("upload", "create"):
+            patch.setattr(Objects, name, killed)
+        with pytest.raises(KeyboardInterrupt):
+            there.publish(store, KEYS[0])
+    assert len(names(there)) == at
+    assert there.listing().cells == {}
+    assert not list(store.cells.glob("*.writing*"))
+    there.publish(store, KEYS[0])
+    assert there.verify(KEYS[0], there.look(KEYS[0])).key == KEYS[0]
+    assert len(names(there)) == 3
+
+
+@pytest.mark.parametrize("kind", ["result", "weights", "manifest"])
+@pytest.mark.parametrize("damage", ["another byte", "shorter", "absent"])
+def test_a_tampered_object_is_named(url, published, kind, damage, capsys):
+    (name,) = (each for each in names(published) if each.startswith(f"{KEYS[0]}/{kind}"))
+    data = published.objects.files.cat_file(f"{published.objects.root}/{name}")
+    if damage == "absent":
+        published.objects.files.rm(f"{published.objects.root}/{name}")
+    else:
+        overwrite(published, name, data[:-3] + (bytes([data[-3] ^ 1]) + data[-2:] if damage == "another byte" else b""))
+    code, out, _ = answers(["verify", url], capsys)
+    if (kind, damage) == ("manifest", "absent"):
+        assert (code, f"{url}/{STUDY}: 1 cells are whole, 0 are not" in out) == (0, True)
+        return
+    assert code == DataError.exit_code
+    assert f"{url}/{STUDY}/cells/{KEYS[0]}: {'' if kind == 'manifest' else Path(name).name}" in out
+    assert f"{url}/{STUDY}: 1 cells are whole, 1 are not" in out
+    code, out, err = answers(["gather", url, "--into", "all"], capsys)
+    assert f"left out: {url}/{STUDY}/cells/{KEYS[0]}" in err
+    assert not Path("all", STUDY, "cells", KEYS[0]).exists()
+    code, out, err = answers(["summary", "--format", "csv", url], capsys)
+    assert (code, kind == "weights") == (0, f"left out: {url}/{STUDY}/cells/{KEYS[0]}" not in err)
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    (tmp_path / "cwd").mkdir()
+    monkeypatch.chdir(tmp_path / "cwd")
+
+
+def test_a_cell_under_another_key_is_refused(url, published):
+    for name in names(published):
+        if name.startswith(KEYS[0]):
+            data = published.objects.files.cat_file(f"{published.objects.root}/{name}")
+            overwrite(published, f"0123456789ab/{name.partition('/')[2]}", data)
+    mirror = mirror_at(url, STUDY)
+    assert mirror.refresh().left_out == {f"{url}/{STUDY}/cells/0123456789ab": "its configuration is another cell's"}
+    assert mirror.store.known_keys() == sorted(KEYS)
+
+
+@pytest.mark.parametrize("digest", ["../../../../x" + "0" * 51, "0" * 63, "0" * 64])
+def test_a_manifest_names_no_place_but_its_cells_own(url, published, digest):
+    manifest = published.manifest(KEYS[0], published.look(KEYS[0]))
+    files = {f"result-{digest[:12]}.zarr.zip": digest}
+    changed = manifest.model_copy(update={"files": files}).sealed()
+    overwrite(published, f"{KEYS[0]}/{MANIFEST}", changed.model_dump_json().encode())
+    (reason,) = mirror_at(url, STUDY).refresh().left_out.values()
+    assert "does not list a result" in reason or "is absent" in reason
+
+
+@pytest.mark.parametrize("name", ["../evil/manifest.json", "/manifest.json", "0123456789ab/../../x", "notakey/x", "x"])
+def test_names_that_lead_elsewhere_are_refused(url, published, name, tmp_path, monkeypatch):
+    listing = published.objects.files.find
+
+    def find(path, **options):
+        found = listing(path, **options)
+        root = published.objects.root
+        return found | ({f"{root}/{name}": dict(next(iter(found.values())))} if path == root else {})
+
+    monkeypatch.setattr(type(published.objects.files), "find", lambda self, path, **options: find(path, **options))
+    before = sorted(tmp_path.rglob("*"))
+    mirror = mirror_at(url, STUDY)
+    assert mirror.refresh().left_out == {f"{url}/{STUDY}/cells/{name}": "it is no object of a cell"}
+    assert mirror.store.known_keys() == sorted(KEYS)
+    made = {path for path in sorted(tmp_path.rglob("*")) if path not in before}
+    assert all(path.is_relative_to(tmp_path / "cache") for path in made)
+
+
+def test_a_study_has_a_name_that_is_no_way_out(url, published, monkeypatch):
+    monkeypatch.setattr(Objects, "folders", lambda self: [STUDY, "..", "cells"] if self.url != url else ["..", STUDY])
+    assert [mirror.url for mirror in mirrors(url)] == [f"{url}/{STUDY}"]
+
+
+def test_the_second_of_two_publishers_finds_the_cell_there(url, store, published, cache):
+    before = names(published)
+    same_again = put(Store(store.root.parent / "again"))
+    for key in KEYS:
+        published.publish(same_again, key)
+    assert names(published) == before
+    other = put(Store(store.root.parent / "other"), CELLS[:1], shift=1.0)
+    with pytest.raises(DataError, match="hold different results of one cell"):
+        published.publish(other, KEYS[0])
+    assert same(_fetched(url).read(KEYS[0]), store.read(KEYS[0]))
+
+
+def test_of_two_who_publish_at_once_one_wins_whole(url, store, published, monkeypatch):
+    other = put(Store(store.root.parent / "other"), CELLS[:1], shift=1.0)
+    look, seen = Published.look, []
+
+    def at_first_nothing(self, key):
+        seen.append(key)
+        return {} if len(seen) == 1 else look(self, key)
+
+    monkeypatch.setattr(Published, "look", at_first_nothing)
+    with pytest.raises(DataError, match="hold different results of one cell"):
+        published.publish(other, KEYS[0])
+    assert same(_fetched(url).read(KEYS[0]), store.read(KEYS[0]))
+
+
+def _fetched(url):
+    mirror = mirror_at(url, STUDY)
+    assert mirror.refresh(weights=True).left_out == {}
+    return mirror.store
+
+
+def test_gathering_into_a_url_publishes_and_again_changes_nothing(url, store, tmp_path, cache, capsys):
+    assert answers(["gather", str(store.root.parent), "--into", url], capsys)[0] == 0
+    there = Published(Objects.at(f"{url}/{STUDY}/cells"))
+    before = names(there)
+    assert len(before) == 6
+    cache("another user's")
+    code, out, _ = answers(["gather", str(store.root.parent), "--into", url], capsys)
+    assert (code, out) == (0, f"{url}/{STUDY}: 0 cells gathered, 2 there before, 0 missing\n")
+    assert names(there) == before
+    cache("a third")
+    assert main(["gather", url, "--into", str(tmp_path / "all")]) == 0
+    for key in KEYS:
+        assert contents(tmp_path / "all" / STUDY / "cells" / key) == contents(store.folder(key))
+
+
+def test_an_export_to_a_url_has_no_weights(url, store, capsys):
+    code, _, err = answers(["export", str(store.root.parent), url], capsys)
+    assert code == 0, err
+    there = Published(Objects.at(f"{url}/{STUDY}/cells"))
+    assert len(names(there)) == 4
+    assert not any("weights" in name for name in names(there))
+    assert "2 done; 2 exported, without weights" in answers(["status", url], capsys)[1]
+    assert same(_fetched(url).read(KEYS[0]), store.read(KEYS[0]))
+
+
+def test_xarray_opens_one_variable_of_the_archive(url, store, published):
+    (name,) = (each for each in names(published) if each.startswith(f"{KEYS[0]}/result"))
+    with xr.open_datatree(f"zip::{url}/{STUDY}/cells/{name}", engine="zarr", chunks=None) as opened:
+        assert opened["aggregate/value"].identical(store.read(KEYS[0])["aggregate/value"])
+        assert opened.load().identical(store.read(KEYS[0]))
