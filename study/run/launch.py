@@ -102,9 +102,10 @@ class Launch:
         for key in stored:
             self.store.clear(key)  # a run that was killed in between stored them and did not come to that
         device, workers = self._scale(placement)
+        here = self.cluster is None and workers == 1  # one after another, in the study's order
         jobs = [
             Job(cell, self.store, run_cell, device, self.data_root, images[cell.key], self.command)
-            for cell in _longest_first(cells, costs)
+            for cell in (cells if here else _longest_first(cells, costs))
             if cell.key not in stored
         ]
         names = titles({cell.key: cell.config() for cell in cells})

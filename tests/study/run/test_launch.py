@@ -40,6 +40,12 @@ def test_two_long_cells_at_the_end_of_a_study_leave_no_worker_idle(tmp_path, han
     assert {job.cell.key for job in handed_out} == {cell.key for cell in cells}
 
 
+def test_one_process_keeps_the_studys_order(tmp_path, handed_out):
+    cells = Study.load("smoke").override(["latent_dim=2", "seeds=1", "train.updates=20,60,40"]).cells()
+    Launch(Store(tmp_path / "results"), "1", "cpu", None, None, "").compute(cells, Console(quiet=True))
+    assert [job.cell.key for job in handed_out] == [cell.key for cell in cells]
+
+
 def test_cells_that_take_equally_long_stay_in_the_studys_order(tmp_path, handed_out):
     cells = Study.load("smoke").override(["latent_dim=2", "prior=standard_normal", "beta=4,1,3,2"]).cells()
     Launch(Store(tmp_path / "results"), "2", "cpu", None, None, "").compute(cells, Console(quiet=True))
