@@ -4,9 +4,9 @@
 
 A few small cells are really computed. Copies of them get other seeds, learning rates and weights of the KL term, hence
 keys of their own, with numbers moved at random by their own standard errors, so that cells differ as further trainings
-would. Each verb runs in a process of its own, first without the index of the cells where that is what is asked, and
-then with it. Prints wall time, processor time and peak memory of each, and the exponent a of time ∝ cells^a between
-consecutive sizes.
+would. Each verb runs in a process of its own, first without the index or the extracts of the cells where that is what
+is asked, and then with them. Prints wall time, processor time and peak memory of each, and the exponent a of time ∝
+cells^a between consecutive sizes.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ VERBS: dict[str, list[str]] = {
     "first status": ["status"],
     "status": ["status"],
     "verify": ["verify"],
+    "first summary": ["summary"],
     "summary": ["summary"],
     "verdict": ["verdict", "--format", "csv"],
     "compare": ["compare"],
