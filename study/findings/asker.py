@@ -3,7 +3,8 @@
     uv run python -m study.findings.asker
 
 writes ``asker-levels.csv``, the mean of each quantity of the map of 65,536 dimensions by loss and length of training,
-and ``asker-verdicts.csv``, the verdict on each hypothesis by length. What was fixed before the run stands in
+``asker-verdicts.csv``, the verdict on each hypothesis by length, and ``asker-vectors.csv``, every training of the vector
+of 16 dimensions behind the same network. What was fixed before the run stands in
 docs/explanation/preregistration.md.
 """
 
@@ -11,11 +12,11 @@ from __future__ import annotations
 
 from study.answers.results import Results
 from study.findings.first_look import HERE
-from study.findings.runs import Runs, levels_of, verdicts_of
+from study.findings.runs import Runs, levels_of, vectors_of, verdicts_of
 
 EXPORT, LATENT_DIM = HERE / "asker", 65_536
 
-LEVELS, VERDICTS = HERE / "asker-levels.csv", HERE / "asker-verdicts.csv"
+LEVELS, VERDICTS, TRAININGS = (HERE / f"asker-{name}.csv" for name in ("levels", "verdicts", "vectors"))
 
 
 def by_length() -> Runs:
@@ -25,9 +26,10 @@ def by_length() -> Runs:
 
 
 def main() -> None:
-    """Writes the two files."""
+    """Writes the three files."""
     levels_of(by_length(), LATENT_DIM).to_csv(LEVELS, index=False)
     verdicts_of(by_length()).to_csv(VERDICTS, index=False)
+    vectors_of({"MNIST": Results.some([EXPORT])}).to_csv(TRAININGS, index=False)
 
 
 if __name__ == "__main__":

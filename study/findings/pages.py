@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from study.findings import asker, confirmation, figures
+from study.findings import asker, confirmation, figures, parts
 from study.findings.first_look import HERE, printed_table
 from study.findings.runs import (
     LEVELS,
@@ -43,6 +43,9 @@ def tables() -> dict[str, dict[str, str]]:
             "confirmed-shares": share_table(pd.read_csv(confirmation.LEVELS)),
             "confirmed-vectors": vector_table(pd.read_csv(confirmation.TRAININGS)),
             "confirmed-verdicts": verdict_table(pd.read_csv(confirmation.VERDICTS)),
+            "asker-vectors": vector_table(pd.read_csv(asker.TRAININGS)),
+            "confirmed-outcome": confirmation.outcome_table(pd.read_csv(confirmation.VERDICTS)),
+            "confirmed-parts": parts.part_table(pd.read_csv(parts.PARTS)),
             "undecided": undecided_table(pd.read_csv(HERE / "first_look-verdicts.csv")),
         },
     }

@@ -8,7 +8,7 @@ import pytest
 
 from study.answers.results import Results
 from study.cli import main
-from study.findings import asker, confirmation
+from study.findings import asker, confirmation, parts
 from study.findings.first_look import EXPORT, HERE, STRIP, maps
 from study.findings.pages import ROOT, between, tables
 from study.findings.runs import (
@@ -29,7 +29,8 @@ from study.findings.runs import (
 NUMBER = r"−?\d+(?:,\d{3})*(?:\.\d+)?"
 PLACES = r"\b(?:Tables?|Figures?|[Ss]ections?|[Rr]un) [\d.]*\d(?: and \d)?"
 SIZES = r"\d+ × \d+ × \d+|65,536|4,096|12,000|1,125 updates|100 to 107|batches of \d+"
-NAMES = rf"`[^`]*`|\bH\d+|{PLACES}|{SIZES}|N\(0, I\)|KL\([^)]*\)"
+THRESHOLDS = r"asks for 0\.8|within 0\.1 of one half"
+NAMES = rf"`[^`]*`|\bH\d+|{PLACES}|{SIZES}|{THRESHOLDS}|N\(0, I\)|KL\([^)]*\)"
 """Words with digits that are no results: names of claims, tables, runs and shapes."""
 
 
@@ -131,6 +132,35 @@ def test_the_strip_of_the_readme_has_its_numbers_in_words():
         mean = averaged.values(f"realism/{source}/squared_frechet")["value"].astype(float).mean()
         named = " ".join(title.split(":")[0].split())
         assert f"{named.replace('the prior, moved', 'the prior moved')} {mean:.0f}" in words
+
+
+def test_outcomes_are_called_as_the_preregistration_says():
+    sets = ["MNIST", "Fashion-MNIST", "coloured MNIST"]
+    for decisions, called in [
+        (["supported"] * 3, "confirmed, general"),
+        (["supported", "undecided", "supported"], "confirmed"),
+        (["supported", "refuted", "undecided"], "confirmed, specific to the data"),
+        (["undecided", "supported", "not supported"], "not confirmed, specific to the data"),
+        (["refuted", "undecided", "undecided"], "not confirmed; refuted on MNIST"),
+    ]:
+        assert confirmation.outcome(dict(zip(sets, decisions, strict=True))) == called
+
+
+def test_the_seventh_hypothesis_counts_as_untested_where_other_runs_decide_it():
+    verdicts = pd.read_csv(confirmation.VERDICTS)
+    without = verdicts.assign(p_value=verdicts["p_value"].where(verdicts["hypothesis"] != "H7", 0.0))
+    assert confirmation.outcome_table(without) == confirmation.outcome_table(verdicts)
+    named = set(confirmation.PRIMARY) | {"H7"}
+    assert set(verdicts[verdicts["family"] == "primary"]["hypothesis"]) == named
+
+
+def test_parts_are_those_of_the_exports():
+    computed = pd.read_csv(io.StringIO(parts.preregistered_parts().to_csv(index=False)))
+    pd.testing.assert_frame_equal(computed, pd.read_csv(parts.PARTS), check_exact=False, rtol=1e-6, atol=1e-9)
+    shares = computed[computed["part"].str.contains("H20")].set_index(["run", "loss"])["value"]
+    ruled = pd.read_csv(confirmation.VERDICTS).query("hypothesis == 'H20'").set_index("run")["value"]
+    for title in confirmation.SETS:
+        assert shares[title, "summed"] == pytest.approx(ruled[title], rel=1e-9)
 
 
 def test_a_changed_number_is_noticed():
