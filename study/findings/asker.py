@@ -2,9 +2,9 @@
 
     uv run python -m study.findings.asker
 
-writes ``asker-levels.csv``, the mean of each quantity of the map of 65,536 dimensions by loss and length of training,
-``asker-verdicts.csv``, the verdict on each hypothesis by length, and ``asker-vectors.csv``, every training of the vector
-of 16 dimensions behind the same network. What was fixed before the run stands in
+writes ``asker-levels.csv``, the mean of each quantity of the map of 65,536 dimensions by loss and length of training;
+``asker-verdicts.csv``, the verdict on each hypothesis by length; and ``asker-vectors.csv``, every training of the
+vector of 16 dimensions behind the same network. What was fixed before the run stands in
 docs/explanation/preregistration.md.
 """
 

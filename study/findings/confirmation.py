@@ -44,7 +44,7 @@ def confirming() -> Runs:
 
 
 def outcome_table(verdicts: pd.DataFrame) -> str:
-    """Decision and adjusted p-value of each primary claim by set, and the outcome in the preregistered words, in Markdown.
+    """Decision and adjusted p-value of each primary claim by set, with the preregistered outcome, in Markdown.
 
     Args:
         verdicts: as :func:`~study.findings.runs.verdicts_of` gives them; their own adjustment, which counts H7, is made
