@@ -9,7 +9,7 @@ F(prior) − F(q_N) have Fieller's 95 % interval over seeds; the noise of the ev
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 
@@ -32,9 +32,7 @@ SOURCES: Final = {
 }
 """Sources of samples by the name that the shares have for them."""
 
-Distances = Mapping[str, Any]
-
-SHARES: Final[Mapping[str, Callable[[Distances], tuple[Any, Any]]]] = {
+SHARES: Final[Mapping[str, Callable[[pd.DataFrame], tuple[pd.Series, pd.Series]]]] = {
     "one Gaussian": lambda f: (f["standard"] - f["both"], f["standard"] - f["codes"]),
     "the mean, over both orders (H20)": lambda f: (
         (f["standard"] - f["mean"] + f["covariance"] - f["both"]) / 2,
