@@ -76,7 +76,11 @@ class Manifest(Settings):
 
 
 def check(manifest: Manifest, key: str) -> None:
-    """Raises Corrupt unless a manifest is of a version that is read and of the cell ``key``."""
+    """Raises Corrupt unless a manifest is of a version that is read, and of the cell that it stands for.
+
+    manifest: of a cell.
+    key: of the cell.
+    """
     if manifest.schema_version not in READ_VERSIONS:
         raise Corrupt(f"schema version {manifest.schema_version}, where {SCHEMA_VERSION} is read")
     cell_of(manifest.config)

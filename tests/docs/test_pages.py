@@ -87,6 +87,11 @@ def test_commands_do_what_a_page_says(line, place, monkeypatch, capsys):
     monkeypatch.setattr(typer, "launch", lambda page: 0)  # there is no screen
     line = re.sub(r" \[.*\]", "", line)
     words = [STANDS_FOR.get(word, word) for word in shlex.split(line)[1:]]
+    words = [word.replace("s3://bucket", f"file://{place}/bucket") for word in words]
+    if "/bucket/" in line:  # there are results at the URL
+        pytest.importorskip("zarr", reason="the extra objects is not installed")
+        monkeypatch.setenv("LATENT_STUDY_CACHE", str(place / "cache"))
+        main(["gather", "results/first_look", "--into", f"file://{place}/bucket/results"])
     words += ["--dry-run"] if words[0] == "run" and "--dry-run" not in words else []
     if words[0] == "export":
         shutil.rmtree(words[-1], ignore_errors=True)

@@ -16,5 +16,5 @@ from __future__ import annotations
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__, submod_attrs={"mirror": ["Mirror", "mirror_at", "mirrors"]}
+    __name__, submod_attrs={"mirror": ["Mirror", "archives", "mirror_at", "mirrors"]}
 )

@@ -14,6 +14,7 @@ import logging
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -27,9 +28,9 @@ from study.store.export import LEFT_BEHIND
 from study.store.index import standings
 from study.store.manifest import Manifest
 from study.store.objects.objects import Object, Objects
-from study.store.objects.published import NAMES, Published
+from study.store.objects.published import NAMES, Published, object_of
 from study.store.reading import Corrupt, content, reading, record
-from study.store.store import MANIFEST, WEIGHTS, Store
+from study.store.store import MANIFEST, RESULT, WEIGHTS, Store
 
 log = logging.getLogger(__name__)
 
@@ -219,6 +220,22 @@ def mirrors(url: str) -> list[Mirror]:
             f"no results at {printable(place.url)}; name the URL that --results or --into was given"
         )
     return [_mirror(place, name) for name in names]
+
+
+def archives(url: str) -> dict[str, str]:
+    """URLs of the results at ``url`` as xarray opens them with the engine ``zarr``, by the keys of their cells.
+
+    url: of a study.
+
+    Raises a StudyError where the URL cannot be reached, or has no study. A cell that is not whole is left out.
+    """
+    found = {}
+    for mirror in mirrors(url):
+        for key, listed in mirror.published.listing().cells.items():
+            with suppress(Corrupt):
+                name = object_of(RESULT, mirror.published.manifest(key, listed))
+                found[key] = f"zip::{mirror.url}/{CELLS}/{key}/{name}"
+    return found
 
 
 def _mirror(place: Objects, study: str) -> Mirror:

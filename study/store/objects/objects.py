@@ -55,6 +55,8 @@ class Objects:
         Raises ConfigurationError where there is no such protocol or the URL carries credentials, and EnvironmentFault
         where its package is not installed.
         """
+        if "://" not in url.rstrip("/"):
+            raise ConfigurationError(f"expected a URL with a bucket, such as s3://bucket/results; got {printable(url)}")
         url = url.rstrip("/")
         protocol = url.partition("://")[0].lower()
         if "@" in urlsplit(url).netloc and ":" in urlsplit(url).netloc.rpartition("@")[0]:
@@ -178,7 +180,9 @@ def _asking(url: str) -> Iterator[None]:
     except ValueError as error:
         raise ConfigurationError(f"cannot use {place}: {_text(error)}") from error
     except Exception as error:
-        raise EnvironmentFault(f"cannot reach {place}: {_text(error)}; the same command tries again") from error
+        raise EnvironmentFault(
+            f"cannot reach {place}: {_text(error)}; with network and credentials in order, the same command tries again"
+        ) from error
 
 
 def _text(error: Exception) -> str:

@@ -211,5 +211,14 @@ def digest_of(kind: str, manifest: Manifest) -> str:
     return next((digest for name, digest in manifest.files.items() if name == _name(kind, digest)), "")
 
 
+def object_of(kind: str, manifest: Manifest) -> str:
+    """Name of the object that holds a kind of file of a published cell, which has one.
+
+    kind: RESULT or WEIGHTS.
+    manifest: of the cell.
+    """
+    return _name(kind, digest_of(kind, manifest))
+
+
 def _name(kind: str, digest: str) -> str:
     return NAMES[kind].format(digest[:12])

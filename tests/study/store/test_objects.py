@@ -1,28 +1,31 @@
 """Results at URLs: what is published is what is read, bit for bit, on every protocol; and nothing there is trusted."""
 
+import json
 import re
 import shutil
 import socket
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import fsspec
 import numpy as np
 import pytest
 import xarray as xr
-from fsspec.implementations.memory import MemoryFileSystem
+from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
 
 from study.cli import main
 from study.design.cell import Cell
-from study.errors import DataError
+from study.errors import ConfigurationError, DataError, EnvironmentFault
+from study.store.reading import Corrupt
 from study.store.result import CellResult
 from study.store.store import MANIFEST, RESULT, WEIGHTS, Store
 
 pytest.importorskip("zarr", reason="the extra objects is not installed")
-from study.store.objects.archive import same
-from study.store.objects.mirror import mirror_at, mirrors
+from study.store.objects.archive import read_archive, same, write_archive
+from study.store.objects.mirror import archives, mirror_at, mirrors
 from study.store.objects.objects import Objects
 from study.store.objects.published import Published
 
@@ -365,8 +368,219 @@ def test_an_export_to_a_url_has_no_weights(url, store, capsys):
     assert same(_fetched(url).read(KEYS[0]), store.read(KEYS[0]))
 
 
-def test_xarray_opens_one_variable_of_the_archive(url, store, published):
-    (name,) = (each for each in names(published) if each.startswith(f"{KEYS[0]}/result"))
-    with xr.open_datatree(f"zip::{url}/{STUDY}/cells/{name}", engine="zarr", chunks=None) as opened:
+def test_xarray_opens_the_archives_where_they_lie(url, store, published):
+    found = archives(f"{url}/{STUDY}")
+    assert sorted(found) == sorted(KEYS)
+    small = {"s3": {"default_block_size": 2**16}} if url.startswith("s3") else None
+    with xr.open_datatree(found[KEYS[0]], engine="zarr", chunks=None, storage_options=small) as opened:
         assert opened["aggregate/value"].identical(store.read(KEYS[0])["aggregate/value"])
         assert opened.load().identical(store.read(KEYS[0]))
+
+
+def test_opening_one_variable_reads_little_of_the_rest(tmp_path, monkeypatch):
+    large = np.random.RandomState(0).bytes(2**22)
+    groups = {"samples": xr.Dataset({"pixels": (("image",), np.frombuffer(large, np.uint8))})}
+    groups |= {"aggregate": xr.Dataset({"value": (("row",), np.arange(3.0))})}
+    write_archive(xr.DataTree.from_dict(groups), tmp_path / "a.zarr.zip")
+    MemoryFileSystem.store.clear()
+    fsspec.filesystem("memory").pipe_file("/a.zarr.zip", (tmp_path / "a.zarr.zip").read_bytes())
+    taken = []
+    read = MemoryFile.read
+    monkeypatch.setattr(MemoryFile, "read", lambda self, *size: (data := read(self, *size), taken.append(len(data)))[0])
+    with xr.open_datatree("zip::memory://a.zarr.zip", engine="zarr", chunks=None) as opened:
+        assert opened["aggregate/value"].values.tolist() == [0.0, 1.0, 2.0]
+        little = sum(taken)
+        assert opened["samples/pixels"].values.tobytes() == large
+    assert little < 2**17 < len(large) <= sum(taken)
+
+
+def archive_of(tmp_path, change):
+    """An archive whose entries are those of a result, changed: a dict of bytes by name, with metadata as JSON."""
+    write_archive(result(2).tree, tmp_path / "good.zip")
+    with zipfile.ZipFile(tmp_path / "good.zip") as good:
+        entries = {entry.filename: good.read(entry) for entry in good.infolist()}
+    root = json.loads(entries["zarr.json"])
+    compression = change(root["consolidated_metadata"]["metadata"], entries) or zipfile.ZIP_STORED
+    entries["zarr.json"] = json.dumps(root).encode()
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", compression) as bad:
+        for name, data in entries.items():
+            bad.writestr(name, data)
+    return tmp_path / "a.zip"
+
+
+def with_codec(name):
+    return lambda nodes, _: nodes["aggregate/value"]["codecs"].append({"name": name, "configuration": {}})
+
+
+def chunked(nodes, entries):
+    nodes["aggregate/value"]["chunk_grid"]["configuration"]["chunk_shape"] = [2**20] * 3
+
+
+def texts_of(length):
+    return lambda nodes, _: nodes["aggregate/flags"]["data_type"]["configuration"].update(length_bytes=length)
+
+
+def big_endian(nodes, entries):
+    nodes["aggregate/value"]["codecs"][0]["configuration"] = {"endian": "big"}
+
+
+CHANGES = {
+    "nothing": lambda nodes, entries: None,
+    "compressed entries": lambda nodes, entries: zipfile.ZIP_DEFLATED,
+    "a compressed array": with_codec("zstd"),
+    "pickles": with_codec("numcodecs.pickle"),
+    "objects": lambda nodes, entries: nodes["aggregate/value"].update(data_type="variable_length_bytes"),
+    "an unknown type": lambda nodes, entries: nodes["aggregate/value"].update(data_type={"name": "|O"}),
+    "a huge shape": lambda nodes, entries: nodes["aggregate/value"].update(shape=[2**20] * 3),
+    "a negative shape": lambda nodes, entries: nodes["aggregate/value"].update(shape=[-2, 1, -2]),
+    "huge chunks": chunked,
+    "huge texts": texts_of(2**34),
+    "texts of no length": texts_of(-4),
+    "a chunk absent": lambda nodes, entries: (entries.pop("aggregate/value/c/0/0/0"), None)[1],
+    "a short chunk": lambda nodes, entries: entries.update({"aggregate/value/c/0/0/0": b"\0" * 8}),
+    "big-endian numbers": big_endian,
+    "an array that is not declared": lambda nodes, entries: entries.update({"aggregate/more/zarr.json": b"{}"}),
+    "an array that is not there": lambda nodes, entries: nodes.update({"aggregate/more": nodes["aggregate/value"]}),
+    "no dimensions": lambda nodes, entries: nodes["aggregate/value"].pop("dimension_names") and None,
+    "no metadata": lambda nodes, entries: nodes.clear(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_an_archive_that_asks_for_more_than_its_bytes_is_refused(tmp_path, change):
+    path = archive_of(tmp_path, CHANGES[change])
+    if change == "nothing":
+        assert same(read_archive(path), result(2).tree)
+        return
+    with pytest.raises(Corrupt):
+        read_archive(path)
+
+
+@pytest.mark.parametrize("data", [b"", b"no archive", b"PK\x05\x06" + bytes(18)])
+def test_what_is_no_archive_is_refused(tmp_path, data):
+    (tmp_path / "a.zip").write_bytes(data)
+    with pytest.raises(Corrupt):
+        read_archive(tmp_path / "a.zip")
+
+
+def test_equal_results_give_equal_bytes_and_keep_their_order(tmp_path):
+    for name in ("a", "b"):
+        write_archive(result(2).tree, tmp_path / name)
+        time.sleep(0.01)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    found = read_archive(tmp_path / "a")
+    assert list(found.children) == ["posterior", "shells", "aggregate"]
+    assert list(found["aggregate"].data_vars) == ["value", "standard_error", "n", "bound", "flags"]
+
+
+class Refusing(MemoryFileSystem):
+    """A store that answers everything with one error."""
+
+    protocol = "refusing"
+    error: Exception = PermissionError("Access Denied")
+
+    def ls(self, path, detail=True, **options):
+        raise self.error
+
+    find = info = ls
+
+
+FAULTS = {
+    "denied": (PermissionError("Access Denied"), EnvironmentFault, "denies access"),
+    "no bucket": (FileNotFoundError("The specified bucket does not exist"), ConfigurationError, "no results at"),
+    "no network": (OSError("Could not connect to the endpoint"), EnvironmentFault, "cannot reach"),
+    "a fault of its package": (RuntimeError("two\nlines"), EnvironmentFault, "two lines"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("verb", ["status", "summary", "verify", "gather", "export"])
+def test_whatever_a_store_answers_is_one_sentence(fault, verb, monkeypatch, capsys):
+    error, kind, words = FAULTS[fault]
+    fsspec.register_implementation("refusing", Refusing, clobber=True)
+    monkeypatch.setattr(Refusing, "error", error)
+    more = {"gather": ["--into", "all"], "export": ["all"]}.get(verb, [])
+    code, out, err = answers([verb, "refusing://bucket/results", *more], capsys)
+    assert (code, out, err.count("\n")) == (kind.exit_code, "", 1)
+    assert err.startswith("error: ")
+    assert "refusing://bucket/results" in err
+    assert words in err
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("nope://bucket/results", "nope"),
+        ("s3://me:pass-word@bucket/results", "without credentials"),
+        ("s3://", "s3://"),
+    ],
+)
+def test_a_url_that_cannot_be_used_is_refused_and_no_secret_is_printed(place, words, capsys):
+    code, out, err = answers(["status", place], capsys)
+    assert (code, out, err.count("\n")) == (ConfigurationError.exit_code, "", 1)
+    assert words in err
+    assert "pass-word" not in err
+
+
+def test_a_missing_package_is_named_with_what_installs_it():
+    program = "import sys; sys.modules['zarr'] = None; from study.cli import main; main(['status', 'memory://a/b'])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=120)
+    assert "pip install latent-study[objects]" in done.stderr
+    assert done.stderr.startswith("error: ")
+
+
+def test_folders_need_neither_zarr_nor_a_protocol():
+    program = "import sys, study.cli.summary, study.cli.status; print({'zarr', 's3fs'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout == "set()\n"
+
+
+@pytest.mark.parametrize("words", [["diagnose", "codes.npz", "--results", "s3://bucket/results"]])
+def test_a_url_is_refused_where_only_a_folder_can_be_written(words, capsys):
+    assert answers(words, capsys)[0] == ConfigurationError.exit_code
+    assert not Path("s3:").exists()
+
+
+@pytest.fixture
+def computed(monkeypatch):
+    """Keys of the cells that are computed, by something that takes no time."""
+    keys = []
+
+    def run_cell(cell, workspace, **_):
+        keys.append(cell.key)
+        return result(cell.latent_dim)
+
+    monkeypatch.setattr("study.run.launch.run_cell", run_cell)
+    return keys
+
+
+RUN = ["run", "smoke", "latent_dim=2,8", "seeds=1", "prior=standard_normal", "--workers", "1", "--no-report"]
+
+
+def test_a_run_publishes_and_another_users_computes_nothing_twice(url, computed, cache, capsys):
+    code, out, err = answers([*RUN, "--results", url], capsys)
+    assert code == 0, err
+    assert f"results: {url}/smoke\n" in out
+    assert len(computed) == 2
+    there = Published(Objects.at(f"{url}/smoke/cells"))
+    assert set(there.listing().cells) == set(computed)
+    cache("another user's")
+    assert answers([*RUN, "--results", url], capsys)[0] == 0
+    assert answers([*RUN, "--results", f"{url}/"], capsys)[0] == 0
+    assert len(computed) == 2
+    assert "2 cells: 2 done" in answers([*RUN, "--results", url, "--dry-run"], capsys)[1]
+
+
+def test_what_could_not_be_published_is_by_the_next_run(url, computed, monkeypatch, capsys):
+    def unreachable(self, *_):
+        raise EnvironmentFault("cannot reach it")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Objects, "upload", unreachable)
+        code, _, err = answers([*RUN, "--results", url], capsys)
+    assert (code, len(computed)) == (EnvironmentFault.exit_code, 2)
+    assert "2 cells are stored in" in err
+    assert "cannot reach it" in err
+    assert answers([*RUN, "--results", url], capsys)[0] == 0
+    assert len(computed) == 2
+    assert set(Published(Objects.at(f"{url}/smoke/cells")).listing().cells) == set(computed)
