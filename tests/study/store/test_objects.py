@@ -18,14 +18,16 @@ from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
 
 from study.cli import main
 from study.design.cell import Cell
+from study.design.study import Study
 from study.errors import ConfigurationError, DataError, EnvironmentFault
+from study.run.session import run
 from study.store.reading import Corrupt
 from study.store.result import CellResult
 from study.store.store import MANIFEST, RESULT, WEIGHTS, Store
 
 pytest.importorskip("zarr", reason="the extra objects is not installed")
 from study.store.objects.archive import read_archive, same, write_archive
-from study.store.objects.mirror import archives, mirror_at, mirrors
+from study.store.objects.mirror import RECORD, archives, mirror_at, mirrors
 from study.store.objects.objects import Objects
 from study.store.objects.published import Published
 
@@ -189,6 +191,20 @@ def test_what_has_not_changed_is_not_fetched_again_and_what_has_gone_goes(url, p
     assert mirror.store.known_keys() == [KEYS[1]]
 
 
+def test_a_record_that_a_crash_lost_is_made_anew_without_fetching(url, published, monkeypatch):
+    mirror = mirror_at(url, STUDY)
+    mirror.refresh()
+    for damage in (b"no JSON", None):
+        (mirror.store.root / RECORD).unlink()
+        if damage:
+            (mirror.store.root / RECORD).write_bytes(damage)
+        with monkeypatch.context() as patch:
+            patch.setattr(Published, "fetch", lambda *_, **__: pytest.fail("a cell is fetched"))
+            assert mirror.refresh().with_weights == set(KEYS)
+        assert (mirror.store.root / RECORD).is_file()
+        assert mirror.unpublished() == []
+
+
 def test_a_cell_that_was_removed_and_published_anew_is_read_anew(url, store, published):
     mirror = mirror_at(url, STUDY)
     mirror.refresh()
@@ -239,8 +255,16 @@ def test_a_kill_between_uploads_leaves_no_half_cell(url, store, at, monkeypatch)
     assert len(names(there)) == 3
 
 
-@pytest.mark.parametrize("kind", ["result", "weights", "manifest"])
-@pytest.mark.parametrize("damage", ["another byte", "shorter", "absent"])
+@pytest.mark.parametrize(
+    ("kind", "damage"),
+    [
+        ("result", "another byte"),
+        ("result", "absent"),
+        ("weights", "shorter"),
+        ("manifest", "another byte"),
+        ("manifest", "absent"),
+    ],
+)
 def test_a_tampered_object_is_named(url, published, kind, damage, capsys):
     (name,) = (each for each in names(published) if each.startswith(f"{KEYS[0]}/{kind}"))
     data = published.objects.files.cat_file(f"{published.objects.root}/{name}")
@@ -255,6 +279,10 @@ def test_a_tampered_object_is_named(url, published, kind, damage, capsys):
     assert code == DataError.exit_code
     assert f"{url}/{STUDY}/cells/{KEYS[0]}: {'' if kind == 'manifest' else Path(name).name}" in out
     assert f"{url}/{STUDY}: 1 cells are whole, 1 are not" in out
+    if kind != "weights":  # which are read by those that take them along
+        code, out, _ = answers(["status", url], capsys)
+        assert (code, f"{url}/{STUDY}: 1 done, 1 corrupt\n" in out) == (0, True)
+        assert f"  {KEYS[0]}  corrupt" in out
     code, out, err = answers(["gather", url, "--into", "all"], capsys)
     assert f"left out: {url}/{STUDY}/cells/{KEYS[0]}" in err
     assert not Path("all", STUDY, "cells", KEYS[0]).exists()
@@ -522,6 +550,7 @@ def test_a_url_that_cannot_be_used_is_refused_and_no_secret_is_printed(place, wo
     assert "pass-word" not in err
 
 
+@pytest.mark.slow
 def test_a_missing_package_is_named_with_what_installs_it():
     program = "import sys; sys.modules['zarr'] = None; from study.cli import main; main(['status', 'memory://a/b'])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=120)
@@ -529,6 +558,7 @@ def test_a_missing_package_is_named_with_what_installs_it():
     assert done.stderr.startswith("error: ")
 
 
+@pytest.mark.slow
 def test_folders_need_neither_zarr_nor_a_protocol():
     program = "import sys, study.cli.summary, study.cli.status; print({'zarr', 's3fs'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120)
@@ -569,6 +599,16 @@ def test_a_run_publishes_and_another_users_computes_nothing_twice(url, computed,
     assert answers([*RUN, "--results", f"{url}/"], capsys)[0] == 0
     assert len(computed) == 2
     assert "2 cells: 2 done" in answers([*RUN, "--results", url, "--dry-run"], capsys)[1]
+
+
+def test_a_program_runs_a_study_at_a_url(url, computed):
+    small = Study.load("smoke").override(["latent_dim=2,8", "seeds=1", "prior=standard_normal"])
+    store = run(small, results=url, workers=1, device="cpu", progress=False)
+    assert set(store.known_keys()) == set(computed) == set(_keys_at(url))
+
+
+def _keys_at(url):
+    return Published(Objects.at(f"{url}/smoke/cells")).listing().cells
 
 
 def test_what_could_not_be_published_is_by_the_next_run(url, computed, monkeypatch, capsys):
