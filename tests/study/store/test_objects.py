@@ -77,6 +77,10 @@ def url(request, tmp_path, monkeypatch):
     return f"s3://{bucket}/{time.time_ns()}/results"
 
 
+IN_MEMORY = pytest.mark.parametrize("url", ["memory"], indirect=True)
+"""For laws of what is done here with what a store answers, whatever its protocol."""
+
+
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     """The cache of a user; another is that of another user."""
@@ -191,6 +195,7 @@ def test_what_has_not_changed_is_not_fetched_again_and_what_has_gone_goes(url, p
     assert mirror.store.known_keys() == [KEYS[1]]
 
 
+@IN_MEMORY
 def test_a_record_that_a_crash_lost_is_made_anew_without_fetching(url, published, monkeypatch):
     mirror = mirror_at(url, STUDY)
     mirror.refresh()
@@ -205,6 +210,7 @@ def test_a_record_that_a_crash_lost_is_made_anew_without_fetching(url, published
         assert mirror.unpublished() == []
 
 
+@IN_MEMORY
 def test_a_cell_that_was_removed_and_published_anew_is_read_anew(url, store, published):
     mirror = mirror_at(url, STUDY)
     mirror.refresh()
@@ -215,7 +221,7 @@ def test_a_cell_that_was_removed_and_published_anew_is_read_anew(url, store, pub
     assert same(mirror.store.read(KEYS[0]), other.read(KEYS[0]))
 
 
-@pytest.mark.parametrize("verb", [["summary", "--format", "csv"], ["summary"], ["verdict"], ["status"], ["verify"]])
+@pytest.mark.parametrize("verb", [["summary", "--format", "csv"], ["status"], ["verify"]])
 def test_verbs_print_the_same_as_of_the_folder(url, store, published, verb, capsys):
     folder = answers([*verb, str(store.root.parent)], capsys)
     assert folder[0] == 0
@@ -223,6 +229,13 @@ def test_verbs_print_the_same_as_of_the_folder(url, store, published, verb, caps
         assert answers([*verb, place], capsys) == (0, folder[1].replace(str(store.root), f"{url}/{STUDY}"), folder[2])
 
 
+@IN_MEMORY
+@pytest.mark.parametrize("verb", [["summary"], ["verdict"], ["compare"]])
+def test_answers_are_the_same_as_of_the_folder(url, store, published, verb, capsys):
+    test_verbs_print_the_same_as_of_the_folder(url, store, published, verb, capsys)
+
+
+@IN_MEMORY
 def test_a_page_is_written_beside_the_copy_or_where_it_is_asked_for(url, published, capsys, tmp_path):
     code, out, _ = answers(["report", url], capsys)
     assert code == 0
@@ -296,6 +309,7 @@ def elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "cwd")
 
 
+@IN_MEMORY
 def test_a_cell_under_another_key_is_refused(url, published):
     for name in names(published):
         if name.startswith(KEYS[0]):
@@ -306,6 +320,7 @@ def test_a_cell_under_another_key_is_refused(url, published):
     assert mirror.store.known_keys() == sorted(KEYS)
 
 
+@IN_MEMORY
 @pytest.mark.parametrize("digest", ["../../../../x" + "0" * 51, "0" * 63, "0" * 64])
 def test_a_manifest_names_no_place_but_its_cells_own(url, published, digest):
     manifest = published.manifest(KEYS[0], published.look(KEYS[0]))
@@ -334,6 +349,7 @@ def test_names_that_lead_elsewhere_are_refused(url, published, name, tmp_path, m
     assert all(path.is_relative_to(tmp_path / "cache") for path in made)
 
 
+@IN_MEMORY
 def test_a_study_has_a_name_that_is_no_way_out(url, published, monkeypatch):
     monkeypatch.setattr(Objects, "folders", lambda self: [STUDY, "..", "cells"] if self.url != url else ["..", STUDY])
     assert [mirror.url for mirror in mirrors(url)] == [f"{url}/{STUDY}"]
@@ -601,6 +617,7 @@ def test_a_run_publishes_and_another_users_computes_nothing_twice(url, computed,
     assert "2 cells: 2 done" in answers([*RUN, "--results", url, "--dry-run"], capsys)[1]
 
 
+@IN_MEMORY
 def test_a_program_runs_a_study_at_a_url(url, computed):
     small = Study.load("smoke").override(["latent_dim=2,8", "seeds=1", "prior=standard_normal"])
     store = run(small, results=url, workers=1, device="cpu", progress=False)
@@ -611,6 +628,7 @@ def _keys_at(url):
     return Published(Objects.at(f"{url}/smoke/cells")).listing().cells
 
 
+@IN_MEMORY
 def test_what_could_not_be_published_is_by_the_next_run(url, computed, monkeypatch, capsys):
     def unreachable(self, *_):
         raise EnvironmentFault("cannot reach it")
