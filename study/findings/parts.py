@@ -61,6 +61,8 @@ def parts_of(runs: Runs, latent_dim: int = 4096) -> pd.DataFrame:
     for run, of_run in runs.items():
         for loss, results in maps(of_run, latent_dim).items():
             distances = results.frame(**{name: f"realism/{source}/squared_frechet" for name, source in SOURCES.items()})
+            if distances.empty:
+                continue
             for part, share in SHARES.items():
                 numerator, denominator = share(distances)
                 interval = Interval.fieller([(numerator.tolist(), denominator.tolist())])

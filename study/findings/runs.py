@@ -181,7 +181,9 @@ def verdict_table(table: pd.DataFrame) -> str:
         first = of_claim.iloc[0]
         star = " *" if first["family"] == "primary" else ""
         effect = f"{first['claim']} Effect: {first['effect']}.".replace("|", r"\|")
-        cells = [_verdict(line) for line in of_claim.to_dict("records")]
+        cells = [
+            _verdict(line) if line["value"] == line["value"] else "no cells" for line in of_claim.to_dict("records")
+        ]
         lines.append(f"| {hypothesis}{star} | {effect} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -230,8 +232,10 @@ def standing(table: pd.DataFrame) -> dict[str, str]:
 
 
 def _columns(table: pd.DataFrame) -> list[tuple[str, int | str]]:
-    """Loss and run of each column."""
-    return [(loss, run) for loss in table["loss"].unique() for run in table["run"].unique()]
+    """Loss and run of each column, of those that there are."""
+    there = set(zip(table["loss"], table["run"], strict=True))
+    every = [(loss, run) for loss in table["loss"].unique() for run in table["run"].unique()]
+    return [column for column in every if column in there]
 
 
 def _title(run: int | str) -> str:
