@@ -59,6 +59,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from study.design.cell import MIXTURES, Cell, Evaluate
+from study.design.families import DATASETS
 from study.design.length import num_updates
 from study.design.limits import CELL_BYTES, CELL_SECONDS
 from study.errors import ConfigurationError
@@ -150,11 +151,12 @@ class Cost:
             the encoder's.
         draws: for which an objective encodes and decodes each image.
         """
+        dataset = DATASETS.signature(cell.dataset.name)  # which needs no import of torch
         images = min((n for n in (num_images, cell.limit) if n is not None), default=0)
         dim, evaluate = cell.latent_dim, cell.evaluate
         memory = (
             16 * (parameters or 0) * cell.seeds
-            + 4 * images * (pixels or 0) * (not cell.dataset.definition.mapped)
+            + 4 * images * (pixels or 0) * (not dataset.mapped)
             + 4 * evaluate.samples * (dim + (pixels or 0))
             + 12 * min(images * dim, HELD_CODES)
             + 32 * evaluate.draws * dim
@@ -165,7 +167,7 @@ class Cost:
         seconds, classifiers = None, 0.0
         if parameters is not None and images:
             each = operations or Operations(parameters, parameters)
-            held_out = cell.dataset.definition.num_held_out or images // 4
+            held_out = dataset.num_held_out or images // 4
             updates = num_updates(cell.train.model_dump(), images)
             read = draws * updates * min(cell.train.batch_size, images)
             passes = 1 if images * dim <= HELD_CODES else STREAMED_PASSES
