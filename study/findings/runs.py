@@ -181,9 +181,7 @@ def verdict_table(table: pd.DataFrame) -> str:
         first = of_claim.iloc[0]
         star = " *" if first["family"] == "primary" else ""
         effect = f"{first['claim']} Effect: {first['effect']}.".replace("|", r"\|")
-        cells = [
-            _verdict(line) if line["value"] == line["value"] else "no cells" for line in of_claim.to_dict("records")
-        ]
+        cells = ["no cells" if pd.isna(line["value"]) else _verdict(line) for line in of_claim.to_dict("records")]
         lines.append(f"| {hypothesis}{star} | {effect} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

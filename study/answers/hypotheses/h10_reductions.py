@@ -151,7 +151,7 @@ def observation(results: Results, name: str) -> pd.Series:
 
 
 def _ratio(lines: pd.DataFrame) -> pd.Series:
-    """F(aggregate)/F(prior), infinite where F(prior) is no more than noise: then the prior decodes to real images."""
+    """F(aggregate)/F(prior), infinite where F(prior) is not above 0: such a prior decodes to real images."""
     return (lines["best"] / lines["worst"]).where(lines["worst"] > 0, math.inf)
 
 

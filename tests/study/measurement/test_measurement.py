@@ -1,6 +1,8 @@
 """Measurement of a replicate, against exact answers where the replicate has some."""
 
+import gc
 import math
+import weakref
 from dataclasses import fields
 
 import pytest
@@ -227,6 +229,28 @@ def test_one_pass_over_the_codes_of_a_split_serves_all_draws(vae, monkeypatch):
         for field in fields(separate):
             found, expected = getattr(together, field.name), getattr(separate, field.name)
             torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)  # a component may be in float32
+
+
+@pytest.mark.parametrize("samples", [0, 12])
+def test_nothing_of_a_measured_replicate_waits_for_the_collector(vae, monkeypatch, samples):
+    """Codes, covariances and draws of a replicate are gigabytes, and the next replicate needs them."""
+    held = []
+    aggregate_of = encoding.aggregate_of
+    monkeypatch.setattr(
+        "study.measurement.replicate.aggregate_of",
+        lambda *arguments: (found := aggregate_of(*arguments), held.append(weakref.ref(found)))[0],
+    )
+    train, labels = IMAGES.repeat(8, 1, 1, 1), torch.arange(80) % 2
+    data = ImageData("test", train, labels, IMAGES, labels[:10], ("one", "two"), "", "")
+    few = EVALUATE.model_copy(update={"draws": 60, "samples": samples})
+    gc.collect()
+    gc.disable()
+    try:
+        measure_data(vae, data, data, few, seed=0)
+        assert held
+        assert [each for each in held if each() is not None] == []
+    finally:
+        gc.enable()
 
 
 @pytest.mark.slow

@@ -31,20 +31,11 @@ def result(dim: float) -> CellResult:
 
 
 @pytest.fixture
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("LATENT_STUDY_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
-@pytest.fixture
-def store(tmp_path, cache, monkeypatch):
+def store(settled_store):
     """Three finished cells, old enough for extracts."""
-    monkeypatch.setattr(marks, "SETTLED_NS", -1)
-    store = Store(tmp_path / "made")
-    store.cells.mkdir(parents=True)
     for cell in CELLS:
-        store.publish(cell, result(cell.latent_dim), images="abc", device="cpu", seconds=1.0, command="run it")
-    return store
+        settled_store.publish(cell, result(cell.latent_dim), images="abc", device="cpu", seconds=1.0, command="run it")
+    return settled_store
 
 
 def read_cells(store, monkeypatch):

@@ -24,24 +24,15 @@ CELLS = [Cell.from_config({"latent_dim": dim}) for dim in (2, 4, 8)]
 
 
 @pytest.fixture
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("LATENT_STUDY_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
-@pytest.fixture
-def store(tmp_path, cache, monkeypatch):
+def store(settled_store):
     """Three finished cells, old enough for an index, and a failed and an unfinished one."""
-    monkeypatch.setattr(marks, "SETTLED_NS", -1)
-    store = Store(tmp_path / "made")
-    store.cells.mkdir(parents=True)
     for cell in CELLS:
         group = xr.Dataset({"rate": (("chain",), np.full(2, float(cell.latent_dim)))})
         result = CellResult(xr.DataTree.from_dict({"some": group}), {"w": np.zeros(3, np.float32)}, {})
-        store.publish(cell, result, images="abc", device="cpu", seconds=1.0, command="run it")
-    store.fail(Cell.from_config({"latent_dim": 16}), TrainingFailed(3, "rate"), command="run it")
-    store.begin(Cell.from_config({"latent_dim": 32}), images="abc")
-    return store
+        settled_store.publish(cell, result, images="abc", device="cpu", seconds=1.0, command="run it")
+    settled_store.fail(Cell.from_config({"latent_dim": 16}), TrainingFailed(3, "rate"), command="run it")
+    settled_store.begin(Cell.from_config({"latent_dim": 32}), images="abc")
+    return settled_store
 
 
 def verified(store):

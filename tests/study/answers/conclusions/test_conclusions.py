@@ -185,6 +185,13 @@ def test_putting_one_thing_right_says_what_it_changed(level, effect):
     assert why.statements[0].text.endswith(effect)
 
 
+def test_what_closes_the_difference_stands_before_what_does_not():
+    levels = {"prior": 300.0, "aggregate_train": 20.0, "mean_normal": 300.0, "centred_normal": 120.0}
+    texts = [each.text for each in conclude(results_of("latent_dim=4", lambda _: levels), []).parts[1].statements]
+    assert texts[0].endswith("closes most of the difference")
+    assert texts[1].endswith("changes next to nothing of the difference")
+
+
 def test_a_change_whose_interval_leaves_zero_out_by_a_hair_may_be_one():
     def truth(cell, replicate):
         levels = {"prior": 300.0, "aggregate_train": 20.0, "shuffled_dimensions": 200.0 + 35 * (replicate - 1)}
