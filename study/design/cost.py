@@ -59,7 +59,6 @@ from dataclasses import dataclass
 from typing import Self
 
 from study.design.cell import MIXTURES, Cell, Evaluate
-from study.design.families import DATASETS
 from study.design.length import num_updates
 from study.design.limits import CELL_BYTES, CELL_SECONDS
 from study.errors import ConfigurationError
@@ -151,7 +150,7 @@ class Cost:
             the encoder's.
         draws: for which an objective encodes and decodes each image.
         """
-        dataset = DATASETS.signature(cell.dataset.name)  # which needs no import of torch
+        dataset = cell.dataset.signature  # which needs no import of torch
         images = min((n for n in (num_images, cell.limit) if n is not None), default=0)
         dim, evaluate = cell.latent_dim, cell.evaluate
         memory = (

@@ -18,6 +18,7 @@ from pydantic_core import CoreSchema, core_schema
 from study.design.families import FAMILIES
 from study.design.registry import PartRefused, UnknownName
 from study.design.settings import Settings, spelling, validated
+from study.design.signature import Signature
 from study.errors import ConfigurationError
 
 GIVEN = "given"
@@ -65,11 +66,14 @@ class Part:
     @property
     def definition(self) -> type[Any]:
         """The part's class; a part that was given has none here, which is a configuration error."""
-        if self.name == GIVEN:
-            raise ConfigurationError(
-                f"{self.kind}={GIVEN} stands for what `latent-study diagnose` was given; name one that can be made"
-            )
+        self._refuse_given()
         return FAMILIES[self.kind][self.name]
+
+    @property
+    def signature(self) -> Signature:
+        """What the part's source says of it, which needs no import; as for its class, one that was given has none."""
+        self._refuse_given()
+        return FAMILIES[self.kind].signature(self.name)
 
     def create(self, *context: Any) -> Any:
         """The part itself; a value that its constructor refuses is a configuration error."""
@@ -77,6 +81,12 @@ class Part:
             return self.definition(*context, **self.options)
         except ValueError as error:
             raise ConfigurationError(str(error)) from error
+
+    def _refuse_given(self) -> None:
+        if self.name == GIVEN:
+            raise ConfigurationError(
+                f"{self.kind}={GIVEN} stands for what `latent-study diagnose` was given; name one that can be made"
+            )
 
 
 @cache
