@@ -104,6 +104,28 @@ class WorkersDied(StudyError):
 
 
 @final
+class ProcessDied(StudyError):
+    """One of several processes of a training was ended from outside.
+
+    death: how it ended.
+    processes: of the training.
+    """
+
+    exit_code = 5
+
+    def __init__(self, death: str, processes: int) -> None:
+        super().__init__(death, processes)
+        self.death = death
+        self.processes = processes
+
+    def __str__(self) -> str:
+        return (
+            f"one of the {self.processes} processes of the training was lost ({self.death}), perhaps for its memory; "
+            "the same command goes on from the last checkpoint, also with train.processes=1"
+        )
+
+
+@final
 class Interrupted(StudyError):
     """A signal stopped the study.
 

@@ -201,8 +201,8 @@ BUGS = [
         "torch.randperm(self.num_images,", "torch.randint(self.num_images, (self.num_images,),", LOOP + "::test_an_epoch_sees_each_image_at_most_once"),
     Bug("warm-up that starts at full β", "study/run/training/schedule.py",
         "beta * min(1.0, (update % cycle_updates + 1)", "beta * max(1.0, (update % cycle_updates + 1)", LOOP + "::test_schedules"),
-    Bug("a checkpoint that forgets the noise", "study/run/training/loop.py",
-        "            batches.restore(saved.tensors)\n", "", LOOP + "::test_interrupted_run_resumes_bit_for_bit"),
+    Bug("a checkpoint that forgets the noise", "study/run/training/updates.py",
+        "            batches.restore(tensors)\n", "", LOOP + "::test_interrupted_run_resumes_bit_for_bit"),
 ]  # fmt: skip
 
 

@@ -30,7 +30,8 @@ class Objective(Configurable, ABC):
     """A pure function of the pair's traces: no state, no ``.item()``, no branch on a tensor's value.
 
     To add an objective: one file in this folder with one final subclass whose constructor takes typed keyword-only
-    options, and whose :meth:`loss` maps the terms of a :class:`~models.objectives.Pair` to a scalar.
+    options, and whose :meth:`loss` maps the terms of a :class:`~models.objectives.Pair` to a scalar. One that is a mean
+    over images says so (``mean_over_images``), and several processes can share its batches.
     """
 
     family = "objective"
@@ -40,6 +41,10 @@ class Objective(Configurable, ABC):
 
     needs_factorised = False
     """Whether the loss is defined only for posteriors that factorise over dimensions (``Posterior.factorised``)."""
+
+    mean_over_images: ClassVar[bool] = False
+    """Whether the loss is a mean over images of terms that depend on one image each, so that the loss of a batch is the
+    mean of those of its equal parts."""
 
     @abstractmethod
     def loss(self, pair: Pair) -> Tensor:

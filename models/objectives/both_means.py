@@ -24,6 +24,7 @@ class BothMeans(Objective):
     """Averaged distortion, averaged KL: β_eff = pixels/D, and a loss in nats per pixel value."""
 
     reference = "the β-VAE of Higgins et al. 2017, openreview Sy2fzU9gl, at β = pixels/D"
+    mean_over_images = True
 
     @override
     def loss(self, pair: Pair) -> Tensor:

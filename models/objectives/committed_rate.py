@@ -32,6 +32,7 @@ class CommittedRate(Objective):
     """
 
     reference = "after Razavi et al. 2019, arXiv:1901.03416"
+    mean_over_images = True
 
     def __init__(self, *, nats: Positive = 10.0, weight: Annotated[float, Field(gt=1)] = 5.0) -> None:
         self.nats = nats

@@ -33,6 +33,7 @@ class DRegIWAE(Objective):
     """
 
     reference = "Tucker et al. 2019, arXiv:1810.04152"
+    mean_over_images = True
 
     def __init__(self, *, draws: Repeats = 5) -> None:
         self.draws = draws

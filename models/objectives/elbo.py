@@ -26,6 +26,7 @@ class ELBO(Objective):
     """The negative ELBO in nats per image, one particle."""
 
     reference = "Kingma & Welling 2014, arXiv:1312.6114"
+    mean_over_images = True
 
     @override
     def loss(self, pair: Pair) -> Tensor:

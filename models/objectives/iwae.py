@@ -28,6 +28,7 @@ class IWAE(Objective):
     """
 
     reference = "Burda et al. 2016, arXiv:1509.00519"
+    mean_over_images = True
 
     def __init__(self, *, draws: Repeats = 5) -> None:
         self.draws = draws

@@ -24,6 +24,7 @@ class KLMean(Objective):
     """Summed distortion, averaged KL: β_eff = 1/D."""
 
     reference = "the β-VAE of Higgins et al. 2017, openreview Sy2fzU9gl, at β = 1/D"
+    mean_over_images = True
 
     @override
     def loss(self, pair: Pair) -> Tensor:

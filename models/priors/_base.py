@@ -58,6 +58,8 @@ class Prior(Configurable, nn.Module, ABC):
     """Space in which latents live; a prior that is a mixture of posteriors copies the support of the posterior."""
     repeats_training_images: ClassVar[bool] = False
     """Whether its draws are codes of training images, so that what they decode to are these images again."""
+    couples_images: ClassVar[bool] = False
+    """Whether the density of an image's latent in training depends on the other images of its batch."""
 
     def __init__(self, context: Context) -> None:
         super().__init__()

@@ -57,6 +57,7 @@ class Diffusion(VectorPrior):
     """
 
     reference = "Vahdat et al. 2021, arXiv:2106.05931"
+    couples_images = True  # the times of a batch are strata of one draw
 
     def __init__(self, context: Context, *, units: Count = 128, steps: Repeats = 25) -> None:
         super().__init__(context)

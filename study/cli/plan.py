@@ -37,7 +37,8 @@ def command(
     found = standings(store, [cell.key for cell in cells])
     missing = [cell for cell in cells if found[cell.key].condition != "done"]
     speed = pace(place)
-    plan = Plan(missing, costs, resolve_workers(workers, len(missing), place), speed)
+    processes = max((costs[cell.key].processes for cell in missing), default=1)
+    plan = Plan(missing, costs, resolve_workers(workers, len(missing), place, processes), speed)
     print_cells(store, cells, costs, f"a second of the model takes {speed:.2f} s on this {place}")
     for line in plan.lines():
         say_line(line)

@@ -40,7 +40,7 @@ OrNone = BeforeValidator(lambda value: None if value == "none" else value)
 class Train(Settings):
     """How the networks are fitted."""
 
-    execution: ClassVar[set[str]] = {"engine", "replicates", "checkpoint_every"}
+    execution: ClassVar[set[str]] = {"engine", "replicates", "checkpoint_every", "processes"}
     """Fields that change how a result is computed, and not the result."""
 
     epochs: Annotated[Count | None, OrNone] = Field(
@@ -65,6 +65,7 @@ class Train(Settings):
         default="auto", description="how seeds share a program"
     )
     checkpoint_every: Positive = Field(default=60.0, description="seconds between checkpoints")
+    processes: Count = Field(default=1, description="that share each batch, an equal part each, on cores or GPUs")
 
     @model_validator(mode="before")
     @classmethod
@@ -82,6 +83,18 @@ class Train(Settings):
         if updates is None and info.data.get("epochs", 1) is None:
             raise ValueError("a training needs a length; give train.epochs or train.updates a number")
         return updates
+
+    @field_validator("processes")
+    @classmethod
+    def _batches_are_shared(cls, processes: int, info: ValidationInfo) -> int:
+        if processes > 1 and info.data.get("engine") == "compiled":
+            raise ValueError(
+                "several processes share a batch with the eager engine alone; use train.engine=eager or auto"
+            )
+        batch_size = info.data.get("batch_size", processes)
+        if batch_size % processes:
+            raise ValueError(f"train.batch_size = {batch_size} must be a multiple of the processes; change one of them")
+        return processes
 
     @field_validator("kl_cycles")
     @classmethod

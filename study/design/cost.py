@@ -12,6 +12,8 @@ evaluation draws, in bytes
     2400 D'                  draws in D' dimensions, the most up to which inert ones are appended
     2³⁰                      Python and its libraries
 
+where n processes share each batch of a training, n times the first two and twice the last of these, and
+
 on disk, in bytes,
 
     4 P S                    weights
@@ -23,7 +25,7 @@ and in floating-point operations at 60 GFLOP/s, which is one current processor c
 G and H operations for one image of encoder, decoder and prior forwards (:mod:`study.run.operations`; a multiplication
 and an addition are two), K draws of an objective for each image, and N' held-out images
 
-    3 K (E + G + H) U B      training: a product forwards and two backwards
+    3 K (E + G + H) U B      training: a product forwards and two backwards; divided by n where n processes share it
     E (N + N')               codes of both splits; three times where they are not all in memory
     G I                      I images decoded for bounds, samples and displacements; a step of refinement or annealing
                              counts as three, for its gradient
@@ -40,15 +42,17 @@ for each classifier of the data set, where samples are judged at all,
     7·10⁶ max(3 N, 50,000)   its training
 
 and, whatever the sizes, 7.5 ms, 4 ns for each parameter (of Adam) and 30 ns for each latent number (of its draw and its
-densities) for each update, and for measuring each replicate 0.2 s, 0.1 ms for each image, 0.8 ms for each draw and each
-sample, of which there are some fifteen sources, and 2.5 µs for each pixel of a sample. A classifier is kept for all
-cells with the same images, so that of several cells one trains it (:mod:`study.design.plan`).
+densities; divided by n as well) for each update, and for measuring each replicate 0.2 s, 0.1 ms for each image, 0.8 ms
+for each draw and each sample, of which there are some fifteen sources, and 2.5 µs for each pixel of a sample. A
+classifier is kept for all cells with the same images, so that of several cells one trains it
+(:mod:`study.design.plan`).
 
-Processes side by side share Python and its libraries, and nothing else. Mixtures take many sweeps, so that they take
-more. Samples are compared in features, and densities other than mixtures
-trained, which is not counted: numbers of images bound the one, options of the densities the other. What the
-configuration does not tell (P before parts are built, N of a folder of images) is counted as nothing; N' is then a
-quarter of N, and E and G are the P operations of dense layers where a part cannot be run without values.
+Processes side by side share Python and its libraries, and nothing else; what those of one training say to each other
+takes time that is not counted. Mixtures take many sweeps, so that they take more. Samples are compared in features, and
+densities other than mixtures trained, which is not counted: numbers of images bound the one, options of the densities
+the other. What the configuration does not tell (P before parts are built, N of a folder of images) is counted as
+nothing; N' is then a quarter of N, and E and G are the P operations of dense layers where a part cannot be run without
+values.
 """
 
 from __future__ import annotations
@@ -122,6 +126,7 @@ class Cost:
     seconds: of training and measuring; None where the number of images or of parameters is not known.
     classifiers: seconds, of these, of classifiers that other cells with the same images share.
     disk: bytes of what is stored.
+    processes: that share each batch of its training.
     """
 
     parameters: int | None
@@ -129,6 +134,7 @@ class Cost:
     seconds: float | None
     classifiers: float = 0.0
     disk: float = 0.0
+    processes: int = 1
 
     @classmethod
     def of(
@@ -153,15 +159,16 @@ class Cost:
         dataset = cell.dataset.signature  # which needs no import of torch
         images = min((n for n in (num_images, cell.limit) if n is not None), default=0)
         dim, evaluate = cell.latent_dim, cell.evaluate
+        processes = cell.train.processes
+        trained = 16 * (parameters or 0) * cell.seeds + 4 * images * (pixels or 0) * (not dataset.mapped)
         memory = (
-            16 * (parameters or 0) * cell.seeds
-            + 4 * images * (pixels or 0) * (not dataset.mapped)
+            processes * trained
             + 4 * evaluate.samples * (dim + (pixels or 0))
             + 12 * min(images * dim, HELD_CODES)
             + 32 * evaluate.draws * dim
             + 8 * BOUNDED_TOGETHER * max(evaluate.importance, default=0)
             + 8 * PADDING_VALUES * max(evaluate.padding, default=0)
-            + LIBRARY_BYTES
+            + LIBRARY_BYTES * min(processes, 2)  # the others share theirs
         )
         seconds, classifiers = None, 0.0
         if parameters is not None and images:
@@ -171,21 +178,22 @@ class Cost:
             read = draws * updates * min(cell.train.batch_size, images)
             passes = 1 if images * dim <= HELD_CODES else STREAMED_PASSES
             flops = (
-                each.trained * read
+                each.trained * read / processes
                 + each.encode * passes * (images + held_out)
                 + each.decode * _decoded(evaluate, images)
                 + _of_codes(evaluate, images, held_out, dim)
             )
             judged = evaluate.classifiers * bool(evaluate.samples) * max(3 * images, CLASSIFIED)
             classifiers = judged * CLASSIFIER_FLOPS / FLOPS_PER_SECOND
-            training = updates * (UPDATE_SECONDS + PARAMETER_SECONDS * parameters) + LATENT_SECONDS * read * dim
+            training = updates * (UPDATE_SECONDS + PARAMETER_SECONDS * parameters)
+            training += LATENT_SECONDS * read * dim / processes
             measuring = MEASURING_SECONDS + DRAW_SECONDS * (evaluate.draws + evaluate.samples)
             measuring += IMAGE_SECONDS * (images + held_out) + PIXEL_SECONDS * evaluate.samples * (pixels or 0)
             seconds = classifiers + cell.seeds * (training + measuring + flops / FLOPS_PER_SECOND)
         disk = TABLE_BYTES + cell.seeds * (
             4 * (parameters or 0) + 100 * evaluate.draws + SOURCES * evaluate.pictures * (pixels or 0) + 200 * dim
         )
-        return cls(parameters, memory, seconds, classifiers, disk)
+        return cls(parameters, memory, seconds, classifiers, disk, processes)
 
     def __str__(self) -> str:
         parts = [f"≥ {readable_bytes(self.memory)}"]

@@ -8,6 +8,7 @@ cells do not wait for each other.
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -69,6 +70,11 @@ class Plan:
         return memory_together((self.costs[cell.key] for cell in self.cells), self.workers)
 
     @property
+    def cores(self) -> int:
+        """Processor cores, or GPUs, that the cells which may run side by side have processes for."""
+        return sum(heapq.nlargest(self.workers, (self.costs[cell.key].processes for cell in self.cells)))
+
+    @property
     def disk(self) -> float:
         """Bytes of the results."""
         return math.fsum(self.costs[cell.key].disk for cell in self.cells)
@@ -86,6 +92,8 @@ class Plan:
                 f"time: {readable_seconds(self.total)} of work, {readable_seconds(self.makespan)} with {processes}",
                 f"critical path: {readable_seconds(self.longest)}, the longest cell, which {useful} processes reach",
             ]
+        if self.cores > self.workers:
+            lines.append(f"cores: {self.cores}, since several processes train one cell (train.processes)")
         if unknown := len(self.cells) - len(self.seconds):
             lines.append(f"of {unknown} cells the time is not known before their images are read")
         lines.append(f"memory: {readable_bytes(self.memory)} at least with {processes}")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from analysis.randomness import seeded, stream
 from models.context import Context
@@ -84,8 +84,26 @@ def check(cell: Cell, image_shape: tuple[int, ...] | None = None) -> Size:
             f"objective {cell.objective.name} needs a factorised posterior; got {cell.posterior.name}: "
             "use posterior=diagonal_normal"
         )
+    if cell.train.processes > 1:
+        _check_shared(cell, objective, vae)
     parameters = sum(parameter.numel() for parameter in vae.parameters())
     return Size(parameters, operations(vae, shape, cell.latent_shape) if shape else None, objective.draws)
+
+
+def _check_shared(cell: Cell, objective: Objective, vae: VAE) -> None:
+    """Raises ConfigurationError where the loss of a batch is not the mean of those of its parts."""
+    reason = None
+    if not objective.mean_over_images:
+        reason = f"objective {cell.objective.name} is not a mean over images"
+    elif vae.prior.couples_images:
+        reason = f"prior {cell.prior.name} draws random numbers for all images of a batch together"
+    elif any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in vae.modules()):
+        reason = f"network {cell.network.name} normalises over the images of a batch"
+    if reason:
+        raise ConfigurationError(
+            f"train.processes must be 1, since {reason}, so that {cell.train.processes} processes would give another "
+            "result than one"
+        )
 
 
 def check_all(cells: Iterable[Cell], images: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, Cost]:
@@ -104,7 +122,7 @@ def check_all(cells: Iterable[Cell], images: Mapping[str, tuple[int, ...]] | Non
         parts = (cell.dataset, cell.network, cell.posterior, cell.prior, cell.likelihood, cell.objective)
         num_images, *shape_read = (images or {}).get(cell.key, (None,))
         shape = tuple(shape_read) or _nominal_shape(cell)
-        alike = (cell.latent_shape, shape, *parts)
+        alike = (cell.latent_shape, shape, cell.train.processes > 1, *parts)
         if alike not in built:
             built[alike] = check(cell, shape)
         costs[cell.key] = _cost(cell, shape, built[alike], num_images)

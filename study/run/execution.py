@@ -273,18 +273,20 @@ def resolve_device(device: str) -> str:
     return device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def resolve_workers(workers: str, cells: int, device: str) -> int:
-    """A number of worker processes, at most one for each cell; ``auto`` is one on CUDA, else one for each thread.
+def resolve_workers(workers: str, cells: int, device: str, processes: int = 1) -> int:
+    """A number of workers, at most one for each cell; ``auto`` is one on CUDA, else one for each thread.
 
     A worker costs seconds to start, so that each has two cells at least; small networks leave a second thread idle.
+    One whose cells are trained by several processes needs a thread for each.
 
     workers: as a user wrote it.
     cells: how many there are to compute.
     device: ``cpu`` or ``cuda``.
+    processes: most of them that train one cell.
 
     Raises ConfigurationError where ``workers`` is neither ``auto`` nor a positive integer.
     """
     count = worker_count(workers)
     if count is None:
-        return 1 if device == "cuda" else max(1, min(cells // 2, torch.get_num_threads()))
+        return 1 if device == "cuda" else max(1, min(cells // 2, torch.get_num_threads() // processes))
     return min(count, max(1, cells))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -26,6 +26,9 @@ from study.run.data.loading import load
 from study.run.progress import Progress, Reporter
 from study.run.training import Fit, fit
 from study.run.training.batches import ImagesOf
+from study.run.training.follow import follow
+from study.run.training.leader import Line, leading
+from study.run.training.ranks import Seat
 from study.store.result import CellResult
 
 NUM_EXAMPLES = 1_000
@@ -41,26 +44,12 @@ def run_cell(cell: Cell, workspace: Path, *, device: str, data_root: Path | None
     data_root: where data sets are kept; None for the usual place.
     report: where progress goes.
 
-    Raises TrainingFailed, DataError or ConfigurationError; a KeyboardInterrupt out of ``report`` leaves a checkpoint.
+    Raises TrainingFailed, ProcessDied, DataError or ConfigurationError; a KeyboardInterrupt out of ``report`` leaves a
+    checkpoint.
     """
-    began, cpu_began = time.perf_counter(), time.process_time()
-    data = load_images(cell, data_root)
-    data_seconds = time.perf_counter() - began
-    fixed = binarised(data, cell.binarisation).to(device)
-    vaes = [new_replicate(cell, data, replicate).to(device) for replicate in range(cell.seeds)]
-    objective = new_objective(cell)
-    run = fit(
-        vaes,
-        objective,
-        _training_images(cell, data.to(device), fixed),
-        fixed.held_out_images,
-        cell.train,
-        beta=cell.beta,
-        first_seed=cell.seed_offset,
-        workspace=workspace,
-        identity=f"{cell.key} {data.checksum}",
-        report=report,
-    )
+    cpu_began = time.process_time()
+    prepared, run = train(cell, workspace, device=device, data_root=data_root, report=report)
+    data, fixed, vaes = prepared.data, prepared.fixed, prepared.vaes
     training_cpu_seconds = time.process_time() - cpu_began
     grey = realistic(data, cell.binarisation).to(device)
     measured = []
@@ -72,8 +61,8 @@ def run_cell(cell: Cell, workspace: Path, *, device: str, data_root: Path | None
             measure(vae.eval(), fixed, grey, cell.evaluate, seed=cell.seed_offset + replicate, heartbeat=heartbeat)
         )
     seconds = {
-        "data_seconds": round(data_seconds, 3),
-        "training_cpu_seconds": round(training_cpu_seconds, 3),  # those of the images included
+        "data_seconds": round(prepared.seconds, 3),
+        "training_cpu_seconds": round(training_cpu_seconds, 3),  # of this process, those of the images included
         "measurement_seconds": round(time.perf_counter() - began, 3),
         "measurement_cpu_seconds": round(time.process_time() - cpu_began, 3),
     }
@@ -96,6 +85,84 @@ def run_cell(cell: Cell, workspace: Path, *, device: str, data_root: Path | None
         for name, tensor in vae.state_dict().items()
     }
     return CellResult(tree, weights, _details(run, data, vaes[0], fixed.held_out_images[:1]) | seconds)
+
+
+class Prepared(NamedTuple):
+    """What a cell is trained with.
+
+    data: its images as they are stored, on the CPU, and the ``seconds`` in which they were read.
+    fixed: the images in their binarisation, on the device.
+    vaes: the replicates before training, on the device.
+    images: as training takes them.
+    """
+
+    data: ImageData
+    seconds: float
+    fixed: ImageData
+    vaes: list[VAE]
+    images: Images | ImagesOf
+
+
+def train(
+    cell: Cell, workspace: Path | None, *, device: str, data_root: Path | None, report: Reporter
+) -> tuple[Prepared, Fit]:
+    """Trains a cell: what it was trained with, replicates included, and the record of it.
+
+    cell: the configuration.
+    workspace: folder of its checkpoints; None: it has none.
+    device: ``cpu`` or ``cuda``.
+    data_root: where data sets are kept; None for the usual place.
+    report: where progress goes.
+
+    Raises as :func:`run_cell` does, and ProcessDied where one of several processes of the training is lost.
+    """
+    with leading(cell.train.processes, take_part, cell, device, data_root) as leader:
+        prepared = _prepare(cell, device, data_root)
+        run = fit(
+            prepared.vaes,
+            new_objective(cell),
+            prepared.images,
+            prepared.fixed.held_out_images,
+            cell.train,
+            beta=cell.beta,
+            first_seed=cell.seed_offset,
+            workspace=workspace,
+            identity=f"{cell.key} {prepared.data.checksum}",
+            report=report,
+            leader=leader,
+        )
+    return prepared, run
+
+
+def take_part(cell: Cell, device: str, data_root: Path | None, *, seat: Seat, channel: Line) -> None:
+    """Trains a cell as one of several processes, not the first; its result is that of the first one.
+
+    cell: the configuration.
+    device: ``cpu`` or ``cuda``.
+    data_root: where data sets are kept; None for the usual place.
+    seat: the place of this process.
+    channel: the line to the first process, which hears when this one is ready.
+    """
+    prepared = _prepare(cell, seat.device(device), data_root)
+    follow(
+        prepared.vaes,
+        new_objective(cell),
+        prepared.images,
+        cell.train,
+        beta=cell.beta,
+        first_seed=cell.seed_offset,
+        seat=seat,
+        ready=partial(channel.send, seat.share.rank),
+    )
+
+
+def _prepare(cell: Cell, device: str, data_root: Path | None) -> Prepared:
+    began = time.perf_counter()
+    data = load_images(cell, data_root)
+    seconds = time.perf_counter() - began
+    fixed = binarised(data, cell.binarisation).to(device)
+    vaes = [new_replicate(cell, data, replicate).to(device) for replicate in range(cell.seeds)]
+    return Prepared(data, seconds, fixed, vaes, _training_images(cell, data.to(device), fixed))
 
 
 def new_replicate(cell: Cell, data: ImageData, replicate: int) -> VAE:

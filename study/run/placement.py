@@ -41,7 +41,13 @@ class Placement:
         Raises ConfigurationError for what is neither, and EnvironmentFault where there is no such device, or no room.
         """
         device = resolve_device(device)
-        number = resolve_workers(workers, len(costs), device)
+        processes = max((cost.processes for cost in costs), default=1)
+        if device == "cuda" and processes > torch.cuda.device_count():
+            raise EnvironmentFault(
+                f"train.processes={processes} needs a GPU for each process, and there are {torch.cuda.device_count()} "
+                "here; use fewer, or --device cpu"
+            )
+        number = resolve_workers(workers, len(costs), device, processes)
         available = available_memory() if device == "cpu" else float(torch.cuda.mem_get_info()[0])
         room = next((n for n in range(number, 0, -1) if memory_together(costs, n) <= available), 0)
         if workers == "auto" and room:

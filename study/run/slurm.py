@@ -33,7 +33,7 @@ array=$(sbatch --parsable <<'ARRAY'
 #SBATCH --job-name={name}
 #SBATCH --array=1-{shards}
 #SBATCH --ntasks=1
-#SBATCH --cpus-per-task={workers}
+#SBATCH --cpus-per-task={cores}
 #SBATCH --mem={memory}M
 #SBATCH --time={time}
 {options}set -euo pipefail
@@ -95,6 +95,7 @@ class ArrayJob:
             cells=sum(len(plan.cells) for plan in self.plans),
             shards=shards,
             workers=workers,
+            cores=max(workers, *(plan.cores for plan in self.plans)),
             processes="process" if workers == 1 else "processes",
             expected=_hours(expected),
             memory=math.ceil(MARGIN * max(plan.memory for plan in self.plans) / 1e6),

@@ -197,7 +197,7 @@ class Stages:
             from study.answers import results
             from study.cli import answer
             from study.run import experiment, launch
-            from study.run.training import checkpoint, graph, loop
+            from study.run.training import checkpoint, graph, loop, updates
             from study.store.store import Store
 
         seams: list[tuple[Any, str, str]] = [
@@ -208,6 +208,7 @@ class Stages:
             (launch, "check_all", "build"),
             (experiment, "new_replicate", "build"),
             (loop._Run, "__init__", "build"),
+            (updates.Updates, "build", "build"),
             (graph.GraphEngine, "_build", "build"),
             (loop._Run, "run", "training"),
             (experiment, "measure", f"{MEASUREMENT}: other"),

@@ -20,12 +20,14 @@ from models.vae import VAE
 from study.errors import ConfigurationError
 from study.run.training.eager import EagerEngine
 from study.run.training.graph import GraphEngine
+from study.run.training.ranks import Ranks
 from study.run.training.state import State
 from study.run.training.step import Batch, noise_shapes
 
 log = logging.getLogger(__name__)
 
 Name = Literal["compiled", "eager"]
+Engine = EagerEngine | GraphEngine
 
 _PROBES = 3
 _FEW = 2
@@ -111,8 +113,15 @@ def _fixed_seconds(vaes: Sequence[VAE], objective: Objective, scratch: State, ba
 
 
 def build(
-    name: Name, vaes: Sequence[VAE], objective: Objective, state: State, batch: Batch, *, bf16: bool
-) -> EagerEngine | GraphEngine:
+    name: Name,
+    vaes: Sequence[VAE],
+    objective: Objective,
+    state: State,
+    batch: Batch,
+    *,
+    bf16: bool,
+    ranks: Ranks | None = None,
+) -> Engine:
     """The engine of that name.
 
     name: of the engine.
@@ -121,11 +130,12 @@ def build(
     state: what it updates.
     batch: what each update consumes.
     bf16: whether networks run in bfloat16.
+    ranks: the processes that share each batch of an eager engine; None for this one alone.
 
     Raises ConfigurationError where the step cannot be traced.
     """
     if name == "eager":
-        return EagerEngine(vaes, objective, state, batch, bf16=bf16)
+        return EagerEngine(vaes, objective, state, batch, bf16=bf16, ranks=ranks)
     try:
         return GraphEngine(vaes[0], objective, state, batch, bf16=bf16)
     except Exception as error:

@@ -11,8 +11,9 @@ from models import noise
 from models.objectives import Objective
 from models.pure import pure_pyro
 from models.vae import VAE
+from study.run.training.ranks import Ranks
 from study.run.training.state import State
-from study.run.training.step import BETA_1, BETA_2, EPSILON, INFERENCE, Batch
+from study.run.training.step import BETA_1, BETA_2, EPSILON, INFERENCE, Batch, Loss
 
 
 class EagerEngine:
@@ -26,15 +27,22 @@ class EagerEngine:
     state: what it updates.
     batch: what each update consumes.
     bf16: whether networks run in bfloat16.
+    ranks: the processes that share each batch; None for this one alone.
     """
 
     name = "eager"
 
     def __init__(
-        self, vaes: Sequence[VAE], objective: Objective, state: State, batch: Batch, *, bf16: bool = False
+        self,
+        vaes: Sequence[VAE],
+        objective: Objective,
+        state: State,
+        batch: Batch,
+        *,
+        bf16: bool = False,
+        ranks: Ranks | None = None,
     ) -> None:
         self._vaes = list(vaes)
-        self._objective = objective
         self._state = state
         self._batch = batch
         self._device_type = state.count.device.type
@@ -52,6 +60,8 @@ class EagerEngine:
             for name, buffer in vae.named_buffers():
                 buffer.data = state.buffers[name][index]
             self._optimisers.append(optimiser)
+        losses = [Loss(vae, objective) for vae in self._vaes]
+        self._losses = [ranks.parallel(loss) for loss in losses] if ranks else losses
 
     def step(self) -> Tensor:
         """One update of every replicate from the batch; the metrics ``(3, S)`` of the state before it."""
@@ -63,7 +73,7 @@ class EagerEngine:
         vae, optimiser, batch = self._vaes[index], self._optimisers[index], self._batch
         autocast = torch.autocast(self._device_type, torch.bfloat16, enabled=self._bf16)
         with noise.replay([draws[index] for draws in batch.noise]), pure_pyro(), autocast:
-            terms = self._objective(vae.model, vae.guide, batch.images(index), batch.latent_scale)
+            terms = self._losses[index](batch.images(index), batch.latent_scale)
         optimiser.zero_grad()
         terms.loss.backward()
         if not batch.generative:

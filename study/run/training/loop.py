@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
@@ -19,15 +20,15 @@ from study.design.cell import Train
 from study.errors import TrainingFailed
 from study.measurement.stored_images import Images
 from study.run.progress import Progress, Reporter
-from study.run.training.batches import Batches, ImagesOf
+from study.run.training.batches import ImagesOf
 from study.run.training.checkpoint import Checkpoint, Checkpoints
-from study.run.training.choice import Choice, Name, build, choose
+from study.run.training.choice import Choice, Name
 from study.run.training.contention import Contention
 from study.run.training.evaluation import HeldOut
+from study.run.training.leader import Leader
 from study.run.training.precision import matmul_precision
-from study.run.training.schedule import Course
-from study.run.training.state import State
-from study.run.training.step import noise_shapes
+from study.run.training.share import Share
+from study.run.training.updates import Updates
 from study.store.reading import Corrupt, reading
 
 log = logging.getLogger(__name__)
@@ -72,6 +73,7 @@ def fit(
     workspace: Path | None = None,
     identity: str = "",
     report: Reporter = lambda progress: None,
+    leader: Leader | None = None,
 ) -> Fit:
     """Trains the replicates of one cell in place.
 
@@ -85,22 +87,26 @@ def fit(
     workspace: folder for checkpoints; a run that finds one there goes on from it, bit for bit on the same machine.
     identity: names the cell and its images; checkpoints of another one, and damaged ones, are set aside.
     report: where progress goes.
+    leader: of the processes that share each batch, this one; None where it has it all.
 
-    Raises TrainingFailed where a replicate's loss is not finite, and lets a KeyboardInterrupt of ``report`` through
-    after writing a checkpoint.
+    Raises TrainingFailed where a replicate's loss is not finite, ProcessDied where another process is lost, and lets a
+    KeyboardInterrupt of ``report`` through after writing a checkpoint.
     """
     checkpoints = Checkpoints(workspace, identity) if workspace else None
     while True:
         saved = checkpoints.newest() if checkpoints else None
         with matmul_precision(next(vaes[0].parameters()).device), seeded(stream(0, "training")):
             try:
-                session = _Run(vaes, objective, images, held_out, train, beta, first_seed, checkpoints, saved, report)
+                share = leader.share if leader else Share()
+                updates = Updates(vaes, objective, images, train, beta=beta, first_seed=first_seed, share=share)
+                session = _Run(vaes, updates, held_out, train, checkpoints, saved, report)
             except Corrupt as error:
                 if checkpoints is None:
                     raise
                 checkpoints.discard(error)
                 continue
-            return session.run()
+            with leader.watched() if leader else nullcontext():
+                return session.run(leader)
 
 
 class _Run:
@@ -109,78 +115,44 @@ class _Run:
     def __init__(
         self,
         vaes: Sequence[VAE],
-        objective: Objective,
-        images: Images | ImagesOf,
+        updates: Updates,
         held_out: Images,
         train: Train,
-        beta: float,
-        first_seed: int,
         checkpoints: Checkpoints | None,
         saved: Checkpoint | None,
         report: Reporter,
     ) -> None:
-        self.vaes, self.train, self.beta, self.checkpoints, self.report = list(vaes), train, beta, checkpoints, report
-        self.first_seed = first_seed
-        example = images(0, 0) if callable(images) else images
-        shapes = noise_shapes(vaes[0], objective, _floats(example[: min(train.batch_size, len(example))]))
-        together, alone = [list(range(len(vaes)))], [[r] for r in range(len(vaes))]
-        if saved and saved.header.get("groups") not in (together, alone):
-            raise Corrupt("the checkpoint is of other replicates")
-        one_by_one = train.replicates == "one_by_one" or (train.replicates == "auto" and _prefers_alone(vaes[0]))
-        self._group(saved.header["groups"] if saved else alone if one_by_one else together, images, shapes)
-        self.course = Course(train, self.batches[0].num_images, beta)
+        self.vaes, self.train, self.checkpoints, self.report = list(vaes), train, checkpoints, report
+        self.updates, self.course = updates, updates.course
         self.epoch, self.position, self.done = 0, 0, 0
-        bf16 = train.precision == "bf16"
-        if saved is None:
-            choice = self._choose(objective, bf16)
-            if not choice.traced and self.groups == together != alone:
-                # Some parts can be traced and not mapped: their replicates run one after another.
-                self._group(alone, images, shapes)
-                choice = self._choose(objective, bf16)
-            self._group(self.groups, images, shapes)  # the choice has drawn noise: start afresh
-        else:
-            choice = _choice(saved.header)
-        log.info("engine: %s (%s)", choice.engine, choice.reason)
-        self.fit = Fit(choice)
         self.pending: list[Tensor] = []
         self.held_out = HeldOut(self.vaes, held_out, patience=train.patience)
-        if saved is not None:
+        if saved is None:
+            self.fit = Fit(updates.choose())
+        else:
+            if saved.header.get("groups") not in (updates.together, updates.alone):
+                raise Corrupt("the checkpoint is of other replicates")
+            updates.group(saved.header["groups"])
+            # Several processes have one engine; otherwise the run keeps the one that it has begun with.
+            self.fit = Fit(updates.choose() if updates.share.size > 1 else _choice(saved.header))
             self._restore(saved)
-        self._start_epoch()
-        self.engines = [
-            build(choice.engine, [vaes[r] for r in group], objective, state, batches.batch, bf16=bf16)
-            for group, state, batches in zip(self.groups, self.states, self.batches, strict=True)
-        ]
+        log.info("engine: %s (%s)", self.fit.choice.engine, self.fit.choice.reason)
+        self.contention = Contention(updates.device)
+
+    def run(self, leader: Leader | None) -> Fit:
+        """Updates until the last, or until held-out loss has stalled; ``leader`` as that of :func:`fit`."""
+        ranks = None
+        if leader is not None:
+            ranks = leader.join(lambda: self.report(Progress("training", self._made, self.course.updates)))
+            self.updates.agree(ranks, self.epoch, self.position)
+        self.updates.start_epoch(self.epoch)
+        self.updates.build(self.fit.choice, ranks)
         self.last_save = self.last_report = time.monotonic()
-        self.contention = Contention(self.states[0].count.device)
-
-    def _group(self, groups: list[list[int]], images: Images | ImagesOf, shapes: list[torch.Size]) -> None:
-        """Replicates of one group share a program; inputs and state of each group as before the first update."""
-        self.groups = groups
-        seeds = [[self.first_seed + r for r in group] for group in groups]
-        self.batches = [Batches(images, group, self.train.batch_size, shapes) for group in seeds]
-        self.states = [State.initial([self.vaes[r] for r in group]) for group in groups]
-
-    def _choose(self, objective: Objective, bf16: bool) -> Choice:
-        self._start_epoch()
-        self.batches[0].fill(0, self.beta, self.train.learning_rate)
-        return choose(
-            [self.vaes[r] for r in self.groups[0]],
-            objective,
-            self.states[0],
-            self.batches[0].batch,
-            asked=self.train.engine,
-            updates=self.course.updates * len(self.groups),
-            bf16=bf16,
-        )
-
-    def run(self) -> Fit:
-        """Updates until the last, or until held-out loss has stalled."""
         while self.epoch < self.course.epochs and not self.held_out.stalled:
             self._epoch()
         self.fit.updates = self._made
         self._save()  # the measurement may be stopped
-        self._write_back()
+        self.updates.write_back()
         self.held_out.restore_best(self.vaes)
         return self.fit
 
@@ -188,27 +160,19 @@ class _Run:
         while self.position < self.course.length(self.epoch):
             building = self.done == 0
             start = time.perf_counter()
-            self._update()
+            self.pending.append(self.updates.make(self.epoch, self.position))
+            self.position += 1
+            self.done += 1
             if not building:
                 self.fit.seconds += time.perf_counter() - start
-                self.fit.images += len(self.vaes) * self.batches[0].batch.indices.shape[1]
+                self.fit.images += self.updates.images_per_update
             self._look_up()
         self._finish_epoch()
 
     @property
     def _made(self) -> int:
         """Updates so far."""
-        return min(self.epoch * self.course.per_epoch + self.position, self.course.updates)
-
-    def _update(self) -> None:
-        given = self.course.at(self._made)
-        metrics = []
-        for batches, engine in zip(self.batches, self.engines, strict=True):
-            batches.fill(self.position, *given)
-            metrics.append(engine.step())
-        self.pending.append(torch.cat(metrics, dim=1) if len(metrics) > 1 else metrics[0])
-        self.position += 1
-        self.done += 1
+        return self.course.made(self.epoch, self.position)
 
     def _look_up(self) -> None:
         """Reports and saves from time to time; the device is not waited for in between."""
@@ -249,33 +213,22 @@ class _Run:
         last = self.epoch + 1 == self.course.epochs
         values = [float("nan")] * len(self.vaes)
         if last or (self.epoch + 1) % every == 0:
-            self._write_back()
+            self.updates.write_back()
             values = self.held_out.evaluate()
         self.fit.curves["held_out_loss"].append(values)
         self.epoch, self.position, self.pending = self.epoch + 1, 0, []
         if not last:
-            self._start_epoch()
-
-    def _start_epoch(self) -> None:
-        for batches in self.batches:
-            batches.start_epoch(self.epoch)
-
-    def _write_back(self) -> None:
-        for group, state in zip(self.groups, self.states, strict=True):
-            state.write_to([self.vaes[r] for r in group])
+            self.updates.start_epoch(self.epoch)
 
     def _save(self) -> None:
         if self.checkpoints is None:
             return
         tensors: dict[str, Tensor] = {"metrics": torch.stack(self.pending) if self.pending else torch.empty(0)}
-        for index, (state, batches) in enumerate(zip(self.states, self.batches, strict=True)):
-            tensors |= {f"group{index}/{name}": tensor for name, tensor in state.flat().items()}
-            tensors |= batches.generator_states()
-        tensors |= self.held_out.tensors()
+        tensors |= self.updates.tensors() | self.held_out.tensors()
         header: dict[str, Any] = {
             "epoch": self.epoch,
             "position": self.position,
-            "groups": self.groups,
+            "groups": self.updates.groups,
             "choice": list(self.fit.choice),
             "curves": self.fit.curves,
             "seconds": self.fit.seconds,
@@ -288,17 +241,14 @@ class _Run:
     def _restore(self, saved: Checkpoint) -> None:
         header = saved.header
         with reading("the checkpoint"):
-            for index, (state, batches) in enumerate(zip(self.states, self.batches, strict=True)):
-                prefix = f"group{index}/"
-                state.copy_from({n.removeprefix(prefix): t for n, t in saved.tensors.items() if n.startswith(prefix)})
-                batches.restore(saved.tensors)
+            self.updates.restore(saved.tensors)
             self.epoch, self.position = header["epoch"], header["position"]
             # A run that is stopped after the last update of an epoch has yet to end it.
             if not (0 <= self.epoch <= self.course.epochs and 0 <= self.position <= self.course.length(self.epoch)):
                 raise Corrupt("the checkpoint is of a run of another length")
             self.fit.curves, self.fit.seconds, self.fit.images = header["curves"], header["seconds"], header["images"]
             self.held_out.restore(saved.tensors, header["held_out"])
-            metrics = saved.tensors["metrics"].to(self.states[0].count.device)
+            metrics = saved.tensors["metrics"].to(self.updates.device)
             self.pending = list(metrics.unbind(0)) if metrics.numel() else []
 
 
@@ -308,13 +258,3 @@ def _choice(header: Mapping[str, Any]) -> Choice:
         if engine not in get_args(Name):
             raise Corrupt("the checkpoint is of an unknown engine")
         return Choice(engine, reason, traced)
-
-
-def _floats(images: Tensor) -> Tensor:
-    return images if images.is_floating_point() else images.float()
-
-
-def _prefers_alone(vae: VAE) -> bool:
-    """On a CPU, networks whose products fill the cores gain nothing from being mapped (batched products are slower)."""
-    parameters = list(vae.parameters())
-    return parameters[0].device.type == "cpu" and sum(p.numel() for p in parameters) > 200_000

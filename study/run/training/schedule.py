@@ -60,6 +60,10 @@ class Course:
         """Updates of an epoch, from 0: as many as its images give, fewer where the training ends within it."""
         return max(0, min(self.per_epoch, self.updates - epoch * self.per_epoch))
 
+    def made(self, epoch: int, position: int) -> int:
+        """Updates before the one at ``position`` in ``epoch``, both from 0."""
+        return min(epoch * self.per_epoch + position, self.updates)
+
     def at(self, update: int) -> Setting:
         """Inputs of an update, counted from 0."""
         train = self._train

@@ -57,8 +57,12 @@ class Batch(NamedTuple):
         return gather(self.source[0 if self.is_shared else replicate], self.indices[replicate])
 
 
-class _Loss(nn.Module):
-    """The objective over the pair as a module, so that ``functional_call`` can swap its parameters."""
+class Loss(nn.Module):
+    """The objective over the pair as a module: ``functional_call`` can swap its parameters, and processes share it.
+
+    vae: the pair.
+    objective: what is minimised.
+    """
 
     def __init__(self, vae: VAE, objective: Objective) -> None:
         super().__init__()
@@ -66,6 +70,7 @@ class _Loss(nn.Module):
         self._objective = objective
 
     def forward(self, images: Tensor, latent_scale: Tensor) -> Terms:
+        """The terms of ``images`` ``(B, *image_shape)`` with ``latent_scale`` on that of the latents."""
         return self._objective(self.vae.model, self.vae.guide, images, latent_scale)
 
 
@@ -110,7 +115,7 @@ class PureStep:
     """
 
     def __init__(self, vae: VAE, objective: Objective, *, bf16: bool = False) -> None:
-        self._loss = _Loss(vae, objective)
+        self._loss = Loss(vae, objective)
         self._device_type = next(vae.parameters()).device.type
         self._bf16 = bf16
 

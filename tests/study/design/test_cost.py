@@ -29,6 +29,7 @@ TOGETHER = {
     "evaluate.annealing_chains": {"annealing": 10},
     "evaluate.annealing_temperatures": {"annealing": 10},
     "evaluate.calibration_draws": {"calibration": 10},
+    "train.processes": {"batch_size": 12_000},
 }
 """Settings that do nothing by themselves."""
 

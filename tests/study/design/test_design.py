@@ -149,6 +149,7 @@ def test_every_setting_that_defines_the_result_changes_the_key():
         {"train": {"engine": "eager"}},
         {"train": {"replicates": "one_by_one"}},
         {"train": {"checkpoint_every": 1}},
+        {"train": {"processes": 2}},
         {"beta": 1},
         {"latent_dim": "32"},
         {"prior": {"name": "standard_normal"}},

@@ -302,7 +302,7 @@ def test_a_term_that_is_not_finite_fails_with_its_step(poison, term, monkeypatch
         return terms._replace(**{poison: bad, "loss": terms.loss * float("nan")})
 
     monkeypatch.setattr(ELBO, "__call__", poisoned)
-    monkeypatch.setattr("study.run.training.loop.noise_shapes", lambda *a: [torch.Size((16, 3))])
+    monkeypatch.setattr("study.run.training.updates.noise_shapes", lambda *a: [torch.Size((16, 3))])
     with pytest.raises(TrainingFailed) as failure:
         run({})
     assert failure.value.step == 3
