@@ -4,6 +4,8 @@ import pkgutil
 import re
 from collections.abc import Iterable, Iterator
 from importlib import import_module
+from inspect import getdoc
+from itertools import groupby
 from pathlib import Path
 
 import analysis
@@ -159,24 +161,28 @@ def _command_line() -> Iterator[str]:
 
 
 def _modules() -> list[str]:
-    """Dotted names of the public modules, in the order of the folders."""
-    return [
+    """Dotted names of the public modules, those of one folder beside each other."""
+    names = [
         module.name
         for package in PACKAGES
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
         if not any(part.startswith("_") for part in module.name.split("."))
         and not module.name.startswith(("study.findings", "study.notebooks"))
     ]
+    return sorted(names, key=lambda name: name.rpartition("."))
 
 
 def _index(modules: Iterable[str]) -> Iterator[str]:
+    """What each module defines, by package; its pages are in no table of contents, which every page would repeat."""
     yield "# Modules, classes and functions\n"
-    yield "```{toctree}\n:maxdepth: 1\n"
-    yield from (f"api/{module}" for module in modules)
-    yield "```\n"
+    for package, members in groupby(modules, key=lambda name: name.rpartition(".")[0]):
+        yield f"## `{package}`\n"
+        rows = ((f"[`{name}`](api/{name}.md)", (getdoc(import_module(name)) or "").split("\n")[0]) for name in members)
+        yield from _table(("module", "what it defines"), rows)
 
 
 def _module(name: str) -> Iterator[str]:
+    yield "---\norphan: true\n---\n"
     yield f"# `{name}`\n"
     yield f"```{{eval-rst}}\n.. automodule:: {name}"
     if elsewhere := sorted(set(_offered(name)) & _on_other_pages(name)):

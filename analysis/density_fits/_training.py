@@ -114,7 +114,7 @@ def train[Module: nn.Module](
     """
     codes, choice = codes.float(), choice.float()
     module.to(codes.device)
-    optimiser = torch.optim.Adam(module.parameters(), lr=options.learning_rate)
+    optimiser = torch.optim.Adam(module.parameters(), lr=options.learning_rate, fused=True)
     best, best_epoch, best_weights = math.inf, 0, copy.deepcopy(module.state_dict())
     for epoch in range(1, options.max_epochs + 1):
         order = torch.randperm(len(codes), generator=generator, device=generator.device).to(codes.device)

@@ -2,8 +2,8 @@ r"""Normalising flow: z = m + s·f(u), u ~ N(0, I), with f an autoregressive flo
 
     log r(z) = log N(f⁻¹(y); 0, I) + log|det ∂f⁻¹/∂y| − Σ_d log s_d,    y = (z − m)/s
 
-f⁻¹ is a stack of masked autoregressive transforms, rational-quadratic splines or affine ones, as zuko builds them
-(Rozet et al. 2022). A density of codes costs one pass and a draw D of them, one per dimension.
+f⁻¹ is a stack of masked autoregressive transforms, rational-quadratic splines or affine ones, with networks as zuko
+builds them (Rozet et al. 2022). Densities of codes, and draws, cost one pass through these; that of draws in D turns.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from analysis.density_fits._autoregressive import inverse
 from analysis.density_fits._base import Codes, Density, DensityFit, DensityRefused
+from analysis.density_fits._spline import Spline
 from analysis.density_fits._training import Standardisation, TrainingOptions, blocks, num_weights, seeded_module, train
 from analysis.options import AtLeastTwo, Count, Positive, Repeats, Width
 
@@ -55,8 +57,8 @@ class Flow(Density):
         """Draws by the inverse of the flow, float64."""
         mean = self.standardisation.mean
         noise = torch.randn(num, len(mean), generator=generator, dtype=torch.float64, device=generator.device)
-        inverse = transform(self.flow).inv
-        return self.standardisation.restore(torch.cat([inverse(block) for block in blocks(noise.to(mean.device))]))
+        y = [inverse(self.flow, block) for block in blocks(noise.to(mean.device))]
+        return self.standardisation.restore(torch.cat(y))
 
 
 @final
@@ -99,7 +101,7 @@ class FlowFit(DensityFit):
         dim = codes.z.shape[1]
         if dim > MAX_DIM:
             raise DensityRefused(
-                f"an autoregressive flow draws in D sequential passes of masked layers as wide as D, so it is limited "
+                f"an autoregressive flow draws in D sequential turns from masked layers as wide as D, so it is limited "
                 f"to D ≤ {MAX_DIM}; got D = {dim}: use a low-rank Gaussian mixture"
             )
         standardisation = Standardisation.of(codes.z)
@@ -114,11 +116,11 @@ class FlowFit(DensityFit):
         return Flow(flow, standardisation, choices={"epochs": epochs}, flags=flags)
 
     def _build(self, dim: int) -> nn.Module:
-        flows = import_zuko().flows
-        options = {"transforms": self.num_transforms, "hidden_features": (self.hidden_width,) * 2}
+        options: dict[str, Any] = {"transforms": self.num_transforms, "hidden_features": (self.hidden_width,) * 2}
         if self.kind == "spline":
-            return flows.NSF(dim, bins=self.num_bins, **options)
-        return flows.MAF(dim, **options)
+            bins = self.num_bins
+            options |= {"univariate": Spline, "shapes": [(bins,), (bins,), (bins - 1,)]}
+        return import_zuko().flows.MAF(dim, **options)
 
 
 def import_zuko() -> ModuleType:
@@ -130,17 +132,12 @@ def import_zuko() -> ModuleType:
         Distribution.set_default_validate_args(setting)
 
 
-def transform(flow: Any) -> Any:
-    """y ↦ f⁻¹(y) as a torch ``Transform``. zuko's own distribution would draw from the process-wide generator."""
-    return flow.transform()
-
-
-def log_density(flow: nn.Module, y: Tensor) -> Tensor:
+def log_density(flow: Any, y: Tensor) -> Tensor:
     """Log-density ``(M,)`` in nats of standardised codes, in their dtype.
 
     Args:
         flow: zuko's, y ↦ noise.
         y: ``(M, D)``.
     """
-    noise, log_det = transform(flow).call_and_ladj(y)
+    noise, log_det = flow.transform().call_and_ladj(y)
     return log_det - 0.5 * (noise.square() + math.log(2 * math.pi)).sum(-1)

@@ -204,7 +204,7 @@ def _sweep(
         if labels is None:
             log_joint = densities.log_joint(features)
             peak = log_joint.amax(0)
-            responsibilities = (log_joint - peak).to(block.dtype).clamp_(min=NEGLIGIBLE).exp_()
+            responsibilities = log_joint.sub_(peak).to(block.dtype).clamp_(min=NEGLIGIBLE).exp_()
             torch.threshold_(responsibilities, 2 * math.exp(NEGLIGIBLE), 0.0)
             total = responsibilities.sum(0)
             responsibilities /= total
@@ -212,7 +212,7 @@ def _sweep(
         else:
             responsibilities = one_hot(labels[start : start + block.shape[1]], num_components, block.dtype)
             start += block.shape[1]
-        counts += responsibilities.sum(1, dtype=torch.float64)
+        counts += responsibilities.sum(1)
         increment = densities.moments(features, responsibilities)
         moments = (
             tuple(a.add_(b) for a, b in zip(moments, increment, strict=True))

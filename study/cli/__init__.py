@@ -18,6 +18,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+from study.cli.ending import Ending
 from study.cli.signals import interruptible
 from study.errors import reported
 
@@ -106,4 +107,8 @@ def main(arguments: list[str] | None = None) -> int:
         plain = [word for word in words if word != "--debug"]
         return reported(lambda: app(plain, prog_name="latent-study", standalone_mode=False), debug=plain != words)
 
-    return interruptible(command, returns=arguments is not None)
+    if arguments is not None:
+        return interruptible(command, returns=True)
+    ending = Ending()
+    ending.code = interruptible(command, returns=False)
+    return ending.code

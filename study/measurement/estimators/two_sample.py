@@ -19,6 +19,10 @@ from study.measurement.replicate import Split
 
 LEAST = 40
 
+HISTOGRAM = 2**17
+"""Most cells, D times the bins of a dimension, among which a node of a tree seeks its split."""
+FEWEST_BINS, MOST_BINS = 32, 255
+
 
 def _asked(evaluate: Evaluate) -> bool:
     return evaluate.two_sample_draws > 0
@@ -80,12 +84,25 @@ def squared_sliced_wasserstein(split: Split) -> Estimate:
     asked=_asked,
 )
 def classifier(split: Split) -> dict[str, Estimate]:
-    purpose = "classifier of codes", split.name
-    seed = integer_seed(split.replicate.seed, *purpose, "trees")
-    trees = HistGradientBoostingClassifier(max_iter=30, early_stopping=False, random_state=seed)
-    generator = split.replicate.stream(*purpose, "halves")
-    test = two_sample.classifier_test(*_pair(split), trees, generator)
+    purpose, pair = ("classifier of codes", split.name), _pair(split)
+    trees = boosted_trees(pair.codes.shape[1], integer_seed(split.replicate.seed, *purpose, "trees"))
+    test = two_sample.classifier_test(*pair, trees, split.replicate.stream(*purpose, "halves"))
     return {"classifier_accuracy_codes": test.accuracy, "classifier_auc": test.auc, "classifier_kl": test.kl}
+
+
+def boosted_trees(dim: int, seed: int) -> HistGradientBoostingClassifier:
+    """The classifier of the test.
+
+    A node looks at every bin of every dimension for its split, which at D = 4,096 and 255 bins took four times as long
+    as with 32 bins between the same 500 rows. In simulations of shifts, scales, correlations and clusters, in one
+    dimension or in all, 32 bins found as much there.
+
+    Args:
+        dim: D, of the rows that are told apart.
+        seed: of the trees.
+    """
+    bins = min(max(HISTOGRAM // dim, FEWEST_BINS), MOST_BINS)
+    return HistGradientBoostingClassifier(max_iter=30, max_bins=bins, early_stopping=False, random_state=seed)
 
 
 @estimator(

@@ -7,11 +7,14 @@ import sys
 import pytest
 import torch
 from torch.distributions import Categorical, Independent, MixtureSameFamily, MultivariateNormal, Normal
+from torch.utils.flop_counter import FlopCounterMode
 
 from analysis.aggregate import DiagonalAggregate, InMemoryCodes
 from analysis.density_fits import Codes, DensityFit, DensityRefused, FittedDensity
+from analysis.density_fits._autoregressive import inverse
+from analysis.density_fits._spline import Spline
 from analysis.density_fits.aggregate_kernel import AggregateKernel, bandwidth_scores
-from analysis.density_fits.flow import FlowFit
+from analysis.density_fits.flow import FlowFit, import_zuko
 from analysis.density_fits.gaussian_mixture import GaussianMixtureFit
 from analysis.density_fits.second_stage import SecondStageFit
 from analysis.divergence import certified_gap
@@ -263,6 +266,47 @@ def test_constant_dimensions_and_mismatched_codes_are_refused():
         Codes(torch.zeros(4, 2), torch.zeros(4, 3), torch.zeros(4, 2))
     with pytest.raises(ValueError, match="at least 4 images"):
         AggregateKernel().fit(codes(10, 1), codes(3, 1), seeded(0))
+
+
+def trained_looking_flow(kind: str, dim: int) -> torch.nn.Module:
+    """A flow whose weights are half as large again as those that it starts from: no map is near the identity."""
+    with torch.random.fork_rng():
+        torch.manual_seed(dim)
+        flow = FlowFit(kind=kind, hidden_width=24)._build(dim).double().requires_grad_(False)
+    for parameter in flow.parameters():
+        parameter.mul_(1.5)
+    return flow
+
+
+@pytest.mark.parametrize("kind", ["affine", "spline"])
+@pytest.mark.parametrize("dim", [1, 2, 7])
+def test_draws_of_a_flow_invert_it_in_one_pass_through_its_networks(kind, dim):
+    flow = trained_looking_flow(kind, dim)
+    noise = 2 * torch.randn(60, dim, generator=seeded(0), dtype=torch.float64)
+    with FlopCounterMode(display=False) as of_inverse:
+        y = inverse(flow, noise)
+    torch.testing.assert_close(y, flow.transform().inv(noise), rtol=1e-9, atol=1e-9)
+    with FlopCounterMode(display=False) as of_density:
+        again = flow.transform()(y)
+    torch.testing.assert_close(again, noise, rtol=1e-9, atol=1e-9)
+    assert of_inverse.get_total_flops() <= of_density.get_total_flops()
+
+
+@pytest.mark.parametrize("shape", [(40, 3), (7,)])
+def test_splines_are_those_of_zuko(shape):
+    generator = seeded(0)
+    free = [3 * torch.randn(*shape, size, generator=generator, dtype=torch.float64) for size in (5, 5, 4)]
+    x = 3 * torch.randn(shape, generator=generator, dtype=torch.float64)
+    results = []
+    for kind in (Spline, import_zuko().transforms.MonotonicRQSTransform):
+        parts = [part.clone().requires_grad_() for part in (*free, x)]
+        spline = kind(*parts[:3])
+        y, log_slope = spline.call_and_ladj(parts[3])
+        (y.sin() + log_slope.cos()).sum().backward()
+        results.append((y, log_slope, spline.inv(x), *(part.grad for part in parts)))
+    assert bool((x.abs() > 5).any()), "the identity beyond the bounds is tried, too"
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.slow
