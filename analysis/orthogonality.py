@@ -26,7 +26,7 @@ import torch
 from torch import Generator, Tensor
 
 from analysis.estimate import Estimate
-from analysis.gain import Decoder, moved_images, squared_gain
+from analysis.gain import Decoder, moved_along
 
 
 def off_axes(decoder: Decoder, z: Tensor, *, probes: int, generator: Generator) -> dict[str, Estimate]:
@@ -41,8 +41,11 @@ def off_axes(decoder: Decoder, z: Tensor, *, probes: int, generator: Generator) 
     """
     num, dim = len(z), z[0].numel()
     axes = _axes(num * probes, dim, generator).view(num, probes)
-    fourth = torch.stack([_along_axis(decoder, z, axes[:, k]).square() for k in range(probes)], 1).mean(1)
-    images = torch.stack([moved_images(decoder, z, _normal(z, generator)).flatten(1) for _ in range(probes)], 1)
+    units = torch.stack([_unit(z, axes[:, k]) for k in range(probes)])
+    normals = torch.stack([_normal(z, generator) for _ in range(probes)])
+    along_axes, along_normals = moved_along(decoder, z, torch.cat([units, normals])).flatten(2).split(probes)
+    fourth = along_axes.square().sum(2).square().mean(0)
+    images = along_normals.transpose(0, 1)
     gram = images @ images.mT
     diagonal = gram.diagonal(dim1=1, dim2=2)
     pairs = probes * (probes - 1)
@@ -68,10 +71,9 @@ def _axes(num: int, dim: int, generator: Generator) -> Tensor:
     return torch.cat(rounds)[:num]
 
 
-def _along_axis(decoder: Decoder, z: Tensor, axis: Tensor) -> Tensor:
-    """‖J e_d‖² of each latent along its own ``axis`` ``(M,)``."""
-    unit = torch.nn.functional.one_hot(axis.to(z.device), z[0].numel()).to(z)
-    return squared_gain(decoder, z, unit.reshape_as(z))
+def _unit(z: Tensor, axis: Tensor) -> Tensor:
+    """e_d of each latent for its own ``axis`` ``(M,)``."""
+    return torch.nn.functional.one_hot(axis.to(z.device), z[0].numel()).to(z).reshape_as(z)
 
 
 def _normal(z: Tensor, generator: Generator) -> Tensor:

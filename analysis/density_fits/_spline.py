@@ -67,7 +67,7 @@ class Spline(Transform):
         return torch.where(inside, left + z * width, y)
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
-        """log τ′(x)."""
+        """log τ′(x), of ``x`` alone: ``y`` is τ(x)."""
         return self.call_and_ladj(x)[1]
 
     def _bin(self, knots: Tensor, value: Tensor) -> tuple[Tensor, ...]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from analysis.estimate import Estimate
-from analysis.gain import squared_gain, squared_step
+from analysis.gain import CHUNK, moved_along, moved_images, squared_gain, squared_step
 from models.linear import LinearGaussianVAE
 
 F64 = torch.float64
@@ -55,6 +55,26 @@ def test_each_draw_has_its_own_displacement_of_any_shape():
     torch.testing.assert_close(squared_gain(decoder, z, along), exact)
     step = 1e-4
     torch.testing.assert_close(squared_step(decoder, z, step * along) / step**2, exact, rtol=1e-2, atol=1e-2)
+
+
+@torch.no_grad()
+def test_displacements_of_one_draw_share_its_decoding(linear):
+    vae, _ = linear
+    points_decoded = []
+
+    def decoder(z):
+        points_decoded.append(len(z))
+        return (z @ vae.weight.T).tanh()
+
+    generator = torch.Generator().manual_seed(6)
+    z = torch.randn(CHUNK, 4, generator=generator, dtype=F64)
+    displacements = torch.randn(5, CHUNK, 4, generator=generator, dtype=F64)
+    together = moved_along(decoder, z, displacements)
+    assert sum(points_decoded) == len(z)
+    slopes = 1 - (z @ vae.weight.T).tanh().square()
+    torch.testing.assert_close(together, slopes * (displacements @ vae.weight.T))
+    one_by_one = torch.stack([moved_images(decoder, z, displacement) for displacement in displacements])
+    torch.testing.assert_close(together, one_by_one)
 
 
 def test_intervals_cover_the_expectation_over_latents():
