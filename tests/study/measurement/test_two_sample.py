@@ -11,7 +11,7 @@ from study.measurement.estimators.two_sample import boosted_trees
 DIM = 4096
 
 
-@pytest.mark.parametrize(("dim", "bins"), [(2, 255), (512, 255), (1024, 128), (DIM, 32), (65_536, 32)])
+@pytest.mark.parametrize(("dim", "bins"), [(2, 255), (512, 255), (DIM, 128), (65_536, 128)])
 def test_bins_fall_with_the_dimensions(dim, bins):
     assert boosted_trees(dim, 0).max_bins == bins
 
