@@ -61,7 +61,7 @@ ORTHOGONALITY = f"{ANALYSIS}/test_orthogonality.py"
 REFINEMENT = f"{ANALYSIS}/test_refinement.py"
 VAE, PRIORS, LINEAR, NETWORK_LAWS = (f"{MODELS}/test_{name}.py" for name in ("vae", "priors", "linear", "networks"))
 MOMENT_SOURCES, DISPLACEMENTS = (f"{STUDY}/measurement/test_{name}.py" for name in ("moment_sources", "displacements"))
-ENGINES, LOOP = (f"{STUDY}/run/training/test_{name}.py" for name in ("engines", "loop"))
+ENGINES, LOOP, PROCESSES = (f"{STUDY}/run/training/test_{name}.py" for name in ("engines", "loop", "processes"))
 LENGTH = f"{STUDY}/design/test_length.py"
 
 BUGS = [
@@ -203,6 +203,10 @@ BUGS = [
         "beta * min(1.0, (update % cycle_updates + 1)", "beta * max(1.0, (update % cycle_updates + 1)", LOOP + "::test_schedules"),
     Bug("a checkpoint that forgets the noise", "study/run/training/updates.py",
         "            batches.restore(tensors)\n", "", LOOP + "::test_interrupted_run_resumes_bit_for_bit"),
+    Bug("each process computes the first part of a batch", "study/run/training/share.py",
+        "return slice(self.rank * own, (self.rank + 1) * own)", "return slice(0, own)", PROCESSES + "::test_the_shares_of_a_batch_make_up_the_batch"),
+    Bug("each process has the noise of the first", "study/run/training/share.py",
+        "parts.select(dim + 1, self.rank)", "parts.select(dim + 1, 0)", PROCESSES + "::test_the_shares_of_a_batch_make_up_the_batch"),
 ]  # fmt: skip
 
 

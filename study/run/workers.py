@@ -231,7 +231,7 @@ class _Server:
         if self._process.wait() <= 0 or self.ready:
             return None
         reason = self._line.recv(4096).decode(errors="replace") or f"exit code {self._process.returncode}"
-        return EnvironmentFault(f"worker processes cannot start ({reason}); run with --workers 1")
+        return EnvironmentFault(f"worker processes cannot start ({reason}); run with --workers 1 and train.processes=1")
 
     def kill(self) -> None:
         """Ends the process, and with it its workers."""

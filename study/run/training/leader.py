@@ -38,7 +38,13 @@ class Line(Protocol):
 
 @final
 class Leader:
-    """The first process of a training, and its line to the others; see :func:`leading`."""
+    """The first process of a training, and its line to the others; see :func:`leading`.
+
+    seat: its place.
+    workers: that compute in the other processes.
+    others: what these compute.
+    stack: of the block of :func:`leading`, at the end of which the connection to them is closed.
+    """
 
     def __init__(self, seat: Seat, workers: Workers, others: Sequence[Future[None]], stack: ExitStack) -> None:
         self.share = seat.share

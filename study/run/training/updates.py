@@ -132,7 +132,10 @@ class Updates:
         return epoch, position
 
     def build(self, choice: Choice, ranks: Ranks | None = None) -> None:
-        """Builds the engines; all ``ranks`` do so at once, where there are several.
+        """Builds the engines.
+
+        choice: which.
+        ranks: the processes that share each batch, all of which call this; None for this one alone.
 
         Raises ConfigurationError where a compiled engine is asked for that cannot be had.
         """

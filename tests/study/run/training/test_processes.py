@@ -220,11 +220,17 @@ CONV = {
 }
 
 
-def trained(config: dict[str, object], workspace: Path | None = None, report=lambda _: None, **settings: object):
+def trained(
+    config: dict[str, object],
+    workspace: Path | None = None,
+    report=lambda _: None,
+    root: Path | None = None,
+    **settings: object,
+):
     """Record of a training on 256 digits and the weights of its replicates, both as one is measured."""
     base = {"dataset": "digits", "limit": 256, "latent_dim": 3, "seeds": 2, **config}
     base["train"] = {"batch_size": 32, "engine": "eager", **config["train"], **settings}
-    prepared, run = train(Cell.from_config(base), workspace, device="cpu", data_root=None, report=report)
+    prepared, run = train(Cell.from_config(base), workspace, device="cpu", data_root=root, report=report)
     return run, [torch.cat([tensor.flatten() for tensor in vae.state_dict().values()]) for vae in prepared.vaes]
 
 
@@ -259,6 +265,16 @@ def test_two_processes_train_what_one_does(config, updates):
     assert torch.get_num_threads() == threads
     assert not torch.distributed.is_initialized()
     assert not psutil.Process().children(), "it ends the other process"
+
+
+@pytest.mark.slow
+def test_images_stay_in_their_file_in_every_process(tmp_path):
+    images = torch.randint(256, (400, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    np.save(tmp_path / "images.npy", images.numpy())
+    config = CONV | {"dataset": "npy"}
+    _, expected = trained(config, root=tmp_path)
+    _, weights = trained(config, root=tmp_path, processes=2)
+    assert_alike(weights, expected)
 
 
 @pytest.mark.slow
