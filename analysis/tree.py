@@ -96,7 +96,8 @@ def _estimates(replicates: Sequence[Mapping[str, Mapping[str, Estimate]]], rows:
         "bound": column(lambda e: e.bound, np.str_),
         "flags": column(lambda e: "; ".join(e.flags), np.str_),
     }
-    return _indexed(variables, **{rows: labels, "quantity": quantities})
+    texts = {name: np.array(values, np.str_) for name, values in ((rows, labels), ("quantity", quantities))}
+    return _indexed(variables, **texts).assign_coords(texts)  # without any, where all of them are left out, too
 
 
 def _records(replicates: Sequence[Records]) -> xr.Dataset:

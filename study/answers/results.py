@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import logging
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from study.answers.pooling import pooled
@@ -182,28 +183,29 @@ class Results:
         Of cells that differ by chance alone, or by how they were measured, the one with the most replicates stands for
         all of them.
         """
-        columns = {column: self.by_replicate(name) for column, name in estimates.items()}
-        shared = set.intersection(*map(set, columns.values()))
-        sizes = Counter(key for key, _ in shared)
-        chosen: dict[tuple[Any, ...], StoredCell] = {}
+        chosen: dict[tuple[Any, ...], _Rows] = {}
         for cell in self.cells:
             taken = estimates.keys() & cell.settings.keys()
             if taken:
                 raise ValueError(f"expected columns with names of their own; got {min(taken)}, a setting: rename it")
+            if (rows := _Rows.of(cell, estimates.values())) is None:
+                continue
             rival = chosen.get(cell.identity)
-            if sizes[cell.key] > (sizes[rival.key] if rival else 0):
-                chosen[cell.identity] = cell
-        keys = {cell.key for cell in chosen.values()}
-        places = sorted(place for place in shared if place[0] in keys)
-        if not places:
+            if len(rows.replicates) > (len(rival.replicates) if rival else 0):
+                chosen[cell.identity] = rows
+        if not chosen:
             return pd.DataFrame(columns=["key", "replicate", *estimates])
-        found: dict[str, list[Any]] = {"key": [key for key, _ in places], "replicate": [each for _, each in places]}
+        of_cells = sorted(chosen.values(), key=lambda rows: rows.cell.key)
+        columns: dict[str, Any] = {
+            "key": [rows.cell.key for rows in of_cells for _ in rows.replicates],
+            "replicate": np.concatenate([rows.replicates for rows in of_cells]),
+        }
         for number, end in enumerate(("", "_error")):
-            for column, values in columns.items():
-                found[f"{column}{end}"] = [values[place][number] for place in places]
-        return self._with_settings(found)
+            for place, column in enumerate(estimates):
+                columns[f"{column}{end}"] = np.concatenate([rows.numbers[place][:, number] for rows in of_cells])
+        return self._with_settings(columns)
 
-    def _with_settings(self, columns: dict[str, list[Any]]) -> pd.DataFrame:
+    def _with_settings(self, columns: dict[str, Any]) -> pd.DataFrame:
         """A table of ``columns``, one of which is the key of a cell, and of every setting of that cell."""
         order = {key: place for place, key in enumerate(dict.fromkeys(columns["key"]))}
         settings = {cell.key: cell.settings for cell in self.cells if cell.key in order}
@@ -224,6 +226,30 @@ class Results:
     def by(self, setting: str) -> dict[Any, Results]:
         """These results apart by the values of a setting."""
         return {level: self.where(**{setting.replace(".", "__"): level}) for level in self.levels(setting)}
+
+
+class _Rows(NamedTuple):
+    """Replicates of a cell that have each of several estimates.
+
+    cell: of which they are.
+    replicates: their numbers, ``(R,)``.
+    numbers: value and standard error of each estimate, ``(R, 2)``.
+    """
+
+    cell: StoredCell
+    replicates: npt.NDArray[np.intp]
+    numbers: list[npt.NDArray[np.float64]]
+
+    @classmethod
+    def of(cls, cell: StoredCell, estimates: Iterable[str]) -> _Rows | None:
+        """The replicates of a cell that have all ``estimates``; None where it has none of one of these addresses."""
+        numbers = []
+        for estimate in estimates:
+            if (found := cell.numbers(estimate)) is None:
+                return None
+            numbers.append(found)
+        replicates = np.flatnonzero(np.logical_and.reduce([np.isfinite(found[:, 0]) for found in numbers]))
+        return cls(cell, replicates, [found[replicates] for found in numbers])
 
 
 def check_some(loaded: Iterable[Results], folders: Sequence[Path]) -> None:

@@ -65,7 +65,13 @@ class StoredCell:
         """Every setting under its dotted name, see :func:`settings`; ``seeds`` is the number of all replicates."""
         counted = self.manifest.details.get("training_images")
         stored = settings(self.manifest.config, counted if isinstance(counted, int) else None)
-        return stored | ({"seeds": sum(part.settings["seeds"] for part in self.parts)} if self.parts else {})
+        return stored | ({"seeds": sum(part.num_seeds for part in self.parts)} if self.parts else {})
+
+    @property
+    def num_seeds(self) -> int:
+        """Number of the replicates that its configuration has."""
+        number: int = self.manifest.config.get("seeds", Cell.model_fields["seeds"].default)
+        return number
 
     @property
     def identity(self) -> tuple[Any, ...]:

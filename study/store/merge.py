@@ -21,20 +21,34 @@ def merge(cells: Mapping[str, tuple[Mapping[str, Any], xr.DataTree]]) -> dict[st
     Where cells lack a group, a variable or an index that others have (a latent dimension's own index, say), the values
     are missing (NaN).
     """
-    members: dict[str, list[tuple[int, xr.DataTree]]] = defaultdict(list)
-    for key, label in labels({key: config for key, (config, _) in cells.items()}).items():
-        config, tree = cells[key]
-        members[label].append((latent_dim(config), tree))
-    return {label: _along_latent_dim(sorted(members[label], key=lambda pair: pair[0])) for label in sorted(members)}
+    trees = {}
+    for label, keys in by_label({key: config for key, (config, _) in cells.items()}).items():
+        of_cells = {dim: cells[key][1].to_dict() for dim, key in keys.items()}
+        trees[label] = xr.DataTree.from_dict(along_latent_dim(of_cells))
+    return trees
 
 
-def _along_latent_dim(members: Sequence[tuple[int, xr.DataTree]]) -> xr.DataTree:
-    dims = [dim for dim, _ in members]
+def by_label(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[int, str]]:
+    """Keys of the cells of each tree by their latent dimensions, in increasing order of these, by label.
+
+    configs: of the cells, by key.
+    """
+    members: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    for key, label in labels(configs).items():
+        members[label].append((latent_dim(configs[key]), key))
+    return {label: dict(sorted(members[label])) for label in sorted(members)}
+
+
+def along_latent_dim(cells: Mapping[int, Mapping[str, xr.Dataset]]) -> dict[str, xr.Dataset]:
+    """The groups, by path, of cells that differ in the latent dimension alone.
+
+    cells: groups of each by path, by latent dimension in increasing order.
+    """
     groups: dict[str, dict[int, xr.Dataset]] = defaultdict(dict)
-    for dim, tree in members:
-        for path, dataset in tree.to_dict().items():
-            groups[path][dim] = _indexed(dataset)
-    return xr.DataTree.from_dict({path: _joined(datasets, dims) for path, datasets in groups.items()})
+    for dim, datasets in cells.items():
+        for path, dataset in datasets.items():
+            groups[path][dim] = dataset
+    return {path: joined(datasets, list(cells)) for path, datasets in groups.items()}
 
 
 def _indexed(dataset: xr.Dataset) -> xr.Dataset:
@@ -42,9 +56,14 @@ def _indexed(dataset: xr.Dataset) -> xr.Dataset:
     return dataset.assign_coords({n: np.arange(size) for n, size in dataset.sizes.items() if n not in dataset.indexes})
 
 
-def _joined(datasets: Mapping[int, xr.Dataset], dims: Sequence[int]) -> xr.Dataset:
-    joined: xr.Dataset = xr.concat(
-        datasets.values(),
+def joined(datasets: Mapping[int, xr.Dataset], dims: Sequence[int]) -> xr.Dataset:
+    """A group of cells with the dimension ``latent_dim``.
+
+    datasets: the group of each cell that has it, by latent dimension.
+    dims: latent dimensions of all cells.
+    """
+    whole: xr.Dataset = xr.concat(
+        map(_indexed, datasets.values()),
         xr.DataArray(list(datasets), dims="latent_dim", name="latent_dim"),
         data_vars="all",
         coords="minimal",
@@ -52,4 +71,4 @@ def _joined(datasets: Mapping[int, xr.Dataset], dims: Sequence[int]) -> xr.Datas
         join="outer",
         combine_attrs="drop_conflicts",
     )
-    return joined.reindex(latent_dim=dims) if joined.data_vars else joined.drop_vars("latent_dim", errors="ignore")
+    return whole.reindex(latent_dim=dims) if whole.data_vars else whole.drop_vars("latent_dim", errors="ignore")

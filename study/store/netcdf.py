@@ -24,14 +24,25 @@ MAX_VARIABLES = 10_000
 
 def tree(path: Path) -> xr.DataTree:
     """A netCDF file in memory; refused where what it declares would not fit, whatever its compressed size."""
+    return xr.DataTree.from_dict(groups(path))
+
+
+def groups(path: Path) -> dict[str, xr.Dataset]:
+    """The groups of such a file by their paths; arrays of a tree are freed later than those of its groups, for nodes
+    refer to each other.
+
+    path: of the file.
+
+    Raises Corrupt.
+    """
     with regular(path, MAX_RESULT) as place, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with netCDF4.Dataset(place) as dataset:
             _check_size(dataset, place, path.name)
             if (plain := _plain(dataset)) is not None:
-                return xr.DataTree.from_dict(plain)
+                return plain
         with xr.open_datatree(place, engine="netcdf4", decode_times=False) as opened:
-            return opened.load()
+            return opened.load().to_dict()
 
 
 def group_of(path: Path, name: str) -> xr.Dataset:

@@ -64,22 +64,33 @@ def reading(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def regular(path: Path, limit: int) -> Iterator[Path]:
-    """The regular file at ``path``, or behind a link there, of at most ``limit`` bytes; raises :class:`Corrupt`.
+def opened(path: Path, limit: int) -> Iterator[int]:
+    """Descriptor of the regular file at ``path``, or behind a link there, of at most ``limit`` bytes; raises
+    :class:`Corrupt`.
 
-    What it gives names the open file itself where the system can (``/proc/self/fd``): nobody can put another one into
-    its place between the look at it and its reader. Pipes, devices and sockets are not opened: reading from them may
-    take for ever, and one that takes the place of a file in the last moment does not block.
+    Pipes, devices and sockets are not opened: reading from them may take for ever, and one that takes the place of a
+    file in the last moment does not block.
     """
     with reading(path.name):
         _check(path.name, os.stat(path), limit)
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         try:
             _check(path.name, os.fstat(descriptor), limit)
-            opened = Path(f"/proc/self/fd/{descriptor}")
-            yield opened if opened.exists() else path
+            yield descriptor
         finally:
             os.close(descriptor)
+
+
+@contextmanager
+def regular(path: Path, limit: int) -> Iterator[Path]:
+    """The place of what :func:`opened` opens, for readers that want a name.
+
+    It names the open file itself where the system can (``/proc/self/fd``): nobody can put another one into its place
+    between the look at it and its reader.
+    """
+    with opened(path, limit) as descriptor:
+        named = Path(f"/proc/self/fd/{descriptor}")
+        yield named if named.exists() else path
 
 
 def _check(name: str, status: os.stat_result, limit: int) -> None:
@@ -91,8 +102,8 @@ def _check(name: str, status: os.stat_result, limit: int) -> None:
 
 def content(path: Path, limit: int = MAX_RECORD) -> bytes:
     """The bytes of the regular file at ``path``, at most ``limit`` of them; raises :class:`Corrupt`."""
-    with regular(path, limit) as place, place.open("rb") as file:
-        return file.read(limit)
+    with opened(path, limit) as descriptor, open(descriptor, "rb", closefd=False) as file:
+        return file.read(os.fstat(descriptor).st_size)  # a buffer as large as the limit takes longer than to fill it
 
 
 def record[Model: BaseModel](path: Path, schema: type[Model]) -> Model:

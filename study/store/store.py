@@ -271,10 +271,14 @@ class Store:
         return whole, corrupt
 
     def load(self) -> dict[str, xr.DataTree]:
-        """Every whole cell, merged along ``latent_dim``: one tree per prior, and per other setting that varies."""
-        from study.store.merge import merge  # noqa: PLC0415  (imports xarray, too)
+        """Every whole cell, merged along ``latent_dim``: one tree per prior, and per other setting that varies.
 
-        return merge({key: (manifest.config, self.read(key)) for key, manifest in self.survey()[0].items()})
+        Arrays are read when they are asked for, see :mod:`study.store.lazy`; ``.load()`` of a tree takes them all into
+        memory.
+        """
+        from study.store.lazy import lazy_trees  # noqa: PLC0415  (imports xarray, too)
+
+        return lazy_trees(self, self.survey()[0])
 
 
 def _write(path: Path, content: CellRecord | FailureRecord) -> None:

@@ -1,5 +1,6 @@
 """The labelled shell: trees of measurements and the tables made of them."""
 
+import dataclasses
 import math
 import warnings
 
@@ -13,6 +14,9 @@ from analysis.mixtures import Candidate
 from analysis.summaries import FIELDS, ONE_SEED, Estimates, overview, summary
 from analysis.tree import Measured, Records, build_tree
 from study.store.merge import merge
+from study.store.netcdf import tree as stored_tree
+from study.store.result import CellResult, write_result
+from study.store.schema import check_result
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the plotting backends' own deprecations at import
@@ -54,6 +58,15 @@ def measured(seed: int, kl: float = 2.0) -> Measured:
 def tree(*seeds: int, kl: float = 2.0):
     curves = {"loss": [[3.0] * len(seeds), [2.0] * len(seeds)]}
     return build_tree([measured(seed, kl) for seed in seeds], curves, {"latent_dim": 2})
+
+
+def test_a_group_whose_estimates_are_all_left_out_is_read_again_as_it_was(tmp_path):
+    bare = build_tree([dataclasses.replace(measured(0), tables={"realism": {"prior": {}}}, records={})], {}, {})
+    write_result(CellResult(bare, {}, {}), tmp_path / "result.nc", tmp_path / "weights.safetensors")
+    again = stored_tree(tmp_path / "result.nc")
+    check_result(again)
+    assert again["realism"].to_dataset().identical(bare["realism"].to_dataset())
+    assert again["realism"].sizes == {"chain": 1, "source": 1, "quantity": 0}
 
 
 def config(latent_dim: int) -> dict:

@@ -30,7 +30,7 @@ import pandas as pd
 from analysis.interval import Interval
 from analysis.paired_ratio import PairedRatio
 from study.answers.hypotheses._base import Decision
-from study.answers.hypotheses._intervals import family_means, over_seeds, ratio_over_seeds
+from study.answers.hypotheses._intervals import family_means, ratio_over_seeds
 
 ANSWERS: dict[Decision, str] = {
     "supported": "yes",
@@ -79,13 +79,13 @@ class Criterion:
             level: of the intervals.
         """
         (means,) = family_means(values)
+        of_families = values.to_numpy(dtype=float)
         parts = {
-            label: over_seeds(values.loc[[label]].dropna(axis=1), level)
-            for label in values.index
-            if values.loc[label].notna().sum() >= 2
+            str(label): Interval.student_t(of_family[finite], level)
+            for label, of_family, finite in zip(values.index, of_families, np.isfinite(of_families), strict=True)
+            if finite.sum() >= 2
         }
-        named = {str(label): part for label, part in parts.items()}
-        return cls(effect, PairedRatio(means), least, most, null, level, named)
+        return cls(effect, PairedRatio(means), least, most, null, level, parts)
 
     @classmethod
     def of_ratio(

@@ -105,12 +105,12 @@ class _Fit(NamedTuple):
 
 def _coefficients(images: pd.DataFrame) -> npt.NDArray[np.float64]:
     """a, b and c of the module docstring, ``(3,)``: c is positive where overlap grows with D."""
-    log_dim = np.log2(images["latent_dim"].astype(float))
-    design = np.column_stack([np.ones(len(images)), images["kl"], log_dim])
+    log_dim = np.log2(images["latent_dim"].to_numpy(float))
+    design = np.column_stack([np.ones(len(images)), images["kl"].to_numpy(), log_dim])
     coefficients: npt.NDArray[np.float64] = np.linalg.lstsq(design, images["log_overlap"].to_numpy(), rcond=None)[0]
     return coefficients
 
 
 def _fit(images: pd.DataFrame) -> _Fit:
     _, by_rate, by_dim = _coefficients(images)
-    return _Fit(float(by_rate), float(by_dim / images["log_overlap"].abs().mean()))
+    return _Fit(float(by_rate), float(by_dim / np.abs(images["log_overlap"].to_numpy()).mean()))
