@@ -19,11 +19,6 @@ from study.measurement.replicate import Split
 
 LEAST = 40
 
-HISTOGRAM = 2**19
-"""Cells, D times the bins of a dimension, among which a node of a tree seeks its split, save for the fewest bins."""
-FEWEST_BINS, MOST_BINS = 128, 255
-"""Of 500 rows that trees are fitted to, one of 128 bins holds four, where a leaf holds at least twenty."""
-
 
 def _asked(evaluate: Evaluate) -> bool:
     return evaluate.two_sample_draws > 0
@@ -85,24 +80,14 @@ def squared_sliced_wasserstein(split: Split) -> Estimate:
     asked=_asked,
 )
 def classifier(split: Split) -> dict[str, Estimate]:
-    purpose, pair = ("classifier of codes", split.name), _pair(split)
-    trees = boosted_trees(pair.codes.shape[1], integer_seed(split.replicate.seed, *purpose, "trees"))
-    test = two_sample.classifier_test(*pair, trees, split.replicate.stream(*purpose, "halves"))
+    purpose = "classifier of codes", split.name
+    seed = integer_seed(split.replicate.seed, *purpose, "trees")
+    # With 32 bins in the place of 255 these took a quarter of the time at D = 4,096, and found less of narrow clusters
+    # in four of the dimensions: in three simulations of 500 rows the AUC was 0.67 on average, and not 0.77.
+    trees = HistGradientBoostingClassifier(max_iter=30, early_stopping=False, random_state=seed)
+    generator = split.replicate.stream(*purpose, "halves")
+    test = two_sample.classifier_test(*_pair(split), trees, generator)
     return {"classifier_accuracy_codes": test.accuracy, "classifier_auc": test.auc, "classifier_kl": test.kl}
-
-
-def boosted_trees(dim: int, seed: int) -> HistGradientBoostingClassifier:
-    """The classifier of the test.
-
-    A node looks at every bin of every dimension for its split, which at D = 4,096 is nearly all of the time; bins that
-    hold few rows besides leave it little to choose from. With 32 bins narrow clusters were found less often.
-
-    Args:
-        dim: D, of the rows that are told apart.
-        seed: of the trees.
-    """
-    bins = min(max(HISTOGRAM // dim, FEWEST_BINS), MOST_BINS)
-    return HistGradientBoostingClassifier(max_iter=30, max_bins=bins, early_stopping=False, random_state=seed)
 
 
 @estimator(
