@@ -31,7 +31,7 @@ QUANTITIES = (
 )  # fmt: skip
 """Quantities in ``first_look.csv``."""
 
-OBJECTIVES = {"averaged": "both_means", "summed": "elbo"}
+OBJECTIVES = {"averaged": "both_means", "summed": "elbo", "latent term averaged": "kl_mean"}
 
 ROWS = (
     ("(a) squared error per pixel, held out", "aggregate/held_out/reconstruction_error"),
@@ -48,8 +48,11 @@ ROWS = (
     ("… by N(m, C)", "densities/moment_normal/certified_gap"),
     ("AUC of norms, q_N against p", "aggregate/train/norm_auc"),
     ("AUC of densities", "aggregate/train/log_ratio_auc"),
+    ("AUC of densities, codes of held-out images", "aggregate/held_out/log_ratio_auc"),
+    ("active units", "aggregate/train/active_units"),
     ("(c) F of N(0, I)", "realism/prior/squared_frechet"),
     ("F of q_N", "realism/aggregate_train/squared_frechet"),
+    ("(c) F of codes of held-out images", "realism/aggregate_held_out/squared_frechet"),
     ("F of N(m, I), the mean alone", "realism/mean_normal/squared_frechet"),
     ("F of N(m permuted over dimensions, I)", "realism/mean_permuted/squared_frechet"),
     ("F of N(random offset of equal norm, I)", "realism/mean_random/squared_frechet"),
@@ -60,6 +63,7 @@ ROWS = (
     ("F of q_N less its mean", "realism/aggregate_centred/squared_frechet"),
     ("F of prior draws moved to the radius √D", "realism/shell_prior/squared_frechet"),
     ("F of codes with each dimension shuffled", "realism/shuffled_dimensions/squared_frechet"),
+    ("F of codes with the places of their maps shuffled", "realism/shuffled_locations/squared_frechet"),
     ("F of reconstructions", "realism/reconstruction/squared_frechet"),
     ("F of real images among themselves", "realism/held_out/squared_frechet"),
 )

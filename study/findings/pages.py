@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from study.findings import asker, confirmation, figures, parts
+from study.findings import asker, confirmation, figures, gaps, parts
 from study.findings.first_look import HERE, printed_table
 from study.findings.runs import (
     LEVELS,
@@ -18,7 +18,6 @@ from study.findings.runs import (
     TRAININGS,
     VERDICTS,
     level_table,
-    share_table,
     vector_table,
     verdict_table,
 )
@@ -29,23 +28,31 @@ ROOT = HERE.parents[1]
 def tables() -> dict[str, dict[str, str]]:
     """The tables by page and mark."""
     printed, levels, verdicts = printed_table(), pd.read_csv(LEVELS), pd.read_csv(VERDICTS)
+    shares, trainings = pd.read_csv(parts.PARTS), pd.read_csv(TRAININGS)
+    confirmed = pd.read_csv(confirmation.TRAININGS)
+    runs = {f"run {number}": of_run for number, of_run in trainings.groupby("run")}
+    sets = {title: confirmed[confirmed["run"] == title] for title in confirmation.SETS}
     return {
         "README.md": {"table": printed},
         "FINDINGS.md": {
             "levels": level_table(levels),
-            "shares": share_table(levels),
-            "vectors": vector_table(pd.read_csv(TRAININGS)),
+            "shares": parts.share_table(shares, list(runs)),
+            "vectors": vector_table(trainings),
             "verdicts": verdict_table(verdicts),
             "pooled": verdict_table(pd.read_csv(POOLED)),
             "asker-levels": level_table(pd.read_csv(asker.LEVELS)),
             "asker-verdicts": verdict_table(pd.read_csv(asker.VERDICTS)),
             "confirmed-levels": level_table(pd.read_csv(confirmation.LEVELS)),
-            "confirmed-shares": share_table(pd.read_csv(confirmation.LEVELS)),
-            "confirmed-vectors": vector_table(pd.read_csv(confirmation.TRAININGS)),
+            "confirmed-shares": parts.share_table(shares, list(sets)),
+            "confirmed-vectors": vector_table(confirmed),
             "confirmed-verdicts": verdict_table(pd.read_csv(confirmation.VERDICTS)),
             "asker-vectors": vector_table(pd.read_csv(asker.TRAININGS)),
             "confirmed-outcome": confirmation.outcome_table(pd.read_csv(confirmation.VERDICTS)),
-            "confirmed-parts": parts.part_table(pd.read_csv(parts.PARTS)),
+            "confirmed-parts": parts.part_table(shares),
+            "measures-gaussian": parts.measure_table(shares, parts.GAUSSIAN),
+            "measures-mean": parts.measure_table(shares, parts.MEAN),
+            "measures-covariance": parts.measure_table(shares, parts.COVARIANCE),
+            "gaps": gaps.gap_table(runs | sets, shares),
             "undecided": undecided_table(pd.read_csv(HERE / "first_look-verdicts.csv")),
         },
     }

@@ -48,20 +48,6 @@ MEASURES = {
 }
 """Quantities that are shown of vectors, with their addresses."""
 
-PRIOR, BEST = "(c) F of N(0, I)", "F of q_N"
-
-SHARES = (
-    ("N(m, I), the mean alone", "F of N(m, I), the mean alone"),
-    ("N(0, C), the covariance alone", "F of N(0, C), the covariance alone"),
-    ("G = N(m, C), both", "F of N(m, C) = G"),
-    ("N(0, diag v), the variances alone", "F of N(0, diag v), the variances alone"),
-    ("N(m permuted, I)", "F of N(m permuted over dimensions, I)"),
-    ("N(random offset of equal norm, I)", "F of N(random offset of equal norm, I)"),
-    ("the prior, moved to the radius √D", "F of prior draws moved to the radius √D"),
-    ("codes with each dimension shuffled", "F of codes with each dimension shuffled"),
-)
-"""Sources whose share of the gap is shown, with their quantities in ROWS."""
-
 Runs = Mapping[int | str, Results]
 
 CHECKS_ASIDE = ("H4",)
@@ -201,24 +187,6 @@ def level_table(table: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def share_table(table: pd.DataFrame) -> str:
-    """The share of the gap that each source of samples closes, in Markdown, one column for each loss and run.
-
-    It is [F(prior) − F(source)] / [F(prior) − F(q_N)], a ratio of means over trainings; 1 is as good as q_N, and 0 as
-    bad as the prior.
-
-    Args:
-        table: as :func:`run_levels` gives it.
-    """
-    columns = _columns(table)
-    at = table.set_index(["quantity", "loss", "run"])["mean"]
-    lines = _head("draws of", columns)
-    for title, quantity in SHARES:
-        cells = [_share(at[quantity, loss, run], at[PRIOR, loss, run], at[BEST, loss, run]) for loss, run in columns]
-        lines.append(f"| {title} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
 def standing(table: pd.DataFrame) -> dict[str, str]:
     """The decisions that are the same in all runs and not ``undecided``, by hypothesis.
 
@@ -245,10 +213,6 @@ def _head(corner: str, columns: Sequence[tuple[str, int | str]]) -> list[str]:
     """The first two lines of a table in Markdown."""
     heads = [corner, *(f"{loss}, {_title(run)}" for loss, run in columns)]
     return ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
-
-
-def _share(source: float, prior: float, best: float) -> str:
-    return f"{(prior - source) / (prior - best):.2f}".replace("-", "−").replace("−0.00", "0.00")
 
 
 def _verdict(line: Mapping[Any, Any]) -> str:

@@ -83,14 +83,17 @@ def test_tables_of_the_runs_are_those_of_their_exports(make, path):
 
 
 @pytest.mark.parametrize(
-    ("runs", "latent_dim", "module"),
-    [(asker.by_length, asker.LATENT_DIM, asker), (confirmation.confirming, 4096, confirmation)],
+    ("runs", "judged", "latent_dim", "module"),
+    [
+        (asker.by_length, asker.judged, asker.LATENT_DIM, asker),
+        (confirmation.confirming, confirmation.confirming, 4096, confirmation),
+    ],
     ids=["the question's model", "the confirming runs"],
 )
-def test_tables_of_preregistered_runs_are_those_of_their_exports(runs, latent_dim, module):
+def test_tables_of_preregistered_runs_are_those_of_their_exports(runs, judged, latent_dim, module):
     computed = pd.read_csv(io.StringIO(levels_of(runs(), latent_dim).to_csv(index=False)))
     pd.testing.assert_frame_equal(computed, pd.read_csv(module.LEVELS), check_exact=False, rtol=1e-6, atol=1e-9)
-    decided = verdicts_of(runs())[["run", "hypothesis", "decision"]]
+    decided = verdicts_of(judged())[["run", "hypothesis", "decision"]]
     pd.testing.assert_frame_equal(decided, pd.read_csv(module.VERDICTS)[["run", "hypothesis", "decision"]])
 
 
@@ -155,9 +158,10 @@ def test_the_seventh_hypothesis_counts_as_untested_where_other_runs_decide_it():
 
 
 def test_parts_are_those_of_the_exports():
-    computed = pd.read_csv(io.StringIO(parts.preregistered_parts().to_csv(index=False)))
+    computed = pd.read_csv(io.StringIO(parts.every_part().to_csv(index=False)))
     pd.testing.assert_frame_equal(computed, pd.read_csv(parts.PARTS), check_exact=False, rtol=1e-6, atol=1e-9)
-    shares = computed[computed["part"].str.contains("H20")].set_index(["run", "loss"])["value"]
+    of_mean = computed[(computed["part"] == parts.MEAN) & (computed["measure"] == "F")]
+    shares = of_mean.set_index(["run", "model"])["value"]
     ruled = pd.read_csv(confirmation.VERDICTS).query("hypothesis == 'H20'").set_index("run")["value"]
     for title in confirmation.SETS:
         assert shares[title, "summed"] == pytest.approx(ruled[title], rel=1e-9)
