@@ -29,7 +29,7 @@ def judged() -> Runs:
     """What is judged: the map by length of training, and with the vector behind the same network, as registered."""
     lengths, (shortest, *_) = by_length(), Results.some([EXPORT]).levels("updates")
     registered = {f"{shortest} updates, vector included": Results.some([EXPORT]).where(updates=shortest)}
-    return registered | lengths
+    return {**registered, **lengths}
 
 
 def main() -> None:

@@ -158,7 +158,7 @@ def exploratory() -> Runs:
 
 def every_part() -> pd.DataFrame:
     """The parts of all models and runs, with the columns of ``parts.csv``."""
-    runs = exploratory() | confirmation.confirming()
+    runs = {**exploratory(), **confirmation.confirming()}
     tables = parts_of_maps(runs) + parts_of_maps(asker.by_length(), asker.LATENT_DIM) + parts_of_vectors(runs)
     return pd.concat(tables, ignore_index=True)
 
