@@ -28,7 +28,7 @@ def by_length() -> Runs:
 def judged() -> Runs:
     """What is judged: the map by length of training, and with the vector behind the same network, as registered."""
     lengths, (shortest, *_) = by_length(), Results.some([EXPORT]).levels("updates")
-    registered = {f"{shortest} updates, vector included": Results.some([EXPORT]).where(updates=shortest)}
+    registered: Runs = {f"{shortest} updates, vector included": Results.some([EXPORT]).where(updates=shortest)}
     return {**registered, **lengths}
 
 
