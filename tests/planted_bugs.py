@@ -63,6 +63,7 @@ VAE, PRIORS, LINEAR, NETWORK_LAWS = (f"{MODELS}/test_{name}.py" for name in ("va
 MOMENT_SOURCES, DISPLACEMENTS = (f"{STUDY}/measurement/test_{name}.py" for name in ("moment_sources", "displacements"))
 ENGINES, LOOP, PROCESSES = (f"{STUDY}/run/training/test_{name}.py" for name in ("engines", "loop", "processes"))
 LENGTH = f"{STUDY}/design/test_length.py"
+DENSITY_FITS = f"{ANALYSIS}/density_fits/test_density_fits.py"
 
 BUGS = [
     Bug("sign of KL(q‖p)", "analysis/divergence.py",
@@ -135,6 +136,14 @@ BUGS = [
         "_complement(dim * fourth, squared_norm)", "_complement((dim - 1) * fourth, squared_norm)", ORTHOGONALITY),
     Bug("own pairs among the random directions", "analysis/orthogonality.py",
         "squared_norm = (gram.square().sum((1, 2)) - diagonal.square().sum(1)) / pairs", "squared_norm = gram.square().mean((1, 2))", ORTHOGONALITY),
+    Bug("units evaluated before what they read is known", "analysis/density_fits/_autoregressive.py",
+        "turns = step.order + 1", "turns = step.order", DENSITY_FITS + "::test_draws_of_a_flow_invert_it_in_one_pass_through_its_networks"),
+    Bug("whole networks for each dimension of a draw", "analysis/density_fits/_autoregressive.py",
+        "units = (due[depth] == turn)", "units = (due[depth] <= turn)", DENSITY_FITS + "::test_draws_of_a_flow_invert_it_in_one_pass_through_its_networks"),
+    Bug("spline that begins a bin late", "analysis/density_fits/_spline.py",
+        ".tril(-1)", ".tril()", DENSITY_FITS + "::test_splines_are_those_of_zuko"),
+    Bug("a decoding for each displacement of a draw", "analysis/gain.py",
+        "return vmap(lambda tangent: jvp(decoder, (points,), (tangent,))[1])(tangents)", "return torch.stack([jvp(decoder, (points,), (tangent,))[1] for tangent in tangents])", GAIN + "::test_displacements_of_one_draw_share_its_decoding"),
     Bug("distance by gain without the gain", "analysis/gain.py",
         "centres.transpose(0, 1) - z)", "centres.transpose(0, 1))", ORTHOGONALITY + "::test_the_way_to_the_nearest_centre_is_weighted_by_the_gain"),
     Bug("offset with the bias of a squared mean", "analysis/refinement.py",
