@@ -11,7 +11,7 @@ from study.design.cell import Train
 from study.measurement.stored_images import Images
 from study.run.training.batches import ImagesOf
 from study.run.training.precision import matmul_precision
-from study.run.training.ranks import Seat, joined
+from study.run.training.ranks import Seat, join
 from study.run.training.updates import Updates
 
 
@@ -37,10 +37,10 @@ def follow(
     with matmul_precision(next(vaes[0].parameters()).device), seeded(stream(0, "training")):
         updates = Updates(vaes, objective, images, train, beta=beta, first_seed=first_seed, share=seat.share)
         ready()
-        with joined(seat) as ranks:
-            epoch, position = updates.agree(ranks)
-            updates.build(updates.choose(), ranks)
-            for number in range(epoch, updates.course.epochs):
-                updates.start_epoch(number)
-                for place in range(position if number == epoch else 0, updates.course.length(number)):
-                    updates.make(number, place)
+        ranks = join(seat)  # for as long as this process is there, which the leader ends
+        epoch, position = updates.agree(ranks)
+        updates.build(updates.choose(), ranks)
+        for number in range(epoch, updates.course.epochs):
+            updates.start_epoch(number)
+            for place in range(position if number == epoch else 0, updates.course.length(number)):
+                updates.make(number, place)

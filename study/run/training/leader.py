@@ -11,7 +11,7 @@ import queue
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol, final
@@ -19,14 +19,14 @@ from typing import Any, Protocol, final
 import torch
 
 from study.errors import ProcessDied
-from study.run.training.ranks import Ranks, Seat, joined
+from study.run.training.ranks import Ranks, Seat, join, on_loopback
 from study.run.training.share import Share
 from study.run.workers import WorkerDied, Workers
 
 POLL_SECONDS = 0.1
 
-REASON_SECONDS = 3.0
-"""Within which a process whose connection is lost tells, or its end does, why."""
+REASON_SECONDS = 2.0
+"""Within which the reason for the loss of a connection is heard of."""
 
 
 class Line(Protocol):
@@ -43,12 +43,15 @@ class Leader:
     seat: its place.
     workers: that compute in the other processes.
     others: what these compute.
-    stack: of the block of :func:`leading`, at the end of which the connection to them is closed.
     """
 
-    def __init__(self, seat: Seat, workers: Workers, others: Sequence[Future[None]], stack: ExitStack) -> None:
+    def __init__(self, seat: Seat, workers: Workers, others: Sequence[Future[None]]) -> None:
         self.share = seat.share
-        self._seat, self._workers, self._others, self._stack = seat, workers, others, stack
+        self._seat, self._workers, self._others = seat, workers, others
+        self._ranks: Ranks | None = None
+        self._cause: BaseException | None = None
+        for other in others:
+            other.add_done_callback(self._ended)
 
     def join(self, wait: Callable[[], None]) -> Ranks:
         """The processes, once all of them are ready; ``wait`` is called from time to time before that.
@@ -62,9 +65,17 @@ class Leader:
                 absent -= 1
             except queue.Empty:
                 wait()
-                if (reason := self._reason()) is not None:
-                    raise reason from None
-        return self._stack.enter_context(joined(self._seat))
+                if self._cause is not None:
+                    raise self._cause from None
+        self._ranks = join(self._seat)
+        return self._ranks
+
+    def leave(self) -> None:
+        """Ends the other processes, if they still are, and closes the connections to them."""
+        self._workers.kill()  # first, since leaving may wait for them
+        if self._ranks is not None:
+            self._ranks.leave()
+        self._workers.shutdown()
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -73,19 +84,26 @@ class Leader:
             yield
         except RuntimeError as error:
             end = time.monotonic() + REASON_SECONDS
-            while time.monotonic() < end:
-                if (reason := self._reason()) is not None:
-                    raise reason from error
+            while self._cause is None and time.monotonic() < end:
                 time.sleep(POLL_SECONDS)
+            if self._cause is not None:
+                raise self._cause from error
             raise
 
-    def _reason(self) -> BaseException | None:
-        """Why one of the other processes does not go on; the first cause where several do not, as far as known."""
-        errors = [error for future in self._others if future.done() and (error := future.exception()) is not None]
-        deaths = [error for error in errors if isinstance(error, WorkerDied)]
-        if deaths:
-            return ProcessDied(str(deaths[0]), self.share.size)
-        return errors[0] if errors else None
+    def _ended(self, other: Future[None]) -> None:
+        """Ends the remaining processes where one has failed: they, and this one, may wait for it without an end.
+
+        The loss of a connection is an error too, of which the cause is heard of in the next moment.
+        """
+        error = other.exception()
+        if error is None or self._cause is not None:
+            return
+        if isinstance(error, WorkerDied):
+            error = ProcessDied(str(error), self.share.size)
+        elif isinstance(error, RuntimeError):
+            time.sleep(REASON_SECONDS / 2)
+        self._cause = self._cause or error
+        self._workers.kill()
 
 
 @contextmanager
@@ -104,13 +122,14 @@ def leading(processes: int, follower: Callable[..., None], *arguments: Any) -> I
         return
     threads = torch.get_num_threads()
     each = max(1, threads // processes)
-    with ExitStack() as stack:
-        folder = stack.enter_context(TemporaryDirectory(prefix="latent-study-"))
+    with TemporaryDirectory(prefix="latent-study-") as folder, on_loopback():
         first, *seats = (Seat(Share(rank, processes), Path(folder) / "meeting") for rank in range(processes))
         workers = Workers(processes - 1, each, compiles=False)
-        stack.callback(workers.shutdown)
-        stack.callback(workers.kill)
         others = [workers.submit(follower, *arguments, seat=seat, channel=workers.channel) for seat in seats]
+        leader = Leader(first, workers, others)
         torch.set_num_threads(each)
-        stack.callback(torch.set_num_threads, threads)
-        yield Leader(first, workers, others, stack)
+        try:
+            yield leader
+        finally:
+            leader.leave()
+            torch.set_num_threads(threads)

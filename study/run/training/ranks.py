@@ -25,7 +25,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from study.run.training.share import Share
 
-PATIENCE = timedelta(days=30)
+PATIENCE = timedelta(days=1)
 """How long a process waits for another, which may be measuring held-out images; one that dies is seen at once."""
 
 _INTERFACES = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
@@ -42,13 +42,15 @@ class Seat(NamedTuple):
     meeting: Path
 
     def device(self, kind: str) -> str:
-        """The device of this process, of the ``kind`` ``cpu`` or ``cuda``."""
-        return f"cuda:{self.share.rank}" if kind == "cuda" else kind
+        """The device of this process, of the ``kind`` ``cpu`` or ``cuda``; a GPU becomes the one that torch takes."""
+        if kind == "cuda":
+            torch.cuda.set_device(self.share.rank)
+        return kind
 
 
 @final
 class Ranks:
-    """The processes of a training, as one of them sees the others; see :func:`joined`.
+    """The processes of a training, as one of them sees the others; see :func:`join`.
 
     share: the part of each batch that is this process's.
     """
@@ -66,6 +68,10 @@ class Ranks:
         distributed.all_reduce(values)
         return values / self.share.size
 
+    def leave(self) -> None:
+        """Closes the connections; another process that still works may be waited for."""
+        distributed.destroy_process_group()
+
     def copy_first(self, tensors: Iterable[Tensor]) -> None:
         """Overwrites ``tensors``, of whatever type, with those of the first process."""
         for tensor in tensors:
@@ -74,27 +80,27 @@ class Ranks:
                 distributed.broadcast(tensor.view(-1).view(torch.uint8), src=0)
 
 
-@contextmanager
-def joined(seat: Seat) -> Iterator[Ranks]:
-    """The processes of a training within the block, once all of them have come."""
-    with _on_loopback():
-        store = distributed.FileStore(str(seat.meeting), seat.share.size)
-        distributed.init_process_group(
-            "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
-            store=store,
-            rank=seat.share.rank,
-            world_size=seat.share.size,
-            timeout=PATIENCE,
-        )
-        try:
-            yield Ranks(seat.share)
-        finally:
-            distributed.destroy_process_group()
+def join(seat: Seat) -> Ranks:
+    """The processes of a training, once all of them have come to their seats.
+
+    seat: of this process.
+    """
+    distributed.init_process_group(
+        "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
+        store=distributed.FileStore(str(seat.meeting), seat.share.size),
+        rank=seat.share.rank,
+        world_size=seat.share.size,
+        timeout=PATIENCE,
+    )
+    return Ranks(seat.share)
 
 
 @contextmanager
-def _on_loopback() -> Iterator[None]:
-    """Lets the libraries listen on the loopback interface alone; by default they take the one of the host's name."""
+def on_loopback() -> Iterator[None]:
+    """Lets this process, and those that it starts, listen on the loopback interface alone within the block.
+
+    The libraries would otherwise take the one of the host's name.
+    """
     loopback = next(
         name
         for name, addresses in psutil.net_if_addrs().items()

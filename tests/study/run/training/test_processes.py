@@ -310,8 +310,8 @@ def test_a_process_that_dies_fails_the_training_which_goes_on_from_its_checkpoin
 
     began = time.monotonic()
     with pytest.raises(ProcessDied) as failure:
-        trained(CONV, tmp_path, killing, processes=2, **each_update)
-    assert "one of the 2 processes of the training was lost (its worker process was killed by signal 9)" in str(
+        trained(CONV, tmp_path, killing, processes=4, **each_update)
+    assert "one of the 4 processes of the training was lost (its worker process was killed by signal 9)" in str(
         failure.value
     )
     assert "\n" not in str(failure.value)
