@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -147,6 +147,7 @@ def estimate_of(cell: StoredCell, estimate: str) -> dict[str, npt.NDArray[Any]] 
     return dict(zip(FIELDS, fields, strict=True))
 
 
+@lru_cache(maxsize=1024)
 def _address(estimate: str) -> Address:
     address = Address.parse(estimate)
     if address.group not in ROWS:

@@ -67,7 +67,8 @@ def by_replicate(lines: pd.DataFrame, statistic: Callable[[pd.DataFrame], Any]) 
     values: dict[str, dict[Any, Any]] = {str(label): {} for label in sizes}
     if isinstance(statistic, MeanOf) and not lines.duplicated(["family", "replicate"]).any():
         # Of ten thousand families of one cell, to take the lines of each apart would be most of the time.
-        for label, replicate, value in zip(lines["family"], lines["replicate"], lines[statistic.column], strict=True):
+        columns = (lines[name].to_numpy() for name in ("family", "replicate", statistic.column))
+        for label, replicate, value in zip(*columns, strict=True):
             if sizes[label] == 1:
                 values[str(label)][replicate] = float(value)
         return pd.DataFrame.from_dict(values, orient="index").sort_index(axis=1)

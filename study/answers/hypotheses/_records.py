@@ -46,7 +46,7 @@ def record_lines(
     if having.empty:
         return pd.DataFrame(columns=[*OF_CELL, *columns])
     values = {key: _entries(stored[key], group, tuple(columns.values()), where) for key in dict.fromkeys(having["key"])}
-    units = list(zip(having["key"], having["replicate"], strict=True))
+    units = list(zip(having["key"].to_numpy(), having["replicate"].to_numpy(), strict=True))
     measured = {
         name: np.concatenate([values[key][number][replicate] for key, replicate in units])
         for number, name in enumerate(columns)
