@@ -83,10 +83,13 @@ def opened(path: Path, limit: int) -> Iterator[int]:
 
 @contextmanager
 def regular(path: Path, limit: int) -> Iterator[Path]:
-    """The place of what :func:`opened` opens, for readers that want a name.
+    """The place of what :func:`opened` opens, for readers that want a name; raises :class:`Corrupt`.
 
     It names the open file itself where the system can (``/proc/self/fd``): nobody can put another one into its place
     between the look at it and its reader.
+
+    path: of the file, or of a link to it.
+    limit: number of bytes that it may have.
     """
     with opened(path, limit) as descriptor:
         named = Path(f"/proc/self/fd/{descriptor}")
