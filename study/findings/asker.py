@@ -3,7 +3,7 @@
     uv run python -m study.findings.asker
 
 writes ``asker-levels.csv``, the mean of each quantity of the map of 65,536 dimensions by loss and length of training;
-``asker-verdicts.csv``, the verdict on each hypothesis by length, and at the shorter one with the vector included; and
+``asker-verdicts.csv``, the verdict on each hypothesis, of the whole study and of the map by length; and
 ``asker-vectors.csv``, every training of the vector of 16 dimensions behind the same network. What was fixed before the
 run stands in docs/explanation/preregistration.md.
 """
@@ -26,10 +26,8 @@ def by_length() -> Runs:
 
 
 def judged() -> Runs:
-    """What is judged: the map by length of training, and with the vector behind the same network, as registered."""
-    lengths, (shortest, *_) = by_length(), Results.some([EXPORT]).levels("updates")
-    registered: Runs = {f"{shortest} updates, vector included": Results.some([EXPORT]).where(updates=shortest)}
-    return {**registered, **lengths}
+    """What is judged: the whole registered study, vectors included, and the map alone by length of training."""
+    return {"the whole study": Results.some([EXPORT]), **by_length()}
 
 
 def main() -> None:
