@@ -94,7 +94,8 @@ def _moved(decoder: Decoder, z: Tensor, displacements: Tensor) -> Iterator[Tenso
     """J(z) δ_k of some of the draws at a time, ``(K, m, *image_shape)`` float64."""
 
     def products(points: Tensor, tangents: Tensor) -> Tensor:
-        return vmap(lambda tangent: jvp(decoder, (points,), (tangent,))[1])(tangents)
+        # A Pyro model as decoder draws what its images do not depend on; all products may share that.
+        return vmap(lambda tangent: jvp(decoder, (points,), (tangent,))[1], randomness="same")(tangents)
 
     size = max(CHUNK // len(displacements), 1)
     for points, tangents in zip(z.split(size), displacements.split(size, dim=1), strict=True):

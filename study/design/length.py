@@ -39,7 +39,7 @@ def num_updates(train: Mapping[str, Any], num_images: int) -> int:
 
 
 def planned_updates(config: Mapping[str, Any], num_images: int | None = None) -> int | None:
-    """Updates that a configuration plans; None where it counts epochs and the number of images is not known.
+    """Updates that a configuration plans; None where it counts epochs and does not say how many updates one has.
 
     config: of a cell, as :meth:`study.design.cell.Cell.config` gives it, or any part of one.
     num_images: training images, where they have been counted; else the data set's own number, up to the limit.
@@ -48,7 +48,7 @@ def planned_updates(config: Mapping[str, Any], num_images: int | None = None) ->
     if train.get("updates") is not None:
         return int(train["updates"])
     images = _nominal_images(config) if num_images is None else num_images
-    return None if images is None or not train else num_updates(train, images)
+    return num_updates(train, images) if images is not None and {"epochs", "batch_size"} <= train.keys() else None
 
 
 def _nominal_images(config: Mapping[str, Any]) -> int | None:

@@ -202,14 +202,15 @@ def test_a_dry_run_of_a_thousand_cells_needs_no_torch(tmp_path):
 def test_a_thousand_cells_take_little_time_and_a_shard_no_more(tmp_path, capsys):
     words = ["run", *ONE, *grid(10, 100), "--dry-run", "--results", str(tmp_path)]
     main(["run", *ONE, *grid(11, 10), "--dry-run", "--results", str(tmp_path)])
-    times = []
-    for more in ([], ["--shard", "1/100"]):
+    times = {"": [], "1/100": []}
+    for shard in [*times] * 3:  # in turns, and the least counts: other work on a machine lengthens some
         start = time.process_time()
-        assert main([*words, *more]) == 0
-        times.append(time.process_time() - start)
+        assert main([*words, *(["--shard", shard] if shard else [])]) == 0
+        times[shard].append(time.process_time() - start)
     assert "10 cells: 10 missing" in capsys.readouterr().out.splitlines()[-1]
-    assert times[0] < 3.0
-    assert times[1] < 1.2 * times[0]
+    whole, part = map(min, times.values())
+    assert whole < 3.0
+    assert part < 1.2 * whole
 
 
 def test_a_dry_run_estimates_memory_and_time(tmp_path, capsys):

@@ -56,5 +56,7 @@ def test_expected_seconds_are_within_half_of_those_that_studies_took(study):
         details = manifest["details"]
         cell = Cell.from_config(manifest["config"])
         cost = check_all([cell])[cell.key]
+        if details["training_cpu_seconds"] < details["training_seconds"] / 10:
+            continue  # another process trained it, which was interrupted, and its processor time is not recorded
         took = details["training_cpu_seconds"] + details["measurement_cpu_seconds"]
         assert 1 / 1.5 < took / (cost.seconds - cost.classifiers) < 1.5, cell.key

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -385,5 +386,9 @@ def test_processes_end_with_the_command(tmp_path, signum):
 
 
 def ports(processes: list[psutil.Process]) -> list[object]:
-    """Addresses on which they listen."""
-    return [c.laddr for p in processes for c in p.net_connections("inet") if c.status == psutil.CONN_LISTEN]
+    """Addresses on which they listen; of those that have ended meanwhile, none."""
+    found = []
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            found += [c.laddr for c in process.net_connections("inet") if c.status == psutil.CONN_LISTEN]
+    return found
