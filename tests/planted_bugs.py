@@ -143,7 +143,7 @@ BUGS = [
     Bug("spline that begins a bin late", "analysis/density_fits/_spline.py",
         ".tril(-1)", ".tril()", DENSITY_FITS + "::test_splines_are_those_of_zuko"),
     Bug("a decoding for each displacement of a draw", "analysis/gain.py",
-        "return vmap(lambda tangent: jvp(decoder, (points,), (tangent,))[1])(tangents)", "return torch.stack([jvp(decoder, (points,), (tangent,))[1] for tangent in tangents])", GAIN + "::test_displacements_of_one_draw_share_its_decoding"),
+        'return vmap(lambda tangent: jvp(decoder, (points,), (tangent,))[1], randomness="same")(tangents)', "return torch.stack([jvp(decoder, (points,), (tangent,))[1] for tangent in tangents])", GAIN + "::test_displacements_of_one_draw_share_its_decoding"),
     Bug("distance by gain without the gain", "analysis/gain.py",
         "centres.transpose(0, 1) - z)", "centres.transpose(0, 1))", ORTHOGONALITY + "::test_the_way_to_the_nearest_centre_is_weighted_by_the_gain"),
     Bug("offset with the bias of a squared mean", "analysis/refinement.py",

@@ -119,7 +119,7 @@ def test_memory_does_not_grow_with_arrays_and_no_file_stays_open(tmp_path):
     assert held < size
     assert peak < 5 * size < NUMBER * size
     assert after < 2 * size, "more than the group that was read last is held"
-    assert len(os.listdir("/proc/self/fd")) == files
+    assert len(os.listdir("/proc/self/fd")) <= files  # fewer, where what earlier tests left open was collected
 
 
 def test_a_result_that_changes_afterwards_is_refused(store):
