@@ -89,3 +89,11 @@ def test_cost_counts_the_images_that_updates_read():
     assert costs == pytest.approx([costs[0], 2 * costs[0], 2 * costs[0], 10 * costs[0]])
     each = UPDATE_SECONDS + 100 * cell().latent_dim * LATENT_SECONDS
     assert seconds(0, 1_000, 100) - seconds(0, 10, 100) == pytest.approx(990 * each * cell().seeds)
+
+
+@pytest.mark.parametrize("lacks", [["batch_size"], ["epochs"], ["epochs", "batch_size", "updates"]])
+def test_a_stored_training_that_says_less_plans_no_number(lacks):
+    train = {"epochs": 20, "updates": None, "batch_size": 32}
+    said = {name: value for name, value in train.items() if name not in lacks}
+    assert planned_updates({"dataset": {"name": "digits"}, "train": said}) is None
+    assert planned_updates({"dataset": {"name": "digits"}, "train": said | {"updates": 7}}) == 7

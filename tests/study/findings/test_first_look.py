@@ -167,6 +167,20 @@ def test_parts_are_those_of_the_exports():
         assert shares[title, "summed"] == pytest.approx(ruled[title], rel=1e-9)
 
 
+@pytest.mark.parametrize("measure", ["F", "coverage"])
+def test_shares_are_of_the_gap_whichever_values_of_a_measure_are_good(measure):
+    averaged, quantity = maps(Results.load([EXPORT]))["averaged"], parts.MEASURES[measure][0]
+    prior, codes, moments = (
+        averaged.values(f"realism/{source}/{quantity}")["value"].astype(float).mean()
+        for source in ("prior", "aggregate_train", "moment_normal")
+    )
+    of_measure = parts.parts_of(averaged, "run 1", "averaged").query("measure == @measure").set_index("part")
+    assert of_measure["value"][parts.GAUSSIAN] == pytest.approx((prior - moments) / (prior - codes))
+    assert of_measure["lower"][parts.GAUSSIAN] < of_measure["value"][parts.GAUSSIAN] < 1
+    ordered = of_measure["value"][parts.MEAN] + of_measure["value"][parts.COVARIANCE]
+    assert ordered == pytest.approx(of_measure["value"][parts.GAUSSIAN]), "the two orders share out all of it"
+
+
 def test_a_changed_number_is_noticed():
     text = (ROOT / "FINDINGS.md").read_text("utf-8")
     assert between(text, "levels", "| 1 |") != text
