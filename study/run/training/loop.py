@@ -45,6 +45,7 @@ class Fit:
     curves: per epoch and replicate, ``(E, S)`` lists: loss, rate, distortion (means over the epoch, nats per image)
         and held_out_loss (−ELBO of held-out images at scale 1; NaN where it was not evaluated).
     seconds: of updates, over all sessions of the run, engine build excluded.
+    cpu_seconds: of this process, over all sessions of the run, everything between them and their ends included.
     images: that they read.
     updates: of the weights, over all sessions.
     """
@@ -52,6 +53,7 @@ class Fit:
     choice: Choice
     curves: dict[str, list[list[float]]] = field(default_factory=lambda: {n: [] for n in (*CURVES, "held_out_loss")})
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     images: int = 0
     updates: int = 0
 
@@ -122,6 +124,7 @@ class _Run:
         saved: Checkpoint | None,
         report: Reporter,
     ) -> None:
+        self.cpu_mark = time.process_time()
         self.vaes, self.train, self.checkpoints, self.report = list(vaes), train, checkpoints, report
         self.updates, self.course = updates, updates.course
         self.epoch, self.position, self.done = 0, 0, 0
@@ -221,6 +224,8 @@ class _Run:
             self.updates.start_epoch(self.epoch)
 
     def _save(self) -> None:
+        mark = time.process_time()
+        self.fit.cpu_seconds, self.cpu_mark = self.fit.cpu_seconds + mark - self.cpu_mark, mark
         if self.checkpoints is None:
             return
         tensors: dict[str, Tensor] = {"metrics": torch.stack(self.pending) if self.pending else torch.empty(0)}
@@ -232,6 +237,7 @@ class _Run:
             "choice": list(self.fit.choice),
             "curves": self.fit.curves,
             "seconds": self.fit.seconds,
+            "cpu_seconds": self.fit.cpu_seconds,
             "images": self.fit.images,
             "held_out": self.held_out.header(),
         }
@@ -246,7 +252,8 @@ class _Run:
             # A run that is stopped after the last update of an epoch has yet to end it.
             if not (0 <= self.epoch <= self.course.epochs and 0 <= self.position <= self.course.length(self.epoch)):
                 raise Corrupt("the checkpoint is of a run of another length")
-            self.fit.curves, self.fit.seconds, self.fit.images = header["curves"], header["seconds"], header["images"]
+            self.fit.curves, self.fit.images = header["curves"], header["images"]
+            self.fit.seconds, self.fit.cpu_seconds = header["seconds"], header["cpu_seconds"]
             self.held_out.restore(saved.tensors, header["held_out"])
             metrics = saved.tensors["metrics"].to(self.updates.device)
             self.pending = list(metrics.unbind(0)) if metrics.numel() else []

@@ -36,16 +36,12 @@ KEYS = [cell.key for cell in CELLS]
 STUDY = "made"
 
 
-@pytest.fixture(scope="module")
-def server():
-    """Address of a server of the protocol of S3 on this computer, in a process of its own."""
-    pytest.importorskip("s3fs", reason="the extra objects is not installed")
-    pytest.importorskip("moto", reason="moto, the server of S3's protocol, is not installed")
+def served(words):
+    """The address at which a server with the command ``words``, which get a port at their end, answers; then ends it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    words = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([*words, str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     for _ in range(600):
         with socket.socket() as line:
             if line.connect_ex(("127.0.0.1", port)) == 0:
@@ -56,7 +52,24 @@ def server():
     process.wait()
 
 
-@pytest.fixture(params=["memory", *(pytest.param(name, marks=pytest.mark.slow) for name in ("file", "s3"))])
+@pytest.fixture(scope="module")
+def amazon():
+    """Address of a server of the protocol of S3 on this computer, in a process of its own."""
+    pytest.importorskip("s3fs", reason="the extra objects is not installed")
+    pytest.importorskip("moto", reason="moto, the server of S3's protocol, is not installed")
+    yield from served([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p"])
+
+
+@pytest.fixture(scope="module")
+def google():
+    """The same of the protocol of Google's store."""
+    pytest.importorskip("gcsfs", reason="gcsfs is not installed")
+    pytest.importorskip("gcp_storage_emulator", reason="the server of Google's protocol is not installed")
+    start = Path(__file__).with_name("google_server.py")
+    yield from served([sys.executable, str(start), "start", "-q", "-M", "-H", "127.0.0.1", "--port"])
+
+
+@pytest.fixture(params=["memory", *(pytest.param(name, marks=pytest.mark.slow) for name in ("file", "s3", "gs"))])
 def url(request, tmp_path, monkeypatch):
     """The URL of an empty results folder."""
     if request.param == "memory":
@@ -66,15 +79,20 @@ def url(request, tmp_path, monkeypatch):
     if request.param == "file":
         (tmp_path / "bucket").mkdir()
         return f"file://{tmp_path}/bucket/results"
-    monkeypatch.setenv("AWS_ENDPOINT_URL", request.getfixturevalue("server"))
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "secret-of-the-test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    if request.param == "s3":
+        monkeypatch.setenv("AWS_ENDPOINT_URL", request.getfixturevalue("amazon"))
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(name, "secret-of-the-test")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    else:
+        monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")  # which would ask for credentials
+        monkeypatch.setitem(fsspec.config.conf, "gs", {"token": "anon"})
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", request.getfixturevalue("google"))
     bucket = f"bucket-{tmp_path.name.replace('_', '-').lower()[-40:]}"
-    files = fsspec.filesystem("s3")
+    files = fsspec.filesystem(request.param)
     if not files.exists(bucket):
         files.mkdir(bucket)
-    return f"s3://{bucket}/{time.time_ns()}/results"
+    return f"{request.param}://{bucket}/{time.time_ns()}/results"
 
 
 IN_MEMORY = pytest.mark.parametrize("url", ["memory"], indirect=True)
@@ -340,7 +358,7 @@ def test_names_that_lead_elsewhere_are_refused(url, published, name, tmp_path, m
         root = published.objects.root
         return found | ({f"{root}/{name}": dict(next(iter(found.values())))} if path == root else {})
 
-    monkeypatch.setattr(type(published.objects.files), "find", lambda self, path, **options: find(path, **options))
+    monkeypatch.setattr(published.objects.files, "find", find)  # fsspec gives the same object for the same URL
     before = sorted(tmp_path.rglob("*"))
     mirror = mirror_at(url, STUDY)
     assert mirror.refresh().left_out == {f"{url}/{STUDY}/cells/{name}": "it is no object of a cell"}

@@ -102,6 +102,7 @@ def test_a_run_that_is_stopped_after_its_training_has_it_saved(options, tmp_path
     assert all(torch.equal(a, b) for a, b in zip(parameters, expected, strict=True))
     assert repr(again.curves) == repr(whole.curves)
     assert again.images == whole.images, "nothing is trained twice"
+    assert again.cpu_seconds > whole.cpu_seconds > 0, "the time before the stop is counted"
 
 
 def test_a_run_stopped_between_two_epochs_goes_on_from_there(tmp_path, eager_reports):
