@@ -66,6 +66,12 @@ ROWS = (
     ("F of codes with the places of their maps shuffled", "realism/shuffled_locations/squared_frechet"),
     ("F of reconstructions", "realism/reconstruction/squared_frechet"),
     ("F of real images among themselves", "realism/held_out/squared_frechet"),
+    ("coverage of N(0, I)", "realism/prior/coverage"),
+    ("coverage of G", "realism/moment_normal/coverage"),
+    ("coverage of q_N", "realism/aggregate_train/coverage"),
+    ("precision of N(0, I)", "realism/prior/precision"),
+    ("precision of G", "realism/moment_normal/precision"),
+    ("precision of q_N", "realism/aggregate_train/precision"),
 )
 """Quantities of the feature map, with the address of each."""
 
