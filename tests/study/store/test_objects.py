@@ -37,7 +37,7 @@ STUDY = "made"
 
 
 def served(words):
-    """The address at which a server with the command ``words``, which get a port at their end, answers; then ends it."""
+    """The address at which a server with the command ``words``, to which a port is added, answers; then ends it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
