@@ -266,10 +266,13 @@ def check_some(loaded: Iterable[Results], folders: Sequence[Path]) -> None:
 
 
 def _alike(first: StoredCell, second: StoredCell) -> bool:
-    """Whether two cells of one key have the same result, whose files may differ in how they are compressed."""
-    return first.manifest.files[RESULT] == second.manifest.files[RESULT] or (
-        first.store.read(first.key).identical(second.store.read(second.key))
-    )
+    """Whether two cells of one key have the same result, as far as both have it: files may differ in how they are
+    compressed, and an export may have left pictures and single draws behind."""
+    if first.manifest.files[RESULT] == second.manifest.files[RESULT]:
+        return True
+    one, other = (cell.store.read(cell.key).children for cell in (first, second))
+    common = one.keys() & other.keys()
+    return common in (one.keys(), other.keys()) and all(one[name].identical(other[name]) for name in common)
 
 
 def _is_choice(value: Any) -> bool:

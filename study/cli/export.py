@@ -19,6 +19,9 @@ def command(
     target: Annotated[
         str, typer.Argument(metavar="DIR|URL", help="Where to write to; cells that are there already stay.")
     ],
+    estimates: Annotated[
+        bool, typer.Option("--estimates", help="Without pictures and single draws, on which no answer rests.")
+    ] = False,
 ) -> None:
     """Write finished cells without weights and checkpoints, small enough to be sent and put together.
 
@@ -27,11 +30,12 @@ def command(
     Commands that read results read exports too, and join several of them, such as those of several machines.
 
     - `latent-study export results exports/monday`
+    - `latent-study export results exports/small --estimates`
     - `latent-study verdict exports/monday exports/tuesday`
     """
     folders = study_folders([results])
     targets = [target_of(target, folder.resolve().name) for folder in folders]
-    done = export_studies(folders, [each.store for each in targets])
+    done = export_studies(folders, [each.store for each in targets], estimates=estimates)
     for place, reason in done.left_out.items():
         log.warning("left out: %s: %s", place, reason)
     for each in targets:

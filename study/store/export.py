@@ -4,8 +4,9 @@
     <DIR>/<study>/effects/                    the tables that `latent-study effects` kept beside the study
 
 An exported cell is a stored cell whose manifest lists no weights: whatever reads results reads it, and only what needs
-a trained model refuses it. Its result holds the same numbers and pictures, bit for bit; its manifest has digests of its
-own, and under ``weights_sha256`` of its details that of the weights that were left behind.
+a trained model refuses it. Its result holds the same numbers and pictures, bit for bit, or those groups alone of which
+answers are made (:data:`study.store.extract.KEPT`); its manifest has digests of its own, and under ``weights_sha256`` of
+its details that of the weights that were left behind.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from study.errors import ConfigurationError, EnvironmentFault
 from study.files import own_folder, replacing, set_aside
+from study.store.extract import KEPT
 from study.store.manifest import SCHEMA_VERSION, Manifest, sha256
 from study.store.netcdf import tree
 from study.store.reading import Corrupt, content
@@ -52,9 +54,14 @@ class Exported(NamedTuple):
     left_out: Mapping[Path, str]
 
 
-def export(source: Store, target: Store) -> Exported:
+def export(source: Store, target: Store, *, estimates: bool = False) -> Exported:
     """Writes every whole cell of ``source`` without weights to ``target``, where those that are there already stay, and
     the tables of effects, which replace older ones.
+
+    Args:
+        source: the study.
+        target: where it is written to.
+        estimates: whether pictures and single draws are left behind, too, on which no answer rests.
 
     Raises:
         ConfigurationError: if ``target`` is ``source``, or has another result of one of its cells.
@@ -71,6 +78,8 @@ def export(source: Store, target: Store) -> Exported:
         try:
             result = source.read(key)
             check_result(result)
+            if estimates:
+                result = result.filter(lambda group: group.parent is None or group.name in KEPT)
             if not _is_there(target, key, manifest, result, source):
                 _write(target, key, manifest, result)
         except Corrupt as error:
@@ -161,13 +170,13 @@ def _encoding(values: xr.Variable) -> dict[str, Any]:
     return compressed if numeric or not values.size else compressed | {"dtype": "S1"}
 
 
-def export_studies(folders: Sequence[Path], targets: Sequence[Store]) -> Exported:
-    """Exports each study folder of ``folders`` to that of ``targets`` in its place.
+def export_studies(folders: Sequence[Path], targets: Sequence[Store], *, estimates: bool = False) -> Exported:
+    """Exports each study folder of ``folders`` to that of ``targets`` in its place, as :func:`export` does.
 
     Raises ConfigurationError and EnvironmentFault as :func:`export` does; ConfigurationError, too, where no cell is
     whole.
     """
-    done = [export(Store(folder), target) for folder, target in zip(folders, targets, strict=True)]
+    done = [export(Store(folder), target, estimates=estimates) for folder, target in zip(folders, targets, strict=True)]
     left_out = {place: reason for each in done for place, reason in each.left_out.items()}
     total = Exported(sum(each.cells for each in done), sum(each.size for each in done), left_out)
     if not total.cells:

@@ -75,6 +75,23 @@ def test_an_exported_cell_holds_the_same_result_and_no_weights(source, target):
         assert after.model_dump(exclude=same) == before.model_dump(exclude=same)
 
 
+def test_an_export_of_estimates_lacks_pictures_alone_and_is_the_same_cell(source, target, tmp_path):
+    whole = Store(tmp_path / "whole" / "made")
+    assert export(source, whole).size > 1.5 * export(source, target, estimates=True).size
+    for key in source.known_keys():
+        before, after = source.read(key), target.read(key)
+        assert before.children.keys() - after.children.keys() == {"samples"}
+        assert all(after[name].identical(before[name]) for name in after.children)
+    for folders in ([source.root, target.root], [target.root, whole.root]):
+        joined = Results.load(folders)
+        assert ([cell.key for cell in joined], joined.left_out) == (source.known_keys(), {})
+    assert export(source, target, estimates=True).cells == 2
+    with pytest.raises(ConfigurationError, match="holds another result of the cell"):
+        export(source, target)
+    other = study(tmp_path / "other" / "made", 2, offset=1.0)
+    assert len(Results.load([target.root, other.root]).left_out) == 1, "another result is no export of it"
+
+
 def test_what_is_large_is_compressed(source, target):
     export(source, target)
     for key in source.known_keys():
