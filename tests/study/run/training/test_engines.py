@@ -197,3 +197,20 @@ def test_captured_graph_is_the_pure_step():
             pure, expected = step(pure, batch)
         assert torch.allclose(engine.step(), expected, rtol=1e-4)
     assert largest_difference(pure.parameters, captured.parameters) < 1e-3
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_updates_of_a_captured_graph_never_make_the_host_wait():
+    vaes = [vae.cuda() for vae in replicates(dtype=torch.float32)]
+    parts = new_batch(replicates(dtype=torch.float32))
+    batch = Batch(*[part.cuda() if isinstance(part, Tensor) else [n.cuda() for n in part] for part in parts])
+    engine = GraphEngine(vaes[0], OBJECTIVE, State.initial(vaes), batch)
+    for _ in range(8):  # what is built and captured waits
+        engine.step()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for _ in range(4):
+            engine.step()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
