@@ -37,6 +37,7 @@ class HeldOut:
         self._objective = ELBO()
         self._images = images
         self._patience = patience
+        self._shapes: dict[int, list[torch.Size]] = {}
         self._best = [math.inf] * len(self._vaes)
         self._since = [0] * len(self._vaes)
         self._best_tensors: list[dict[str, Tensor]] = [{} for _ in self._vaes]
@@ -69,9 +70,10 @@ class HeldOut:
         generator = stream(0, "held-out loss", device=self._images.device)
         for chunk in self._images.split(_CHUNK):
             images = chunk if chunk.is_floating_point() else chunk.float()
+            if len(images) not in self._shapes:  # finding them takes as long as the evaluation
+                self._shapes[len(images)] = noise_shapes(vae, self._objective, images)
             draws = [
-                torch.randn(shape, generator=generator, device=images.device)
-                for shape in noise_shapes(vae, self._objective, images)
+                torch.randn(shape, generator=generator, device=images.device) for shape in self._shapes[len(images)]
             ]
             with torch.no_grad(), noise.replay(draws), pure_pyro():
                 total += self._objective(vae.model, vae.guide, images, 1.0).loss.double() * len(images)
