@@ -5,8 +5,8 @@
 
 An exported cell is a stored cell whose manifest lists no weights: whatever reads results reads it, and only what needs
 a trained model refuses it. Its result holds the same numbers and pictures, bit for bit, or those groups alone of which
-answers are made (:data:`study.store.extract.KEPT`); its manifest has digests of its own, and under ``weights_sha256`` of
-its details that of the weights that were left behind.
+answers are made (:data:`study.store.extract.KEPT`). Its manifest has digests of its own, and its details have under
+``weights_sha256`` that of the weights that were left behind.
 """
 
 from __future__ import annotations
