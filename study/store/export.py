@@ -171,7 +171,12 @@ def _encoding(values: xr.Variable) -> dict[str, Any]:
 
 
 def export_studies(folders: Sequence[Path], targets: Sequence[Store], *, estimates: bool = False) -> Exported:
-    """Exports each study folder of ``folders`` to that of ``targets`` in its place, as :func:`export` does.
+    """Exports each study folder of ``folders`` to that of ``targets`` in its place.
+
+    Args:
+        folders: the studies.
+        targets: where each is written to.
+        estimates: see :func:`export`.
 
     Raises ConfigurationError and EnvironmentFault as :func:`export` does; ConfigurationError, too, where no cell is
     whole.
