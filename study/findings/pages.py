@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from study.findings import asker, confirmation, figures, gaps, parts
+from study.findings import asker, confirmation, dimension, figures, first_moment, gaps, parts
 from study.findings.first_look import HERE, printed_table
 from study.findings.runs import (
     LEVELS,
@@ -54,6 +54,8 @@ def tables() -> dict[str, dict[str, str]]:
             "measures-covariance": parts.measure_table(shares, parts.COVARIANCE),
             "gaps": gaps.gap_table(runs | sets, shares),
             "undecided": undecided_table(pd.read_csv(HERE / "first_look-verdicts.csv")),
+            **dimension.tables(),
+            **first_moment.tables(),
         },
     }
 

@@ -246,11 +246,11 @@ def in_markdown(corner: str, heads: Sequence[str], rows: Mapping[str, Sequence[s
     """A table in Markdown.
 
     Args:
-        corner: what heads the names of the rows.
+        corner: what heads the names of the rows; where these have several columns, the bars between them stand in it.
         heads: of the other columns.
         rows: cells by the name of their row.
     """
-    lines = [f"| {corner} | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
+    lines = [f"| {corner} | " + " | ".join(heads) + " |", "|---" * (corner.count("|") + 1 + len(heads)) + "|"]
     return "\n".join([*lines, *(f"| {name} | " + " | ".join(cells) + " |" for name, cells in rows.items())])
 
 

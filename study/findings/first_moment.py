@@ -1,0 +1,110 @@
+"""First moment: tables of the preset ``first_moment``, which asks where the mean of the codes of a map comes from.
+
+    uv run python -m study.findings.first_moment
+
+writes, from the export of its cells beside this file, ``first_moment-levels.csv``, the mean of each quantity by model,
+loss and length; ``first_moment-left.csv``, what a learned number per place, and a prior with a learned mean, leave of
+the mean of the codes and of the prior's gap; and ``first_moment-verdicts.csv``. What was fixed before the run stands in
+docs/explanation/preregistration.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import pandas as pd
+
+from analysis.interval import Interval
+from study.answers.results import Results
+from study.findings.first_look import HERE, OBJECTIVES
+from study.findings.runs import verdict_table, verdicts_of
+from study.findings.trainings import ends, interval_table, mean_table, means
+
+EXPORT = HERE / "first_moment"
+
+LEVELS, LEFT, VERDICTS = (HERE / f"first_moment-{name}.csv" for name in ("levels", "left", "verdicts"))
+
+PLAIN = "no constant"
+
+MODELS: Final = {
+    PLAIN: {"network__place": "none", "prior": "standard_normal"},
+    "constant before the decoder": {"network__place": "decoder", "prior": "standard_normal"},
+    "bias of the encoder": {"network__place": "encoder", "prior": "standard_normal"},
+    "learned mean of the prior": {"network__place": "none", "prior": "shifted_normal"},
+}
+"""Models that differ in one learned number per place and dimension, by where it is."""
+
+ROWS: Final = {
+    "½‖m‖²": "aggregate/train/kl_mean",
+    "rate": "aggregate/train/rate",
+    "KL(q_N ‖ p)": "aggregate/train/kl",
+    "squared error": "aggregate/held_out/reconstruction_error",
+    "F of prior": "realism/prior/squared_frechet",
+    "F of N(m, I)": "realism/mean_normal/squared_frechet",
+    "F of N(0, C)": "realism/centred_normal/squared_frechet",
+    "F of G": "realism/moment_normal/squared_frechet",
+    "F of q_N": "realism/aggregate_train/squared_frechet",
+}
+"""Quantities by what FINDINGS calls them, with their addresses; ½‖m‖² is what the mean costs under the own prior."""
+
+REMAINS: Final[Mapping[str, Callable[[pd.DataFrame], pd.Series]]] = {
+    "½‖m‖²": lambda lines: lines["½‖m‖²"],
+    "gap in F": lambda lines: lines["F of prior"] - lines["F of q_N"],
+}
+"""Of what a share may be left."""
+
+
+def trainings(results: Results) -> pd.DataFrame:
+    """One line per model, loss, length and seed, with the quantities of ROWS; of cells that have them all."""
+    tables = [
+        results.where(objective=objective, **settings).frame(**ROWS).assign(model=model, loss=loss)
+        for loss, objective in OBJECTIVES.items()
+        for model, settings in MODELS.items()
+    ]
+    return pd.concat([table for table in tables if len(table)], ignore_index=True)
+
+
+def left(lines: pd.DataFrame) -> pd.DataFrame:
+    """What each model leaves of the mean and of the gap of the plain one, paired by seed, with Fieller's interval.
+
+    Args:
+        lines: as :func:`trainings` gives them.
+    """
+    found = []
+    for (loss, updates), training in lines.groupby(["loss", "updates"], sort=False):
+        by_model = {model: cell.set_index("replicate") for model, cell in training.groupby("model", sort=False)}
+        if PLAIN not in by_model:
+            continue
+        for model in by_model.keys() - {PLAIN}:
+            for name, quantity in REMAINS.items():
+                pairs = pd.concat([quantity(by_model[model]), quantity(by_model[PLAIN])], axis=1).dropna()
+                share = Interval.fieller([(pairs[0].tolist(), pairs[1].tolist())])
+                line = {"loss": loss, "updates": updates, "model": model, "quantity": name}
+                found.append(line | ends(share))
+    order = list(MODELS)
+    return pd.DataFrame(found).sort_values("model", key=lambda models: models.map(order.index), kind="stable")
+
+
+def tables() -> dict[str, str]:
+    """The tables in Markdown, by their marks, from the files."""
+    training = {"loss": "loss", "updates": "updates", "model": "model"}
+    heads = {name: f"left of {name}" for name in REMAINS}
+    return {
+        "first-moment-levels": mean_table(pd.read_csv(LEVELS), training, list(ROWS)),
+        "first-moment-left": interval_table(pd.read_csv(LEFT), training, "quantity", heads),
+        "first-moment-verdicts": verdict_table(pd.read_csv(VERDICTS)),
+    }
+
+
+def main() -> None:
+    """Writes the three files."""
+    results = Results.some([EXPORT])
+    lines = trainings(results)
+    means(lines, ["loss", "updates", "model"], list(ROWS)).to_csv(LEVELS, index=False)
+    left(lines).to_csv(LEFT, index=False)
+    verdicts_of({"all lengths": results}).to_csv(VERDICTS, index=False)
+
+
+if __name__ == "__main__":
+    main()
