@@ -19,7 +19,7 @@ from analysis.interval import Interval
 from study.answers.results import Results
 from study.findings.first_look import HERE, OBJECTIVES
 from study.findings.runs import verdict_table, verdicts_of
-from study.findings.trainings import ends, interval_table, mean_table, means
+from study.findings.trainings import ends, interval_table, mean_table, means, measured
 
 EXPORT = HERE / "first_moment"
 
@@ -56,9 +56,9 @@ REMAINS: Final[Mapping[str, Callable[[pd.DataFrame], pd.Series]]] = {
 
 
 def trainings(results: Results) -> pd.DataFrame:
-    """One line per model, loss, length and seed, with the quantities of ROWS; of cells that have them all."""
+    """One line per model, loss, length and seed, with the quantities of ROWS that the model has."""
     tables = [
-        results.where(objective=objective, **settings).frame(**ROWS).assign(model=model, loss=loss)
+        measured(results.where(objective=objective, **settings), ROWS).assign(model=model, loss=loss)
         for loss, objective in OBJECTIVES.items()
         for model, settings in MODELS.items()
     ]
@@ -78,8 +78,9 @@ def left(lines: pd.DataFrame) -> pd.DataFrame:
             continue
         for model in by_model.keys() - {PLAIN}:
             for name, quantity in REMAINS.items():
-                pairs = pd.concat([quantity(by_model[model]), quantity(by_model[PLAIN])], axis=1).dropna()
-                share = Interval.fieller([(pairs[0].tolist(), pairs[1].tolist())])
+                both = {"left": quantity(by_model[model]), "whole": quantity(by_model[PLAIN])}
+                pairs = pd.DataFrame(both).dropna()
+                share = Interval.fieller([(pairs["left"].tolist(), pairs["whole"].tolist())])
                 line = {"loss": loss, "updates": updates, "model": model, "quantity": name}
                 found.append(line | ends(share))
     order = list(MODELS)

@@ -9,7 +9,19 @@ import pandas as pd
 
 from analysis.interval import Interval
 from analysis.numerals import plain, plus_minus
+from study.answers.results import Results
 from study.findings.parts import in_markdown
+
+
+def measured(results: Results, quantities: Mapping[str, str]) -> pd.DataFrame:
+    """One line per training with its settings and ``quantities``, of which those that no cell has are left out.
+
+    Args:
+        results: cells of one model.
+        quantities: their addresses by the name of their column.
+    """
+    there = {name: address for name, address in quantities.items() if len(results.values(address))}
+    return results.frame(**there)
 
 
 def means(lines: pd.DataFrame, by: Sequence[str], quantities: Sequence[str]) -> pd.DataFrame:
