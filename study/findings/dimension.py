@@ -20,8 +20,8 @@ import pandas as pd
 from analysis.interval import Interval
 from study.answers.results import Results
 from study.findings.first_look import HERE
-from study.findings.runs import verdict_table, verdicts_of
-from study.findings.trainings import ends, interval_table, mean_table, means
+from study.findings.runs import Runs, verdict_table, verdicts_of
+from study.findings.trainings import ENDS, ends, interval_table, mean_table, means
 
 EXPORT = HERE / "dimension"
 
@@ -33,6 +33,9 @@ ARMS: Final = {
     "learned variance": {"likelihood": "gaussian_shared"},
 }
 """Kinds of training, with their settings."""
+
+BY = ("arm", "updates", "latent_dim")
+"""What levels are means by."""
 
 ROWS: Final = {
     "rate": "aggregate/train/rate",
@@ -59,8 +62,9 @@ GROWING: Final[Mapping[str, Callable[[pd.DataFrame], pd.Series]]] = {
 
 def trainings(results: Results) -> pd.DataFrame:
     """One line per arm, length, dimension and seed, with the quantities of ROWS; of cells that have them all."""
-    lines = [results.where(**settings).frame(**ROWS).assign(arm=arm) for arm, settings in ARMS.items()]
-    return pd.concat([table for table in lines if len(table)], ignore_index=True)
+    tables = [results.where(**settings).frame(**ROWS).assign(arm=arm) for arm, settings in ARMS.items()]
+    in_order = [table.sort_values(["updates", "latent_dim", "replicate"]) for table in tables if len(table)]
+    return pd.concat(in_order, ignore_index=True)
 
 
 def growth(lines: pd.DataFrame) -> pd.DataFrame:
@@ -92,31 +96,38 @@ def later(lines: pd.DataFrame) -> pd.DataFrame:
         for earlier, after in pairwise(sorted(by_length.columns)):
             gained = Interval.student_t((by_length[after] - by_length[earlier]).tolist())
             found.append({"arm": arm, "latent_dim": dim, "from": earlier, "to": after} | ends(gained))
-    return pd.DataFrame(found)
+    return pd.DataFrame(found, columns=["arm", "latent_dim", "from", "to", *ENDS])
 
 
 def tables() -> dict[str, str]:
     """The tables in Markdown, by their marks, from the files."""
     training = {"arm": "training", "updates": "updates"}
+    cell = dict(zip(BY, ("training", "updates", "D"), strict=True))
     growing, gained = pd.read_csv(GROWTH), pd.read_csv(LATER)
     dims = {dim: f"D = {dim:,}" for dim in sorted(gained["latent_dim"].unique())}
     lengths = {"arm": "training", "from": "from", "to": "to"}
     return {
-        "dimension-levels": mean_table(pd.read_csv(LEVELS), training | {"latent_dim": "D"}, list(ROWS)),
+        "dimension-levels": mean_table(pd.read_csv(LEVELS), cell, list(ROWS)),
         "dimension-growth": interval_table(growing, training, "quantity", {name: name for name in GROWING}),
         "dimension-later": interval_table(gained, lengths, "latent_dim", dims),
         "dimension-verdicts": verdict_table(pd.read_csv(VERDICTS)),
     }
 
 
+def judged() -> Runs:
+    """What is judged: all cells, and those of each length alone."""
+    results = Results.some([EXPORT])
+    by_length = {f"{updates} updates": cells for updates, cells in results.by("updates").items()}
+    return {"all cells": results} | by_length
+
+
 def main() -> None:
     """Writes the four files."""
-    results = Results.some([EXPORT])
-    lines = trainings(results)
-    means(lines, ["arm", "updates", "latent_dim"], list(ROWS)).to_csv(LEVELS, index=False)
+    lines = trainings(Results.some([EXPORT]))
+    means(lines, BY, list(ROWS)).to_csv(LEVELS, index=False)
     growth(lines).to_csv(GROWTH, index=False)
     later(lines).to_csv(LATER, index=False)
-    verdicts_of({"all lengths": results}).to_csv(VERDICTS, index=False)
+    verdicts_of(judged()).to_csv(VERDICTS, index=False)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import pandas as pd
 from analysis.interval import Interval
 from study.answers.results import Results
 from study.findings.first_look import HERE, OBJECTIVES
-from study.findings.runs import verdict_table, verdicts_of
+from study.findings.runs import Runs, verdict_table, verdicts_of
 from study.findings.trainings import ends, interval_table, mean_table, means, measured
 
 EXPORT = HERE / "first_moment"
@@ -34,6 +34,9 @@ MODELS: Final = {
     "learned mean of the prior": {"network__place": "none", "prior": "shifted_normal"},
 }
 """Models that differ in one learned number per place and dimension, by where it is."""
+
+BY = ("loss", "updates", "model")
+"""What levels are means by, and shares are shown for."""
 
 ROWS: Final = {
     "½‖m‖²": "aggregate/train/kl_mean",
@@ -62,7 +65,9 @@ def trainings(results: Results) -> pd.DataFrame:
         for loss, objective in OBJECTIVES.items()
         for model, settings in MODELS.items()
     ]
-    return pd.concat([table for table in tables if len(table)], ignore_index=True)
+    lines = pd.concat([table for table in tables if len(table)], ignore_index=True)
+    places = {name: place for names in (OBJECTIVES, MODELS) for place, name in enumerate(names)}
+    return lines.sort_values([*BY, "replicate"], key=lambda column: column.map(lambda value: places.get(value, value)))
 
 
 def left(lines: pd.DataFrame) -> pd.DataFrame:
@@ -76,20 +81,19 @@ def left(lines: pd.DataFrame) -> pd.DataFrame:
         by_model = {model: cell.set_index("replicate") for model, cell in training.groupby("model", sort=False)}
         if PLAIN not in by_model:
             continue
-        for model in by_model.keys() - {PLAIN}:
+        for model in filter(lambda name: name != PLAIN, by_model):
             for name, quantity in REMAINS.items():
                 both = {"left": quantity(by_model[model]), "whole": quantity(by_model[PLAIN])}
                 pairs = pd.DataFrame(both).dropna()
                 share = Interval.fieller([(pairs["left"].tolist(), pairs["whole"].tolist())])
                 line = {"loss": loss, "updates": updates, "model": model, "quantity": name}
                 found.append(line | ends(share))
-    order = list(MODELS)
-    return pd.DataFrame(found).sort_values("model", key=lambda models: models.map(order.index), kind="stable")
+    return pd.DataFrame(found)
 
 
 def tables() -> dict[str, str]:
     """The tables in Markdown, by their marks, from the files."""
-    training = {"loss": "loss", "updates": "updates", "model": "model"}
+    training = {name: name for name in BY}
     heads = {name: f"left of {name}" for name in REMAINS}
     return {
         "first-moment-levels": mean_table(pd.read_csv(LEVELS), training, list(ROWS)),
@@ -98,13 +102,19 @@ def tables() -> dict[str, str]:
     }
 
 
+def judged() -> Runs:
+    """What is judged: all cells, and those of the plain model alone by length of training."""
+    results = Results.some([EXPORT])
+    plain = results.where(**MODELS[PLAIN]).by("updates")
+    return {"all cells": results} | {f"{PLAIN}, {updates} updates": cells for updates, cells in plain.items()}
+
+
 def main() -> None:
     """Writes the three files."""
-    results = Results.some([EXPORT])
-    lines = trainings(results)
-    means(lines, ["loss", "updates", "model"], list(ROWS)).to_csv(LEVELS, index=False)
+    lines = trainings(Results.some([EXPORT]))
+    means(lines, BY, list(ROWS)).to_csv(LEVELS, index=False)
     left(lines).to_csv(LEFT, index=False)
-    verdicts_of({"all lengths": results}).to_csv(VERDICTS, index=False)
+    verdicts_of(judged()).to_csv(VERDICTS, index=False)
 
 
 if __name__ == "__main__":

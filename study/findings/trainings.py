@@ -12,6 +12,8 @@ from analysis.numerals import plain, plus_minus
 from study.answers.results import Results
 from study.findings.parts import in_markdown
 
+ENDS = ("value", "lower", "upper", "seeds")
+
 
 def measured(results: Results, quantities: Mapping[str, str]) -> pd.DataFrame:
     """One line per training with its settings and ``quantities``, of which those that no cell has are left out.
@@ -54,15 +56,15 @@ def mean_table(table: pd.DataFrame, by: Mapping[str, str], quantities: Sequence[
 
 
 def ends(interval: Interval) -> dict[str, float]:
-    """Value, ends and number of seeds of an interval, as columns of a table."""
-    return {"value": interval.value, "lower": interval.lower, "upper": interval.upper, "seeds": interval.n}
+    """Value, ends and number of seeds of an interval, as the columns ENDS of a table."""
+    return dict(zip(ENDS, (interval.value, interval.lower, interval.upper, interval.n), strict=True))
 
 
 def interval_table(table: pd.DataFrame, by: Mapping[str, str], across: str, heads: Mapping[Any, str]) -> str:
     """Values with their intervals in Markdown, one line for each set of settings, and a dash where there is none.
 
     Args:
-        table: with the columns of :func:`ends`.
+        table: with the columns ENDS.
         by: the settings, with the heads of their columns.
         across: the setting, or quantity, of the other columns.
         heads: its values in their order, with what heads the column of each.

@@ -105,15 +105,24 @@ def test_verdicts_of_the_runs_are_those_of_their_exports(make, path):
     pd.testing.assert_frame_equal(computed, pd.read_csv(path)[columns])
 
 
-def test_numbers_in_sentences_of_the_results_stand_in_its_tables():
+@pytest.mark.parametrize(
+    ("start", "end"), [("## 5 Results", "## 6 Limits"), ("## The answer in ten sentences", "## Contents")]
+)
+def test_numbers_in_sentences_stand_in_the_tables(start, end):
     text = (ROOT / "FINDINGS.md").read_text("utf-8")
-    stated = re.sub(NAMES, "", sentences(section("## 5 Results", "## 6 Limits")))
+    stated = re.sub(NAMES, "", sentences(section(start, end)))
     shown = tabulated(text)
     pairs = re.findall(rf"{NUMBER} ± {NUMBER}", stated)
-    assert len(pairs) > 20
+    assert len(pairs) > 10
     assert [pair for pair in pairs if pair not in shown] == []
     numbers = set(re.findall(NUMBER, shown))
     assert [number for number in re.findall(NUMBER, stated) if number not in numbers] == []
+
+
+def test_the_answer_has_ten_sentences():
+    items = re.split(r"^\d+\. ", section("## The answer in ten sentences", "## Contents"), flags=re.MULTILINE)[1:]
+    assert len(items) == 10
+    assert all(item.strip().endswith(".") and not re.search(r"\.\s+[A-Z]", item) for item in items), "one sentence each"
 
 
 def test_decisions_in_sentences_are_those_of_the_runs():
