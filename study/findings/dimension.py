@@ -70,11 +70,16 @@ def trainings(results: Results) -> pd.DataFrame:
 def growth(lines: pd.DataFrame) -> pd.DataFrame:
     """Slopes in log2 D of what may grow, one per seed, with Student's interval over seeds, by arm and length.
 
+    Slopes of different lengths are over the same dimensions: a length that lacks one of its arm has none.
+
     Args:
         lines: as :func:`trainings` gives them.
     """
     found = []
+    whole = lines.groupby("arm")["latent_dim"].nunique()
     for (arm, updates), training in lines.groupby(["arm", "updates"], sort=False):
+        if training["latent_dim"].nunique() < whole[arm]:
+            continue
         for name, quantity in GROWING.items():
             slopes = [
                 float(np.polyfit(np.log2(seed["latent_dim"].astype(float)), quantity(seed).astype(float), 1)[0])

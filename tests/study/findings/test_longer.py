@@ -61,6 +61,8 @@ def test_growth_is_per_doubling_and_later_updates_are_paired_by_seed():
     grown = dimension.growth(lines)
     assert grown["quantity"].unique().tolist() == list(dimension.GROWING)
     assert np.allclose(grown["value"], np.where(grown["quantity"] == "gap in F", 0.0, 1.5))
+    part = lines[(lines["updates"] == 2000) | (lines["latent_dim"] < 64)]
+    assert set(dimension.growth(part)["updates"]) == {2000}, "over the same dimensions, or not at all"
     gained = dimension.later(lines)
     assert np.allclose(gained[["value", "lower", "upper"]], 0.25), "what seeds have in common is no spread"
     assert set(gained["seeds"]) == {3}
