@@ -43,6 +43,7 @@ ROWS: Final = {
     "rate": "aggregate/train/rate",
     "KL(q_N ‖ p)": "aggregate/train/kl",
     "squared error": "aggregate/held_out/reconstruction_error",
+    "keeps the digit": "realism/local/label_agreement_1",
     "F of prior": "realism/prior/squared_frechet",
     "F of N(m, I)": "realism/mean_normal/squared_frechet",
     "F of N(0, C)": "realism/centred_normal/squared_frechet",

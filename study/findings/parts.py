@@ -163,8 +163,15 @@ def exploratory() -> Runs:
 def every_part() -> pd.DataFrame:
     """The parts of all models and runs, with the columns of ``parts.csv``."""
     runs = {**exploratory(), **confirmation.confirming()}
-    tables = parts_of_maps(runs) + parts_of_maps(asker.by_length(), asker.LATENT_DIM) + parts_of_vectors(runs)
-    return pd.concat(tables, ignore_index=True)
+    longer = {f"MNIST, section 5.13, {updates} updates": cells for updates, cells in _plain_by_length().items()}
+    of_maps = parts_of_maps({**runs, **longer}) + parts_of_maps(asker.by_length(), asker.LATENT_DIM)
+    return pd.concat(of_maps + parts_of_vectors(runs), ignore_index=True)
+
+
+def _plain_by_length() -> Runs:
+    """The maps of the study of the first moment that have no constant, by length of training."""
+    results = Results.some([HERE / "first_moment"])
+    return results.where(prior="standard_normal", network__place="none").by("updates")
 
 
 def part_table(table: pd.DataFrame) -> str:
@@ -220,7 +227,7 @@ def _of_maps(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _map_name(run: object, model: object) -> str:
-    return f"1024 × 8 × 8, {run}, {model}" if "updates" in str(run) else f"{run}, {model}"
+    return f"1024 × 8 × 8, {run}, {model}" if str(run)[0].isdigit() else f"{run}, {model}"
 
 
 def share_text(found: pd.DataFrame, part: str) -> str:
