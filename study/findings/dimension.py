@@ -76,7 +76,7 @@ def growth(lines: pd.DataFrame) -> pd.DataFrame:
         lines: as :func:`trainings` gives them.
     """
     found = []
-    whole = lines.groupby("arm")["latent_dim"].nunique()
+    whole = {arm: cells["latent_dim"].nunique() for arm, cells in lines.groupby("arm")}
     for (arm, updates), training in lines.groupby(["arm", "updates"], sort=False):
         if training["latent_dim"].nunique() < whole[arm]:
             continue
@@ -122,8 +122,10 @@ def tables() -> dict[str, str]:
 def judged() -> Runs:
     """What is judged: all cells, and those of each length alone."""
     results = Results.some([EXPORT])
-    by_length = {f"{updates} updates": cells for updates, cells in results.by("updates").items()}
-    return {"all cells": results} | by_length
+    return {
+        "all cells": results,
+        **{f"{updates} updates": cells for updates, cells in results.by("updates").items()},
+    }
 
 
 def main() -> None:

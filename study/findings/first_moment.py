@@ -107,7 +107,7 @@ def judged() -> Runs:
     """What is judged: all cells, and those of the plain model alone by length of training."""
     results = Results.some([EXPORT])
     plain = results.where(**MODELS[PLAIN]).by("updates")
-    return {"all cells": results} | {f"{PLAIN}, {updates} updates": cells for updates, cells in plain.items()}
+    return {"all cells": results, **{f"{PLAIN}, {updates} updates": cells for updates, cells in plain.items()}}
 
 
 def main() -> None:

@@ -163,7 +163,7 @@ def exploratory() -> Runs:
 def every_part() -> pd.DataFrame:
     """The parts of all models and runs, with the columns of ``parts.csv``."""
     runs = {**exploratory(), **confirmation.confirming()}
-    longer = {f"MNIST, section 5.13, {updates} updates": cells for updates, cells in _plain_by_length().items()}
+    longer: Runs = {f"MNIST, section 5.13, {updates} updates": cells for updates, cells in _plain_by_length().items()}
     of_maps = parts_of_maps({**runs, **longer}) + parts_of_maps(asker.by_length(), asker.LATENT_DIM)
     return pd.concat(of_maps + parts_of_vectors(runs), ignore_index=True)
 
