@@ -76,9 +76,9 @@ def growth(lines: pd.DataFrame) -> pd.DataFrame:
         lines: as :func:`trainings` gives them.
     """
     found = []
-    whole = {arm: cells["latent_dim"].nunique() for arm, cells in lines.groupby("arm")}
+    whole = {str(arm): cells["latent_dim"].nunique() for arm, cells in lines.groupby("arm")}
     for (arm, updates), training in lines.groupby(["arm", "updates"], sort=False):
-        if training["latent_dim"].nunique() < whole[arm]:
+        if training["latent_dim"].nunique() < whole[str(arm)]:
             continue
         for name, quantity in GROWING.items():
             slopes = [
