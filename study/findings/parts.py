@@ -171,7 +171,7 @@ def every_part() -> pd.DataFrame:
 def _plain_by_length() -> Runs:
     """The maps of the study of the first moment that have no constant, by length of training."""
     results = Results.some([HERE / "first_moment"])
-    return results.where(prior="standard_normal", network__place="none").by("updates")
+    return results.plain("objective").where(network__place="none").by("updates")
 
 
 def part_table(table: pd.DataFrame) -> str:
