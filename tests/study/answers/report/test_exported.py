@@ -20,13 +20,23 @@ def exported(folder, tmp_path_factory):
     return target / folder.name
 
 
+@pytest.fixture(scope="module")
+def estimates(folder, tmp_path_factory):
+    target = tmp_path_factory.mktemp("estimates")
+    assert main(["export", str(folder), str(target), "--estimates"]) == 0
+    return target / folder.name
+
+
 def said(capsys, *words):
     assert main(list(map(str, words))) == 0
     return capsys.readouterr().out
 
 
+@pytest.mark.parametrize("kind", ["exported", "estimates"])
 @pytest.mark.parametrize("words", [*READERS, pytest.param(VERDICT, marks=pytest.mark.slow)], ids=lambda words: words[0])
-def test_readers_say_the_same_of_exports(folder, exported, capsys, words):
+def test_readers_say_the_same_of_exports(folder, kind, request, capsys, words):
+    exported = request.getfixturevalue(kind)
+    capsys.readouterr()  # what the export said
     of_results, of_exports = (said(capsys, words[0], place, *words[1:]) for place in (folder, exported))
     of_exports = of_exports.replace(str(exported), str(folder)).replace("; 4 exported, without weights", "")
     assert of_exports == of_results
@@ -40,6 +50,14 @@ def test_the_page_shows_every_picture_of_the_results(folder, exported, tmp_path,
     of_results, of_exports = (re.findall(r'src="data:image/[^"]+"', page) for page in pages)
     assert len(of_results) > 10
     assert of_exports == of_results
+
+
+def test_a_page_without_pictures_says_so(folder, exported, estimates, tmp_path, capsys):
+    for place, pictures in ((exported, True), (estimates, False)):
+        said(capsys, "report", place, "--output", tmp_path / "page.html")
+        page = (tmp_path / "page.html").read_text("utf-8")
+        assert ("The number under each picture" in page) == pictures
+        assert ("These results hold no pictures." in page) != pictures
 
 
 def test_parts_of_a_study_are_read_as_the_whole(folder, exported, tmp_path, capsys):

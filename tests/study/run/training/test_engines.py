@@ -184,12 +184,16 @@ def test_bf16_changes_the_networks_and_not_the_sums(tmp_path, monkeypatch):
         assert torch.allclose(metrics, exact, rtol=1e-2)
 
 
+def batch_on_gpu():
+    parts = new_batch(replicates(dtype=torch.float32))
+    return Batch(*[part.cuda() if isinstance(part, Tensor) else [n.cuda() for n in part] for part in parts])
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_captured_graph_is_the_pure_step():
     vaes = [vae.cuda() for vae in replicates(dtype=torch.float32)]
-    parts = new_batch(replicates(dtype=torch.float32))
-    batch = Batch(*[part.cuda() if isinstance(part, Tensor) else [n.cuda() for n in part] for part in parts])
+    batch = batch_on_gpu()
     pure, captured = State.initial(vaes), State.initial(vaes)
     engine, step = GraphEngine(vaes[0], OBJECTIVE, captured, batch), PureStep(vaes[0], OBJECTIVE)
     for _ in range(8):
@@ -203,8 +207,7 @@ def test_captured_graph_is_the_pure_step():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_updates_of_a_captured_graph_never_make_the_host_wait():
     vaes = [vae.cuda() for vae in replicates(dtype=torch.float32)]
-    parts = new_batch(replicates(dtype=torch.float32))
-    batch = Batch(*[part.cuda() if isinstance(part, Tensor) else [n.cuda() for n in part] for part in parts])
+    batch = batch_on_gpu()
     engine = GraphEngine(vaes[0], OBJECTIVE, State.initial(vaes), batch)
     for _ in range(8):  # what is built and captured waits
         engine.step()

@@ -335,6 +335,23 @@ def test_held_out_loss_is_the_negative_elbo_whatever_beta():
     assert loss == pytest.approx(float((terms.rate + terms.distortion).mean()), rel=1e-6)
 
 
+def test_shapes_of_noise_are_found_once_for_each_number_of_images(monkeypatch):
+    """To find them takes as long as an evaluation does."""
+    seen = []
+
+    def counted(vae, objective, images):
+        seen.append(len(images))
+        return noise_shapes(vae, objective, images)
+
+    monkeypatch.setattr("study.run.training.evaluation.noise_shapes", counted)
+    monkeypatch.setattr("study.run.training.evaluation._CHUNK", 12)
+    cell = Cell.from_config({"latent_dim": 3, "network": {"name": "mlp", "hidden": [32]}})
+    held_out = HeldOut([new_vae(cell, (1, 8, 8)) for _ in range(2)], HELD_OUT, patience=None)
+    held_out.evaluate()
+    held_out.evaluate()
+    assert seen == [12, 6]
+
+
 def test_beta_trades_rate_for_distortion():
     low, _ = run({"epochs": 60, "learning_rate": 1e-2}, beta=0.05)
     high, _ = run({"epochs": 60, "learning_rate": 1e-2}, beta=4.0)
