@@ -67,7 +67,8 @@ class Leader:
                 wait()
                 if self._cause is not None:
                     raise self._cause from None
-        self._ranks = join(self._seat)
+        with self.watched():
+            self._ranks = join(self._seat)
         return self._ranks
 
     def leave(self) -> None:

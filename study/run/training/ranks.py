@@ -28,6 +28,9 @@ from study.run.training.share import Share
 PATIENCE = timedelta(days=1)
 """How long a process waits for another, which may be measuring held-out images; one that dies is seen at once."""
 
+MEETING = timedelta(minutes=5)
+"""How long a process waits for the connections to the others, of which one that dies before it has them is not seen."""
+
 _INTERFACES = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
 
 
@@ -84,14 +87,18 @@ def join(seat: Seat) -> Ranks:
     """The processes of a training, once all of them have come to their seats.
 
     seat: of this process.
+
+    Raises RuntimeError where they have not within ``MEETING``.
     """
     distributed.init_process_group(
         "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
         store=distributed.FileStore(str(seat.meeting), seat.share.size),
         rank=seat.share.rank,
         world_size=seat.share.size,
-        timeout=PATIENCE,
+        timeout=MEETING,
     )
+    lengthen = getattr(distributed, "set_timeout", None)  # from torch 2.15 on
+    (lengthen or distributed.distributed_c10d._set_pg_timeout)(PATIENCE)
     return Ranks(seat.share)
 
 

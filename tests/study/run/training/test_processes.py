@@ -11,6 +11,7 @@ import sys
 import textwrap
 import time
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +32,10 @@ from study.run.building import check, new_objective, new_vae
 from study.run.execution import resolve_workers
 from study.run.experiment import train
 from study.run.placement import Placement
+from study.run.training import ranks
 from study.run.training.batches import Batches
 from study.run.training.leader import leading
+from study.run.training.ranks import on_loopback
 from study.run.training.share import Share
 from study.run.training.step import noise_shapes
 from study.store.store import Store
@@ -342,6 +345,40 @@ def test_what_keeps_a_process_from_taking_part_is_raised_in_the_first(tmp_path, 
         leader.join(lambda: waited.append(1))
     assert waited
     del sys.modules["followers_for_test"]
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_before_it_is_connected_is_not_waited_for(tmp_path, monkeypatch):
+    (tmp_path / "followers_for_test.py").write_text(
+        textwrap.dedent("""
+        import os
+        import signal
+
+        def dying(*, seat, channel):
+            channel.send("ready")
+            os.kill(os.getpid(), signal.SIGKILL)
+        """)
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(ranks, "MEETING", timedelta(seconds=3))
+    import followers_for_test
+
+    with pytest.raises(ProcessDied, match="signal 9"), leading(2, followers_for_test.dying) as leader:
+        leader.join(lambda: None)
+    assert not torch.distributed.is_initialized()
+    assert not psutil.Process().children()
+    del sys.modules["followers_for_test"]
+
+
+def test_connections_once_made_are_kept_for_as_long_as_a_measurement_takes(tmp_path, monkeypatch):
+    monkeypatch.setattr(ranks, "MEETING", timedelta(seconds=3))
+    with on_loopback():
+        alone = ranks.join(ranks.Seat(Share(0, 1), tmp_path / "meeting"))
+    try:
+        group = torch.distributed.group.WORLD
+        assert group._get_backend(torch.device("cpu")).options._timeout == ranks.PATIENCE
+    finally:
+        alone.leave()
 
 
 STUDY = [
