@@ -29,6 +29,8 @@ from analysis.estimate import Bound, Estimate
 from analysis.precision import ELEMENTS_PER_BLOCK, to_float64
 from analysis.randomness import seeded
 
+_NOT_FINITE = "a weight of one draw is zero or not a number"
+
 MIN_TAIL = 5
 ROUNDING = 1e-9
 
@@ -84,6 +86,31 @@ class ImportanceBounds:
                 f"the bias at K = {size} is not of leading order: relative variance {variance:.3g}", len(self.bounds)
             )
         return self._mean(-self.relative_variance / (2 * size), "consistent")
+
+    def extended(self, size: int, single: Tensor, rows: Tensor) -> Estimate:
+        r"""Mean bound at K = ``size`` over N images, of which these B are some (nats): a difference estimator.
+
+        With aᵢ = log w of one draw, and dᵢ = L_K − L_1 of an image, it is the mean of a over all N images and that of d
+        over the B, and its variance Var(a + d)/N + (1/B − 1/N) Var d (Cochran 1977, §12.9, with a coefficient of 1).
+        Images differ by far more than what K draws gain over one, so that it is about as precise as if all N had K.
+
+        Args:
+            size: K; 1 must be among ``sizes``, too.
+            single: a of all N images, float64 ``(N,)`` in nats, of independent draws.
+            rows: these images among them, int64 ``(B,)``, chosen at random.
+
+        Raises:
+            ValueError: if ``size`` or 1 is not among ``sizes``.
+        """
+        gain = self.per_image(size) - self.per_image(1)
+        some = self._mean(gain, "lower")
+        if some.is_refused or not bool(torch.isfinite(single).all()):
+            return Estimate.refused(some.flags[0].removeprefix("refused: ") if some.is_refused else _NOT_FINITE)
+        of_all = float((single[rows] + gain).var()) / len(single)
+        of_some = (1 / len(gain) - 1 / len(single)) * float(gain.var())
+        value = float(single.mean()) + some.value
+        num_draws = some.num_draws + len(single)
+        return replace(some, value=value, standard_error=math.sqrt(of_all + of_some), num_draws=num_draws)
 
     def unreliable_share(self) -> Estimate:
         """Share of unreliable images."""

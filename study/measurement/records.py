@@ -95,10 +95,11 @@ def _images(replicate: Replicate) -> Records:
 
 
 def _importance_bounds(replicate: Replicate) -> Records | None:
-    if not replicate.evaluate.importance:
+    sizes = replicate.evaluate.importance
+    if not sizes:
         return None
     bounds_by_image = bounds(replicate.held_out)
-    return Records({f"log_px_{size}": (("image",), bounds_by_image.per_image(size)) for size in bounds_by_image.sizes})
+    return Records({f"log_px_{size}": (("image",), bounds_by_image.per_image(size)) for size in sizes})
 
 
 def _prior_draws(replicate: Replicate) -> Records:

@@ -17,28 +17,41 @@ from study.measurement.replicate import Split
 _CHUNK = 50
 
 
+def log_weights(split: Split, rows: Tensor, num_draws: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """Log-weights ``(b, num_draws)`` in nats, float64, of the images ``rows`` of ``split``, in chunks of b of them."""
+    replicate = split.replicate
+    for chunk in rows.split(_CHUNK):
+        replicate.heartbeat()
+        images = split.images[chunk]
+
+        def log_joint(z: Tensor, x: Tensor = images) -> Tensor:
+            """Log p(x, z) of latents ``(s, B, *latent_shape)``, ``(s, B)``."""
+            draws = len(z)
+            latents = z.reshape(draws * len(x), *z.shape[2:]).to(x.dtype)
+            observed = x.expand(draws, *x.shape).reshape(draws * len(x), *x.shape[1:])
+            joint = log_likelihood(replicate.vae, observed, latents) + log_prob_float64(replicate.prior, latents)
+            return joint.reshape(draws, len(x))
+
+        yield log_importance_weights(log_joint, posterior(replicate.vae, images), num_draws, generator)
+
+
 @once
 @torch.no_grad()
 def bounds(split: Split) -> ImportanceBounds:
-    """Bounds at each K asked for of some held-out images, with as many draws of q(z|x) for each as the largest."""
-    replicate, sizes = split.replicate, split.replicate.evaluate.importance
-    generator = replicate.stream("importance draws")
+    """Bounds at K = 1 and each K asked for of some held-out images, with as many draws of q(z|x) for each as the
+    largest."""
+    evaluate = split.replicate.evaluate
+    sizes = sorted({1, *evaluate.importance})
+    rows = split.chosen(evaluate.importance_images)
+    return importance_bounds(log_weights(split, rows, max(sizes), split.replicate.stream("importance draws")), sizes)
 
-    def weights() -> Iterator[Tensor]:
-        for chunk in split.images[split.chosen(replicate.evaluate.importance_images)].split(_CHUNK):
-            replicate.heartbeat()
 
-            def log_joint(z: Tensor, x: Tensor = chunk) -> Tensor:
-                """Log p(x, z) of latents ``(s, B, *latent_shape)``, ``(s, B)``."""
-                draws = len(z)
-                latents = z.reshape(draws * len(x), *z.shape[2:]).to(x.dtype)
-                observed = x.expand(draws, *x.shape).reshape(draws * len(x), *x.shape[1:])
-                joint = log_likelihood(replicate.vae, observed, latents) + log_prob_float64(replicate.prior, latents)
-                return joint.reshape(draws, len(x))
-
-            yield log_importance_weights(log_joint, posterior(replicate.vae, chunk), max(sizes), generator)
-
-    return importance_bounds(weights(), sizes)
+@once
+@torch.no_grad()
+def single(split: Split) -> Tensor:
+    """Log-weights ``(N,)`` of one draw of q(z|x) for each image."""
+    rows = torch.arange(len(split), device=split.images.device)
+    return torch.cat(list(log_weights(split, rows, 1, split.replicate.stream("one importance draw")))).squeeze(1)
 
 
 @estimator(
@@ -51,6 +64,13 @@ def bounds(split: Split) -> ImportanceBounds:
         of_prior=True,
     ),
     Quantity("log_px", "the same at the largest K", "lower", limits="the same", of_prior=True),
+    Quantity(
+        "log_px_all",
+        "`log_px` over all held-out images: mean log-weight of one draw of each, and what the largest K gains on some",
+        "lower",
+        limits="the same",
+        of_prior=True,
+    ),
     Quantity(
         "log_px_bias",
         "leading term Var(w)/(2K p²) of what `log_px` lacks",
@@ -68,10 +88,12 @@ def bounds(split: Split) -> ImportanceBounds:
     asked=lambda evaluate: bool(evaluate.importance),
 )
 def importance(split: Split) -> dict[str, Estimate]:
-    by_image = bounds(split)
-    *smaller, largest = sorted(by_image.sizes)
-    return {f"log_px_{size}": by_image.estimate(size) for size in by_image.sizes} | {
+    by_image, evaluate = bounds(split), split.replicate.evaluate
+    *smaller, largest = sorted(evaluate.importance)
+    rows = split.chosen(evaluate.importance_images)
+    return {f"log_px_{size}": by_image.estimate(size) for size in evaluate.importance} | {
         "log_px": by_image.estimate(largest),
+        "log_px_all": by_image.extended(largest, single(split), rows),
         "log_px_bias": by_image.bias(largest),
         "log_px_gain": by_image.gain(smaller[-1], largest) if smaller else Estimate.refused("one K alone", len(split)),
         "log_px_unreliable_share": by_image.unreliable_share(),

@@ -70,6 +70,36 @@ def test_bounds_of_a_wrong_guide_rise_to_log_evidence(vae, images):
     assert not bounds.unreliable.any()
 
 
+def test_bounds_of_some_images_are_extended_to_all(vae):
+    """To the truth exactly by the exact guide; else without bias, and with the error that is stated."""
+    generator, some, every, size = torch.Generator().manual_seed(3), 40, 200, 24
+    estimates, truths = [], []
+    for repetition in range(300):
+        images = vae.simulate(every, generator)
+        rows = torch.randperm(every, generator=generator)[:some]
+        found = []
+        for spread in (1.0, 1.5):
+            bounds = importance_bounds([weights(vae, images[rows], spread=spread, num_draws=size)], (1, size))
+            singles = weights(vae, images, spread=spread, num_draws=1, seed=repetition + 10)[:, 0]
+            found.append(bounds.extended(size, singles, rows))
+        truths.append(float(vae.marginal().log_prob(images).mean()))
+        exact, estimate = found
+        assert exact.value == pytest.approx(truths[-1], abs=1e-9)
+        estimates.append(estimate)
+    assert {(e.n, e.num_draws, e.bound) for e in estimates} == {(some, some * size + every, "lower")}
+    values = torch.tensor([e.value for e in estimates])
+    stated = torch.tensor([e.standard_error for e in estimates]).square().mean().sqrt()
+    assert float(values.std() / stated) == pytest.approx(1, abs=0.17)  # four errors of 1/√(2·300)
+    lacks = values - torch.tensor(truths)
+    variance = (1.5**2 / math.sqrt(2 * 1.5**2 - 1)) ** 3 - 1
+    assert float(lacks.mean()) == pytest.approx(-variance / (2 * size), abs=4 * float(lacks.std()) / 300**0.5)
+    assert float(stated) < 0.7 * bounds.estimate(size).standard_error
+    singles[3] = -math.inf
+    assert bounds.extended(size, singles, rows).is_refused
+    with pytest.raises(ValueError, match="expected one of the sizes"):
+        importance_bounds([weights(vae, images[rows], num_draws=50)], (5, 50)).extended(50, singles, rows)
+
+
 def test_bias_is_var_over_two_k_p_squared(vae, images):
     """E w²/p² is one integral per dimension at σ·1.5: 2.25/√(2·2.25 − 1)."""
     bounds = importance_bounds([weights(vae, images, spread=1.5, num_draws=5_000)], (1, 20, 50))
