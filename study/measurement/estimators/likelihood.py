@@ -18,7 +18,13 @@ _CHUNK = 50
 
 
 def log_weights(split: Split, rows: Tensor, num_draws: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Log-weights ``(b, num_draws)`` in nats, float64, of the images ``rows`` of ``split``, in chunks of b of them."""
+    """Log-weights ``(b, num_draws)`` in nats, float64, of images in chunks of b.
+
+    split: that holds them.
+    rows: which of them, int64.
+    num_draws: of q(z|x), for each image.
+    generator: of the draws.
+    """
     replicate = split.replicate
     for chunk in rows.split(_CHUNK):
         replicate.heartbeat()
