@@ -27,8 +27,10 @@ from study.run.training.batches import Batches
 from study.run.training.checkpoint import FILE_NAME, PREVIOUS, _digest
 from study.run.training.evaluation import HeldOut
 from study.run.training.schedule import Course, generative, latent_scale, learning_rate
+from study.run.training.share import Share
 from study.run.training.state import State
 from study.run.training.step import noise_shapes
+from study.run.training.updates import Updates
 
 GREY = torch.rand(70, 1, 8, 8, generator=torch.Generator().manual_seed(1))
 HELD_OUT = torch.rand(30, 1, 8, 8, generator=torch.Generator().manual_seed(2)).bernoulli()
@@ -475,3 +477,26 @@ def test_cyclical_warm_up_reaches_the_loss():
     scale = (loss - distortion) / rate
     expected = torch.tensor([2.5 / 8, 6.5 / 8, 1.0] * 2)
     assert torch.allclose(scale, expected, atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("network", "replicates", "groups"),
+    [
+        ({"name": "mlp", "hidden": [400, 400]}, "auto", 1),
+        ({"name": "mlp", "hidden": [1_000, 1_000]}, "auto", 2),
+        ({"name": "mlp", "hidden": [1_000, 1_000]}, "together", 1),
+        ({"name": "mlp", "hidden": [8]}, "one_by_one", 2),
+        ({"name": "conv", "channels": [4, 8], "hidden": 32}, "auto", 1),
+        ({"name": "conv", "channels": [32, 64]}, "auto", 2),
+    ],
+    ids=str,
+)
+def test_replicates_of_many_parameters_are_updated_one_by_one(network, replicates, groups):
+    """Convolutions sooner than products, which many of their parameters make faster alone."""
+    settings = {"latent_dim": 3, "network": network, "train": {"replicates": replicates}}
+    cell = Cell.from_config(settings)
+    vaes = [new_vae(cell, (1, 28, 28)) for _ in range(2)]
+    updates = Updates(
+        vaes, new_objective(cell), torch.rand(8, 1, 28, 28), cell.train, beta=1.0, first_seed=0, share=Share(0, 1)
+    )
+    assert len(updates.groups) == groups
