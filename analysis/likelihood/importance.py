@@ -91,7 +91,7 @@ class ImportanceBounds:
         r"""Mean bound at K = ``size`` over N images, of which these B are some (nats): a difference estimator.
 
         With aᵢ = log w of one draw, and dᵢ = L_K − L_1 of an image, it is the mean of a over all N images and that of d
-        over the B, and its variance Var(a + d)/N + (1/B − 1/N) Var d (Cochran 1977, §12.9, with a coefficient of 1).
+        over the B, and its variance Var(a + d)/N + (1/B − 1/N) Var d (double sampling, Cochran 1977, chapter 12).
         Images differ by far more than what K draws gain over one, so that it is about as precise as if all N had K.
 
         Args:
@@ -106,11 +106,12 @@ class ImportanceBounds:
         some = self._mean(gain, "lower")
         if some.is_refused or not bool(torch.isfinite(single).all()):
             return Estimate.refused(some.flags[0].removeprefix("refused: ") if some.is_refused else _NOT_FINITE)
-        of_all = float((single[rows] + gain).var()) / len(single)
-        of_some = (1 / len(gain) - 1 / len(single)) * float(gain.var())
+        share = len(gain) / len(single)
+        of_all = math.sqrt(share) * Estimate.mean(single[rows] + gain).standard_error
+        of_some = math.sqrt(1 - share) * some.standard_error
         value = float(single.mean()) + some.value
         num_draws = some.num_draws + len(single)
-        return replace(some, value=value, standard_error=math.sqrt(of_all + of_some), num_draws=num_draws)
+        return replace(some, value=value, standard_error=math.hypot(of_all, of_some), num_draws=num_draws)
 
     def unreliable_share(self) -> Estimate:
         """Share of unreliable images."""

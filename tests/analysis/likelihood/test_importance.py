@@ -94,6 +94,10 @@ def test_bounds_of_some_images_are_extended_to_all(vae):
     variance = (1.5**2 / math.sqrt(2 * 1.5**2 - 1)) ** 3 - 1
     assert float(lacks.mean()) == pytest.approx(-variance / (2 * size), abs=4 * float(lacks.std()) / 300**0.5)
     assert float(stated) < 0.7 * bounds.estimate(size).standard_error
+    one = importance_bounds([weights(vae, images[:1], num_draws=size)], (1, size))
+    assert math.isnan(one.extended(size, singles[:1], torch.tensor([0])).standard_error)
+    every_one = importance_bounds([weights(vae, images, spread=1.5, num_draws=size)], (1, size))
+    assert every_one.extended(size, singles, torch.arange(every)).standard_error > 0
     singles[3] = -math.inf
     assert bounds.extended(size, singles, rows).is_refused
     with pytest.raises(ValueError, match="expected one of the sizes"):
