@@ -407,7 +407,7 @@ def test_processes_end_with_the_command(tmp_path, signum):
         time.sleep(3)  # some updates
         process.send_signal(signum)
         process.wait(60)
-        _, alive = psutil.wait_procs(others, 30)  # they look each second; a library's own timeout is half an hour
+        _, alive = psutil.wait_procs(others, 30)  # they look each second, and would else wait for a day
         assert not alive
         said = process.stderr.read()
     assert process.returncode == (-signum if signum == signal.SIGKILL else 128 + signum), said
