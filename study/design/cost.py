@@ -27,8 +27,8 @@ and an addition are two), K draws of an objective for each image, and N' held-ou
 
     3 K (E + G + H) U B      training: a product forwards and two backwards; divided by n where n processes share it
     E (N + N')               codes of both splits; three times where they are not all in memory
-    G I                      I images decoded for bounds, samples and displacements; a step of refinement or annealing
-                             counts as three, for its gradient
+    G I                      I images decoded for bounds, samples and displacements, of which bounds take N' once more;
+                             a step of refinement or annealing counts as three, for its gradient
     12 M (3 N + 2 N') D      log q_N of the draws of aggregate, prior and held-out images, in both splits
     4 N min(N', 2²⁹/N) D     the bandwidth of the kernel density of the codes, where it is fitted
     8 N D Σ k                one sweep over the codes for each mixture, of k components
@@ -180,7 +180,7 @@ class Cost:
             flops = (
                 each.trained * read / processes
                 + each.encode * passes * (images + held_out)
-                + each.decode * _decoded(evaluate, images)
+                + each.decode * _decoded(evaluate, images, held_out)
                 + _of_codes(evaluate, images, held_out, dim)
             )
             judged = evaluate.classifiers * bool(evaluate.samples) * max(3 * images, CLASSIFIED)
@@ -204,9 +204,10 @@ class Cost:
         return ", ".join(parts)
 
 
-def _decoded(evaluate: Evaluate, images: int) -> int:
+def _decoded(evaluate: Evaluate, images: int, held_out: int) -> int:
     """Number of images that measuring decodes, of at most ``images`` in a split; a gradient counts as three."""
     bounded = min(evaluate.importance_images, images) * max(evaluate.importance, default=0)
+    bounded += held_out * bool(evaluate.importance)  # one draw of each, for ``log_px_all``
     displaced = DISPLACED_SETS * evaluate.displacements * evaluate.samples
     refined = REFINEMENT_STEPS * min(evaluate.refinement, images)
     transitions = evaluate.annealing * evaluate.annealing_chains * evaluate.annealing_temperatures

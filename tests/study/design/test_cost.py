@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 
 from study.design.cell import Cell, Evaluate, Train
-from study.design.cost import Cost, check_cost
+from study.design.cost import FLOPS_PER_SECOND, Cost, check_cost
 from study.errors import ConfigurationError
 
 LARGE = 1_000_000_000
@@ -90,6 +90,15 @@ def test_what_the_images_bound_costs_no_more_than_they_allow(setting):
         return
     first, second = (cost(setting, [n] if listed else n) for n in (1_437, LARGE))
     assert (first.memory, first.seconds) == (second.memory, second.seconds)
+
+
+def test_bounds_decode_each_held_out_image_once_more():
+    """``log_px_all`` takes one draw of all held-out images of each replicate."""
+    held_out, parameters = 360, 10_000  # as many operations for one image, where they are not counted
+    replicates = Cell.from_config(BASE).seeds
+    without, with_one = (cost("evaluate.importance", draws, parameters, importance_images=100) for draws in ([], [1]))
+    more = replicates * (100 + held_out) * parameters / FLOPS_PER_SECOND
+    assert with_one.seconds - without.seconds == pytest.approx(more, rel=1e-3)
 
 
 def test_images_that_stay_in_their_file_take_no_memory():
