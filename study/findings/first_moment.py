@@ -4,8 +4,8 @@
 
 writes, from the export of its cells beside this file, ``first_moment-levels.csv``, the mean of each quantity by model,
 loss and length; ``first_moment-left.csv``, what a learned number per place, and a prior with a learned mean, leave of
-the mean of the codes and of the prior's gap; and ``first_moment-verdicts.csv``. What was fixed before the run stands in
-docs/explanation/preregistration.md.
+the mean of the codes and of the prior's gap; ``first_moment-shares.csv``, the three numbers of H20 by model; and
+``first_moment-verdicts.csv``. What was fixed before the run stands in docs/explanation/preregistration.md.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from study.findings.trainings import ends, interval_table, mean_table, means, me
 
 EXPORT = HERE / "first_moment"
 
-LEVELS, LEFT, VERDICTS = (HERE / f"first_moment-{name}.csv" for name in ("levels", "left", "verdicts"))
+LEVELS, LEFT, SHARES, VERDICTS = (
+    HERE / f"first_moment-{name}.csv" for name in ("levels", "left", "shares", "verdicts")
+)
 
 PLAIN = "no constant"
 
@@ -42,6 +44,7 @@ ROWS: Final = {
     "½‖m‖²": "aggregate/train/kl_mean",
     "rate": "aggregate/train/rate",
     "KL(q_N ‖ p)": "aggregate/train/kl",
+    "refinement gains": "aggregate/train/amortisation_gap",
     "squared error": "aggregate/held_out/reconstruction_error",
     "keeps the digit": "realism/local/label_agreement_1",
     "F of prior": "realism/prior/squared_frechet",
@@ -52,6 +55,12 @@ ROWS: Final = {
 }
 """Quantities by what FINDINGS calls them, with their addresses; ½‖m‖² is what the mean costs under the own prior."""
 
+CONTROLS: Final = {
+    "F of N(m permuted, I)": "realism/mean_permuted/squared_frechet",
+    "F of q_N − m": "realism/aggregate_centred/squared_frechet",
+}
+"""What H20 weighs besides."""
+
 REMAINS: Final[Mapping[str, Callable[[pd.DataFrame], pd.Series]]] = {
     "½‖m‖²": lambda lines: lines["½‖m‖²"],
     "gap in F": lambda lines: lines["F of prior"] - lines["F of q_N"],
@@ -59,10 +68,27 @@ REMAINS: Final[Mapping[str, Callable[[pd.DataFrame], pd.Series]]] = {
 """Of what a share may be left."""
 
 
+ASKED: Final[Mapping[str, Callable[[pd.DataFrame], tuple[pd.Series, pd.Series]]]] = {
+    "share of the mean": lambda lines: (
+        (lines["F of prior"] - lines["F of N(m, I)"] + lines["F of N(0, C)"] - lines["F of G"]) / 2,
+        lines["F of prior"] - lines["F of q_N"],
+    ),
+    "m permuted, over m": lambda lines: (
+        lines["F of prior"] - lines["F of N(m permuted, I)"],
+        lines["F of prior"] - lines["F of N(m, I)"],
+    ),
+    "brought about without m": lambda lines: (
+        lines["F of q_N − m"] - lines["F of q_N"],
+        lines["F of prior"] - lines["F of q_N"],
+    ),
+}
+"""The ratios of H20, as its rule has them: each a numerator and a denominator by training."""
+
+
 def trainings(results: Results) -> pd.DataFrame:
-    """One line per model, loss, length and seed, with the quantities of ROWS that the model has."""
+    """One line per model, loss, length and seed, with the quantities of ROWS and CONTROLS that the model has."""
     tables = [
-        measured(results.where(objective=objective, **settings), ROWS).assign(model=model, loss=loss)
+        measured(results.where(objective=objective, **settings), ROWS | CONTROLS).assign(model=model, loss=loss)
         for loss, objective in OBJECTIVES.items()
         for model, settings in MODELS.items()
     ]
@@ -92,6 +118,26 @@ def left(lines: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
+def shares(lines: pd.DataFrame) -> pd.DataFrame:
+    """The ratios of H20 for each model whose prior is N(0, I), over its seeds, with Fieller's interval.
+
+    A prior with a learned mean is left out: its draws are not N(0, I), from which H20 adds the moments of the codes.
+
+    Args:
+        lines: as :func:`trainings` gives them.
+    """
+    found = []
+    for (loss, updates, model), cell in lines.groupby(list(BY), sort=False):
+        if MODELS[str(model)]["prior"] != "standard_normal":
+            continue
+        line = {"loss": loss, "updates": updates, "model": model}
+        for name, ratio in ASKED.items():
+            above, below = ratio(cell)
+            share = Interval.fieller([(above.tolist(), below.tolist())])
+            found.append(line | {"quantity": name} | ends(share))
+    return pd.DataFrame(found)
+
+
 def tables() -> dict[str, str]:
     """The tables in Markdown, by their marks, from the files."""
     training = {name: name for name in BY}
@@ -99,6 +145,9 @@ def tables() -> dict[str, str]:
     return {
         "first-moment-levels": mean_table(pd.read_csv(LEVELS), training, list(ROWS)),
         "first-moment-left": interval_table(pd.read_csv(LEFT), training, "quantity", heads),
+        "first-moment-shares": interval_table(
+            pd.read_csv(SHARES), training, "quantity", {name: name for name in ASKED}
+        ),
         "first-moment-verdicts": verdict_table(pd.read_csv(VERDICTS)),
     }
 
@@ -111,10 +160,11 @@ def judged() -> Runs:
 
 
 def main() -> None:
-    """Writes the three files."""
+    """Writes the four files."""
     lines = trainings(Results.some([EXPORT]))
     means(lines, BY, list(ROWS)).to_csv(LEVELS, index=False)
     left(lines).to_csv(LEFT, index=False)
+    shares(lines).to_csv(SHARES, index=False)
     verdicts_of(judged()).to_csv(VERDICTS, index=False)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from study.findings import asker, confirmation, dimension, figures, first_moment, gaps, parts
+from study.findings import asker, confirmation, dimension, figures, first_moment, gaps, parts, published
 from study.findings.first_look import HERE, printed_table
 from study.findings.runs import (
     LEVELS,
@@ -56,6 +56,7 @@ def tables() -> dict[str, dict[str, str]]:
             "undecided": undecided_table(pd.read_csv(HERE / "first_look-verdicts.csv")),
             **dimension.tables(),
             **first_moment.tables(),
+            **published.tables(),
         },
     }
 

@@ -4,7 +4,8 @@
 
 writes, from the export of its cells beside this file, ``published-levels.csv``, the bound on log p(x) by model and
 length with what was published; and ``published-differences.csv``, by how much a model is above the plain one, paired by
-seed, with the same. What was fixed before the run stands in docs/explanation/preregistration.md.
+seed, with the same. Beside them stands ``published-plain.csv``, what a loop of plain PyTorch reaches
+(:mod:`study.findings.plain_loop`). What was fixed before the run stands in docs/explanation/preregistration.md.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from study.findings.trainings import ENDS, ends
 
 EXPORT = HERE / "published"
 
-LEVELS, DIFFERENCES = (HERE / f"published-{name}.csv" for name in ("levels", "differences"))
+LEVELS, DIFFERENCES, OUTSIDE = (HERE / f"published-{name}.csv" for name in ("levels", "differences", "plain"))
 
 
 class Published(NamedTuple):
@@ -59,6 +60,7 @@ MODELS: Final = {
 ROWS: Final = {
     "log p(x)": "aggregate/held_out/log_px_all",
     "gain of 5,000 draws": "aggregate/held_out/log_px_gain",
+    "held-out ELBO": "aggregate/held_out/elbo",
     "unreliable": "aggregate/held_out/log_px_unreliable_share",
     "rate": "aggregate/train/rate",
     "active units": "aggregate/train/active_units",
@@ -140,11 +142,25 @@ def difference_table(table: pd.DataFrame) -> str:
     return in_markdown("model | above | updates", ["nats", "published"], rows)
 
 
+def outside_table(table: pd.DataFrame) -> str:
+    """What the loop outside this software reaches, ± standard errors over images, in Markdown.
+
+    Args:
+        table: as :func:`study.findings.plain_loop.main` writes it.
+    """
+    rows = {
+        f"{line['updates']}": [plus_minus(line[name], line[f"{name}, error"]) for name in ("held-out ELBO", "rate")]
+        for line in table.to_dict("records")
+    }
+    return in_markdown("updates", ["held-out ELBO", "rate"], rows)
+
+
 def tables() -> dict[str, str]:
     """The tables in Markdown, by their marks, from the files."""
     return {
         "published-levels": level_table(pd.read_csv(LEVELS)),
         "published-differences": difference_table(pd.read_csv(DIFFERENCES)),
+        "published-plain": outside_table(pd.read_csv(OUTSIDE)),
     }
 
 

@@ -42,7 +42,9 @@ def test_comparisons_are_those_of_the_exports():
     lines = dimension.trainings(Results.some([dimension.EXPORT]))
     same(dimension.growth(lines), dimension.GROWTH)
     same(dimension.later(lines), dimension.LATER)
-    same(first_moment.left(first_moment.trainings(Results.some([first_moment.EXPORT]))), first_moment.LEFT)
+    lines = first_moment.trainings(Results.some([first_moment.EXPORT]))
+    same(first_moment.left(lines), first_moment.LEFT)
+    same(first_moment.shares(lines), first_moment.SHARES)
 
 
 def made(slope, gain):
@@ -80,6 +82,16 @@ def test_what_is_left_is_a_ratio_to_the_model_without():
     )
     assert found["model"].unique().tolist() == ["learned mean of the prior"]
     assert np.allclose(found[["value", "lower", "upper"]], 0.25)
+
+
+def test_shares_are_those_of_the_rule():
+    """H20 on the plain model at one length reads the same cells, so that its effect is the share told here."""
+    verdicts = pd.read_csv(first_moment.VERDICTS).set_index(["run", "hypothesis"])
+    shares = pd.read_csv(first_moment.SHARES).query("quantity == 'share of the mean' and loss == 'summed'")
+    plain = shares[shares["model"] == first_moment.PLAIN].set_index("updates")
+    for updates in (500, 2000, 5000):
+        judged = verdicts.loc[(f"{first_moment.PLAIN}, {updates} updates", "H20")]
+        assert plain["value"][updates] == pytest.approx(float(judged["value"]), rel=1e-6)
 
 
 def test_tables_have_a_row_for_each_training_and_a_dash_where_nothing_was_measured():

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from study.answers.results import Results
 from study.answers.settings import settings
 from study.design.study import Study
 from study.findings import published
@@ -38,6 +39,16 @@ def test_levels_have_their_error_over_seeds_and_the_distance_to_the_literature()
     table = published.level_table(found)
     assert "−84.45 ± 0.12" in table
     assert table.splitlines()[2].endswith("| 0.45 |")
+
+
+def test_tables_are_those_of_the_export():
+    lines = published.trainings(Results.some([published.EXPORT]))
+    assert set(lines["replicate"]) == set(range(3)), "three seeds"
+    for computed, path in (
+        (published.levels(lines), published.LEVELS),
+        (published.differences(lines), published.DIFFERENCES),
+    ):
+        pd.testing.assert_frame_equal(computed, pd.read_csv(path), check_exact=False, rtol=1e-6, check_dtype=False)
 
 
 def test_every_cell_of_the_preset_is_of_one_model():
