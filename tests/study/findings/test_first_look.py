@@ -28,9 +28,13 @@ from study.findings.runs import (
 
 NUMBER = r"−?\d+(?:,\d{3})*(?:\.\d+)?"
 PLACES = r"\b(?:Tables?|Figures?|[Ss]ections?|[Rr]un) [\d.]*\d(?: and \d)?"
-SIZES = r"\d+ × \d+ × \d+|65,536|4,096|12,000|6,000|18,000|1,125 updates|2,000|100 to 107|batches of \d+"
+SIZES = (
+    r"\d+ × \d+ × \d+|65,536|4,096|60,000|12,000|10,000|6,000|18,000|9,000|1,125 updates|2,000|100 to 107|batches of \d+"
+    r"|[\d,]+ epochs"
+)
+SOURCES = r"\d{4}, arXiv:[\d.]+"
 THRESHOLDS = r"asks for 0\.8|within 0\.1 of one half"
-NAMES = rf"`[^`]*`|\bH\d+|{PLACES}|{SIZES}|{THRESHOLDS}|N\(0, I\)|KL\([^)]*\)"
+NAMES = rf"`[^`]*`|\bH\d+|{PLACES}|{SIZES}|{SOURCES}|{THRESHOLDS}|N\(0, I\)|KL\([^)]*\)"
 """Words with digits that are no results: names of claims, tables, runs and shapes."""
 
 
