@@ -31,7 +31,11 @@ DECIMALS: Final = 4
 
 
 def layers(inputs: int, outputs: int) -> nn.Sequential:
-    """Two hidden layers of tanh units between so many inputs and outputs, with torch's initial weights."""
+    """Two hidden layers of tanh units, with torch's initial weights.
+
+    Args:
+        inputs, outputs: numbers of units before and behind them.
+    """
     hidden = nn.Linear(inputs, UNITS), nn.Tanh(), nn.Linear(UNITS, UNITS), nn.Tanh()
     return nn.Sequential(*hidden, nn.Linear(UNITS, outputs))
 
