@@ -17,12 +17,13 @@ from study.design.limits import ARMS, DIGITS, NESTING, NODES, STUDY_FILE_BYTES
 from study.design.notation import parse_document, parse_override
 from study.errors import ConfigurationError
 
-SECONDS = 5.0
+SECONDS = 60.0
+"""Of the processor, on a slow machine; without the limits it would be hours, or all memory."""
 
 
 @contextmanager
 def quickly():
-    """The block takes little processor time and, beyond what is there, less than 200 MB."""
+    """The block ends, and takes less than 200 MB beyond what is there."""
     start, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     yield
     assert time.process_time() - start < SECONDS
@@ -199,18 +200,20 @@ def test_a_dry_run_of_a_thousand_cells_needs_no_torch(tmp_path):
     assert not any(tmp_path.iterdir())
 
 
-def test_a_thousand_cells_take_little_time_and_a_shard_no_more(tmp_path, capsys):
-    words = ["run", *ONE, *grid(10, 100), "--dry-run", "--results", str(tmp_path)]
-    main(["run", *ONE, *grid(11, 10), "--dry-run", "--results", str(tmp_path)])
-    times = {"": [], "1/100": []}
-    for shard in [*times] * 3:  # in turns, and the least counts: other work on a machine lengthens some
+def test_time_grows_as_the_cells_and_a_shard_takes_no_more(tmp_path, capsys):
+    """Bounds are far from what is measured (8 and 1), and in turns: other work on a machine lengthens some calls."""
+    some = ["run", *ONE, *grid(11, 10), "--dry-run", "--results", str(tmp_path)]
+    all_ = ["run", *ONE, *grid(10, 100), "--dry-run", "--results", str(tmp_path)]
+    main(some)
+    times = {"some": [], "all": [], "shard": []}
+    for kind, words in [("some", some), ("all", all_), ("shard", [*all_, "--shard", "1/100"])] * 3:
         start = time.process_time()
-        assert main([*words, *(["--shard", shard] if shard else [])]) == 0
-        times[shard].append(time.process_time() - start)
+        assert main(words) == 0
+        times[kind].append(time.process_time() - start)
     assert "10 cells: 10 missing" in capsys.readouterr().out.splitlines()[-1]
-    whole, part = map(min, times.values())
-    assert whole < 3.0
-    assert part < 1.2 * whole
+    hundred, thousand, shard = map(min, times.values())
+    assert thousand < 30 * hundred, "as the square of the number it would be a hundred times"
+    assert shard < 2 * thousand
 
 
 def test_a_dry_run_estimates_memory_and_time(tmp_path, capsys):

@@ -136,7 +136,7 @@ def sealed(content, folder):
 def said(capsys, words):
     start = time.process_time()
     code = main([str(word) for word in words])
-    assert time.process_time() - start < 5.0
+    assert time.process_time() - start < 60.0, "no file makes a command run on"
     out, err = capsys.readouterr()
     assert all(printable(line) == line for line in (out + err).split("\n"))
     assert "Traceback" not in out + err
