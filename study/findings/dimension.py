@@ -122,10 +122,12 @@ def tables() -> dict[str, str]:
 
 
 def judged() -> Runs:
-    """What is judged: all cells, and those of each length alone."""
+    """What is judged: all cells, as registered, those of each kind of pixel alone, and those of each length alone."""
     results = Results.some([EXPORT])
     return {
         "all cells": results,
+        "binary pixels": results.where(likelihood="bernoulli"),
+        "grey pixels": results.where(likelihood="gaussian_shared"),
         **{f"{updates} updates": cells for updates, cells in results.by("updates").items()},
     }
 
