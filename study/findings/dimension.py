@@ -70,24 +70,30 @@ def trainings(results: Results) -> pd.DataFrame:
 
 
 def growth(lines: pd.DataFrame) -> pd.DataFrame:
-    """Slopes in log2 D of what may grow, one per seed, with Student's interval over seeds, by arm and length.
+    """Slopes in log2 D of what may grow, one per seed, with Student's interval over seeds, by arm, range and length.
 
-    Slopes of different lengths are over the same dimensions: a length that lacks one of its arm has none.
+    Slopes are over all dimensions of an arm, and over those that all arms have, so that arms can be compared. Those of
+    different lengths are over the same dimensions: a length that lacks one of its arm has none. One dimension has no slope.
 
     Args:
         lines: as :func:`trainings` gives them.
     """
     found = []
-    whole = {str(arm): cells["latent_dim"].nunique() for arm, cells in lines.groupby("arm")}
+    dims = {arm: frozenset(cells["latent_dim"]) for arm, cells in lines.groupby("arm", sort=False)}
+    common = frozenset.intersection(*dims.values())
     for (arm, updates), training in lines.groupby(["arm", "updates"], sort=False):
-        if training["latent_dim"].nunique() < whole[str(arm)]:
+        if not dims[arm] <= set(training["latent_dim"]):
             continue
-        for name, quantity in GROWING.items():
-            slopes = [
-                float(np.polyfit(np.log2(seed["latent_dim"].astype(float)), quantity(seed).astype(float), 1)[0])
-                for _, seed in training.groupby("replicate")
-            ]
-            found.append({"arm": arm, "updates": updates, "quantity": name} | ends(Interval.student_t(slopes)))
+        ranges = {some for some in (dims[arm], common) if len(some) > 1}
+        for some in sorted(ranges, key=len, reverse=True):
+            cell = {"arm": arm, "dimensions": f"{min(some):,} to {max(some):,}", "updates": updates}
+            cells = training[training["latent_dim"].isin(some)]
+            for name, quantity in GROWING.items():
+                slopes = [
+                    float(np.polyfit(np.log2(seed["latent_dim"].astype(float)), quantity(seed).astype(float), 1)[0])
+                    for _, seed in cells.groupby("replicate")
+                ]
+                found.append(cell | {"quantity": name} | ends(Interval.student_t(slopes)))
     return pd.DataFrame(found)
 
 
@@ -108,14 +114,14 @@ def later(lines: pd.DataFrame) -> pd.DataFrame:
 
 def tables() -> dict[str, str]:
     """The tables in Markdown, by their marks, from the files."""
-    training = {"arm": "training", "updates": "updates"}
     cell = dict(zip(BY, ("training", "updates", "D"), strict=True))
+    over = {"arm": "training", "dimensions": "D", "updates": "updates"}
     growing, gained = pd.read_csv(GROWTH), pd.read_csv(LATER)
     dims = {dim: f"D = {dim:,}" for dim in sorted(gained["latent_dim"].unique())}
     lengths = {"arm": "training", "from": "from", "to": "to"}
     return {
         "dimension-levels": mean_table(pd.read_csv(LEVELS), cell, list(ROWS)),
-        "dimension-growth": interval_table(growing, training, "quantity", {name: name for name in GROWING}),
+        "dimension-growth": interval_table(growing, over, "quantity", {name: name for name in GROWING}),
         "dimension-later": interval_table(gained, lengths, "latent_dim", dims),
         "dimension-verdicts": verdict_table(pd.read_csv(VERDICTS)),
     }

@@ -65,6 +65,13 @@ def test_growth_is_per_doubling_and_later_updates_are_paired_by_seed():
     assert np.allclose(grown["value"], np.where(grown["quantity"] == "gap in F", 0.0, 1.5))
     part = lines[(lines["updates"] == 2000) | (lines["latent_dim"] < 64)]
     assert set(dimension.growth(part)["updates"]) == {2000}, "over the same dimensions, or not at all"
+    shorter = made(4.0, 0.0).query("latent_dim > 2").assign(arm="learned variance")
+    ranges = dimension.growth(pd.concat([lines, shorter])).query("quantity == 'rate, nats' and updates == 2000")
+    assert ranges[["arm", "dimensions", "value"]].round(9).to_numpy().tolist() == [
+        ["constant rate", "2 to 64", 1.5],
+        ["constant rate", "8 to 64", 1.5],
+        ["learned variance", "8 to 64", 4.0],
+    ]
     gained = dimension.later(lines)
     assert np.allclose(gained[["value", "lower", "upper"]], 0.25), "what seeds have in common is no spread"
     assert set(gained["seeds"]) == {3}
