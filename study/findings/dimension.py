@@ -73,7 +73,7 @@ def growth(lines: pd.DataFrame) -> pd.DataFrame:
     """Slopes in log2 D of what may grow, one per seed, with Student's interval over seeds, by arm, range and length.
 
     Slopes are over all dimensions of an arm, and over those that all arms have, so that arms can be compared. Those of
-    different lengths are over the same dimensions: a length that lacks one of its arm has none. One dimension has no slope.
+    different lengths are over the same dimensions: a length that lacks one of its arm has none, as has one dimension.
 
     Args:
         lines: as :func:`trainings` gives them.
