@@ -79,12 +79,12 @@ def growth(lines: pd.DataFrame) -> pd.DataFrame:
         lines: as :func:`trainings` gives them.
     """
     found = []
-    dims = {arm: frozenset(cells["latent_dim"]) for arm, cells in lines.groupby("arm", sort=False)}
+    dims = {str(arm): frozenset(cells["latent_dim"]) for arm, cells in lines.groupby("arm", sort=False)}
     common = frozenset.intersection(*dims.values())
     for (arm, updates), training in lines.groupby(["arm", "updates"], sort=False):
-        if not dims[arm] <= set(training["latent_dim"]):
+        if not dims[str(arm)] <= set(training["latent_dim"]):
             continue
-        ranges = {some for some in (dims[arm], common) if len(some) > 1}
+        ranges = {some for some in (dims[str(arm)], common) if len(some) > 1}
         for some in sorted(ranges, key=len, reverse=True):
             cell = {"arm": arm, "dimensions": f"{min(some):,} to {max(some):,}", "updates": updates}
             cells = training[training["latent_dim"].isin(some)]
