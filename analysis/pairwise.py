@@ -10,7 +10,11 @@ of Goto and van de Geijn (2008, doi:10.1145/1356052.1356053): ``QUERIES`` points
 registers over ``DEPTH`` dimensions in float32, and these partial sums are added in float64. The log-sum-exp keeps a
 running maximum per point and evaluates exp only where a group of lanes comes within ``REACH`` nats of it, which leaves
 out at most a share N·e^−REACH of the sum. Threads share components and points, each with its own running sums.
-Everything else (float64, CUDA) runs the same sums in float64 as tiles of torch tensors.
+
+On float32 CUDA tensors Q is expanded, z² − 2zμ + μ² over σ², as two matrix products in float64, which data-centre GPUs
+multiply as fast as float32. Rounding is bounded before: a sum of k products errs by at most k·u times the sum of their
+magnitudes (Higham 2002, Accuracy and Stability, eq. 3.5), and blocks where that exceeds ``LOSS`` nats are not expanded.
+Those, and float64 tensors anywhere, run the differences in float64 as tiles of torch tensors.
 """
 
 from __future__ import annotations
@@ -36,6 +40,9 @@ QUERIES, LANES = (12, 32) if binding.get_host_cpu_features().get("avx512f") else
 # Points whose distances to one panel of components are held at once: enough to amortise packing, few enough for cache.
 GROUP = 2560
 TILE_ELEMENTS = 1 << 22
+# Numbers of a float64 factor of a product on a GPU: 512 MiB.
+PRODUCT_ELEMENTS = 1 << 26
+LOSS = 1e-5
 
 Block = tuple[Tensor, Tensor]
 
@@ -67,8 +74,7 @@ def mixture_log_density(
     if excluded.dtype != torch.int64 or excluded.shape != points.shape[:1] or bool((excluded < -1).any()):
         kind = f"{excluded.dtype} {tuple(excluded.shape)}"
         raise ValueError(f"exclude must be int64 ({len(points)},) with entries ≥ −1; got {kind}")
-    native = points.dtype == torch.float32 and points.device.type == "cpu"
-    remainder = _KernelSum(points) if native else _TensorSum(points)
+    remainder = _sum_for(points)
     excluded_log = torch.full((len(points),), -math.inf, dtype=torch.float64, device=points.device)
     count = 0
     for block in blocks:
@@ -122,6 +128,12 @@ def _checked(block: Block, points: Tensor) -> Block:
     return loc, scale
 
 
+def _sum_for(points: Tensor) -> _KernelSum | _ProductSum | _TensorSum:
+    if points.dtype != torch.float32:
+        return _TensorSum(points)
+    return _ProductSum(points) if points.is_cuda else _KernelSum(points)
+
+
 class _TensorSum:
     """Running log-sum as tiles of float64 tensors, ``TILE_ELEMENTS`` at a time."""
 
@@ -144,6 +156,42 @@ class _TensorSum:
                     logs -= 0.5 * torch.linalg.vector_norm(torch.addcmul(b, z.double()[:, None], a), dim=-1).square()
                 logs.masked_fill_(exclude[:, None] == rows, -math.inf)
                 total.copy_(torch.logaddexp(total, logs.logsumexp(-1)))
+
+    def result(self) -> Tensor:
+        return self.total
+
+
+class _ProductSum:
+    """Running log-sum of the expanded square, as products of float64 matrices."""
+
+    def __init__(self, points: Tensor) -> None:
+        self.points = points
+        self.total = torch.full((len(points),), -math.inf, dtype=torch.float64, device=points.device)
+
+    def add(self, loc: Tensor, scale: Tensor, excluded: Tensor) -> None:
+        dims = loc.shape[1]
+        size = max(1, PRODUCT_ELEMENTS // dims)
+        index = torch.arange(len(loc), device=loc.device)
+        for rows in index.split(size):
+            precision, mean = scale[rows].double().square().reciprocal(), loc[rows].double()
+            weighted = mean * precision
+            squares = (mean * weighted).sum(1)
+            constant = squares - precision.log().sum(1) + dims * math.log(2 * math.pi)
+            step = max(1, min(size, PRODUCT_ELEMENTS // len(rows)))
+            parts = zip(self.points.split(step), excluded.split(step), self.total.split(step), strict=True)
+            for part, exclude, total in parts:
+                z = part.double()
+                quadratic = z.square() @ precision.T
+                magnitude = 2 * float(quadratic.max() + squares.max())
+                if dims * torch.finfo(torch.float64).eps * magnitude <= LOSS:
+                    quadratic.addmm_(z, weighted.T, alpha=-2).add_(constant)
+                    quadratic.masked_fill_(exclude[:, None] == rows, math.inf)
+                    logs = quadratic.mul_(-0.5).logsumexp(-1)
+                else:
+                    differences = _TensorSum(part)
+                    differences.add(loc[rows], scale[rows], exclude - int(rows[0]))
+                    logs = differences.result()
+                total.copy_(torch.logaddexp(total, logs))
 
     def result(self) -> Tensor:
         return self.total
