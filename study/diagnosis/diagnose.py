@@ -50,6 +50,7 @@ from study.diagnosis.parts import (
 from study.diagnosis.prior import prior_of
 from study.errors import DataError
 from study.measurement.measure import Measuring
+from study.measurement.precision import full_float32
 from study.measurement.replicate import Observations, Replicate
 from study.measurement.untrained import UntrainedFeatures
 
@@ -224,8 +225,9 @@ def _diagnosed(
     measuring = Measuring(replicate)
     extra: dict[str, Records] = {}
     try:
-        for step in measuring.steps():
-            say(f"{time.perf_counter() - began:7.1f} s  {step}")
+        with full_float32():
+            for step in measuring.steps():
+                say(f"{time.perf_counter() - began:7.1f} s  {step}")
         extra = dimension_records(replicate, numbers)
         if gives != "nothing":
             extra["weight"] = _scalars(weight(replicate))

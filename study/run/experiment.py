@@ -19,6 +19,7 @@ from study.design.cell import Cell
 from study.design.parts import Part
 from study.measurement.images import ImageData
 from study.measurement.measure import measure
+from study.measurement.precision import full_float32
 from study.measurement.stored_images import Images
 from study.run.building import new_objective, new_vae
 from study.run.data.binarisation import binarised, realistic, redraw
@@ -55,9 +56,9 @@ def run_cell(cell: Cell, workspace: Path, *, device: str, data_root: Path | None
     for replicate, vae in enumerate(vaes):
         heartbeat = partial(report, Progress("measuring", replicate, cell.seeds))
         heartbeat()
-        measured.append(
-            measure(vae.eval(), fixed, grey, cell.evaluate, seed=cell.seed_offset + replicate, heartbeat=heartbeat)
-        )
+        seed = cell.seed_offset + replicate
+        with full_float32():
+            measured.append(measure(vae.eval(), fixed, grey, cell.evaluate, seed=seed, heartbeat=heartbeat))
     seconds = {
         "data_seconds": round(prepared.seconds, 3),
         "measurement_seconds": round(time.perf_counter() - began, 3),

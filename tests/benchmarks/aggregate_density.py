@@ -67,7 +67,7 @@ def naive_broadcast(z: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
 
 def mixture_same_family(z: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
     """The log-sum by torch.distributions."""
-    weights = Categorical(logits=torch.zeros(len(loc), dtype=loc.dtype))
+    weights = Categorical(logits=loc.new_zeros(len(loc)))
     return MixtureSameFamily(weights, Independent(Normal(loc, scale), 1)).log_prob(z) + math.log(len(loc))
 
 

@@ -184,7 +184,7 @@ class _Run:
             return
         self.last_report = now
         self.contention.look()
-        metrics = self._checked()
+        metrics = self._waited_for()
         loss, rate, distortion = metrics[-20:].mean(0).mean(-1).tolist()
         total, speed = self.course.updates, self.fit.images_per_second
         try:
@@ -194,6 +194,13 @@ class _Run:
             raise
         if now - self.last_save > self.train.checkpoint_every:
             self._save()
+
+    def _waited_for(self) -> Tensor:
+        """What :meth:`_checked` gives; a GPU still makes the updates that it was told of, which counts as their time."""
+        start = time.perf_counter()
+        metrics = self._checked()
+        self.fit.seconds += time.perf_counter() - start
+        return metrics
 
     def _checked(self) -> Tensor:
         """Metrics ``(updates, 3, S)`` of this epoch; raises where one is not finite."""
@@ -210,7 +217,7 @@ class _Run:
 
     def _finish_epoch(self) -> None:
         if self.pending:
-            for name, values in zip(CURVES, self._checked().double().mean(0).tolist(), strict=True):
+            for name, values in zip(CURVES, self._waited_for().double().mean(0).tolist(), strict=True):
                 self.fit.curves[name].append(values)
         every = 1 if self.train.patience else max(1, self.course.epochs // 20)
         last = self.epoch + 1 == self.course.epochs
