@@ -196,7 +196,7 @@ class _Run:
             self._save()
 
     def _waited_for(self) -> Tensor:
-        """What :meth:`_checked` gives. A GPU may still be making the updates that it was told of: waiting is their time."""
+        """What :meth:`_checked` gives. Waiting for the updates that a GPU still makes is their time."""
         start = time.perf_counter()
         metrics = self._checked()
         self.fit.seconds += time.perf_counter() - start
