@@ -23,7 +23,7 @@ from analysis.aggregate import Aggregate
 from analysis.compilation import njit
 from analysis.draws import ComponentDraws
 from analysis.estimate import Estimate
-from analysis.pairwise import FAST_MATH, exp_float32
+from analysis.pairwise.kernel import FAST_MATH, exp_float32
 from analysis.precision import to_float64
 from analysis.threads import in_threads
 

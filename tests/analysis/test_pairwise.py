@@ -13,7 +13,10 @@ from torch.distributions import Categorical, Independent, MixtureSameFamily, Nor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from analysis import pairwise
-from analysis.pairwise import mixture_log_density, normal_log_density
+from analysis.pairwise import differences, kernel, mixture_log_density, normal_log_density, products
+from analysis.pairwise.differences import Differences
+from analysis.pairwise.kernel import Kernel
+from analysis.pairwise.products import Products
 
 # Nats by which float32 may miss float64, for codes whose squared distances stay near D (see ``trained_codes``).
 TOLERANCE = {1: 1e-5, 3: 1e-5, 32: 5e-4, 65: 5e-4, 300: 5e-4, 2_048: 1e-3, 65_536: 1e-2}
@@ -64,6 +67,52 @@ def test_matches_the_float64_mixture(num, points, dim, dtype):
         assert bool((without == -math.inf).all())
     else:
         torch.testing.assert_close(without, oracle_without(z, loc, scale, own), rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("way", [Differences, Kernel, Products])
+@pytest.mark.parametrize(("num", "points", "dim"), [(2, 1, 3), (33, 13, 65), (257, 37, 32), (64, 12, 2_048)])
+def test_every_way_gives_the_sum_of_the_others(way, num, points, dim):
+    """Each is chosen by dtype and device, and right on any: on float32 codes here, whose sums are known in float64."""
+    loc, scale = trained_codes(num, dim)
+    z, own = draws(loc, scale, points)
+    tolerance = TOLERANCE[dim] if way is Kernel else 1e-8
+    for excluded, expected in [
+        (torch.full_like(own, -1), oracle(z, loc, scale)),
+        (own, oracle_without(z, loc, scale, own)),
+    ]:
+        running = way(z)
+        for first in range(0, num, 20):
+            running.add(loc[first : first + 20], scale[first : first + 20], excluded - first)
+        torch.testing.assert_close(running.result(), expected, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("elements", [64, 1_000, 1 << 26])
+def test_the_size_of_products_does_not_matter(monkeypatch, elements):
+    loc, scale = trained_codes(70, 33)
+    z, own = draws(loc, scale, 45)
+    expected = Products(z)
+    expected.add(loc, scale, own)
+    monkeypatch.setattr(products, "FACTOR_ELEMENTS", elements)
+    parts = Products(z)
+    parts.add(loc, scale, own)
+    torch.testing.assert_close(parts.result(), expected.result(), rtol=0, atol=1e-10)
+
+
+def test_squares_that_would_cancel_are_not_expanded(monkeypatch):
+    """A σ of 10⁻⁸ beside means of one: the expanded square has terms of 10¹⁶, whose rounding is a nat and more."""
+    loc, scale = trained_codes(30, 9)
+    scale = 1e-8 * scale
+    z, _ = draws(loc.double(), scale.double(), 12)
+    z = z.float()
+    running = Products(z)
+    running.add(loc, scale, torch.full((12,), -1))
+    exact = Differences(z)
+    exact.add(loc, scale, torch.full((12,), -1))
+    torch.testing.assert_close(running.result(), exact.result(), rtol=1e-12, atol=0)
+    monkeypatch.setattr(products, "LOSS", math.inf)
+    expanded = Products(z)
+    expanded.add(loc, scale, torch.full((12,), -1))
+    assert float((expanded.result() - exact.result()).abs().max()) > 0.1
 
 
 def test_65536_dimensions():
@@ -196,7 +245,7 @@ if __name__ == "__main__":
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
         assert list(pool.map(work, range(2))) == [work(0), work(1)]
 """)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(pairwise.__file__).parents[1])}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(pairwise.__file__).parents[2])}
     command = [sys.executable, "-W", "error", str(script)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
@@ -229,7 +278,7 @@ class LargestTensor(TorchDispatchMode):
 
 
 def test_tiles_keep_to_their_budget(monkeypatch):
-    monkeypatch.setattr(pairwise, "TILE_ELEMENTS", 100_000)
+    monkeypatch.setattr(differences, "TILE_ELEMENTS", 100_000)
     loc, scale = (code.double() for code in trained_codes(900, 8))
     z, own = draws(loc, scale, 700)
     with LargestTensor() as largest:
@@ -241,7 +290,7 @@ def test_scratch_memory_is_bounded_in_points(monkeypatch):
     loc, scale = trained_codes(40, 6)
     z, own = draws(loc, scale, 100)
     expected = mixture_log_density(z, [(loc, scale)], own)
-    monkeypatch.setattr(pairwise, "GROUP", 30)
+    monkeypatch.setattr(kernel, "GROUP", 30)
     torch.testing.assert_close(mixture_log_density(z, [(loc, scale)], own), expected, rtol=0, atol=1e-6)
 
 
@@ -250,22 +299,22 @@ def test_tile_budget_does_not_matter(monkeypatch, elements):
     loc, scale = (code.double() for code in trained_codes(40, 300))
     z, own = draws(loc, scale, 9)
     expected = mixture_log_density(z, [(loc, scale)], own)
-    monkeypatch.setattr(pairwise, "TILE_ELEMENTS", elements)
+    monkeypatch.setattr(differences, "TILE_ELEMENTS", elements)
     torch.testing.assert_close(mixture_log_density(z, [(loc, scale)], own), expected, rtol=0, atol=1e-10)
 
 
 def test_exponential_is_right_to_float32():
     x = -np.geomspace(1e-8, 80, 2_001).astype(np.float32)
-    values = np.array([pairwise.exp_float32(value) for value in x], np.float64)
+    values = np.array([kernel.exp_float32(value) for value in x], np.float64)
     np.testing.assert_allclose(values, np.exp(x.astype(np.float64)), rtol=3e-7)
-    assert pairwise.exp_float32(np.float32(0)) == 1
-    assert pairwise.exp_float32(np.float32(-np.inf)) < 1e-34
+    assert kernel.exp_float32(np.float32(0)) == 1
+    assert kernel.exp_float32(np.float32(-np.inf)) < 1e-34
 
 
 def test_log_determinant_over_the_whole_range_of_scales():
     exponents = np.linspace(-37.5, 38, 1_001)
     scale = (10.0**exponents).astype(np.float32)
-    assert pairwise._log_determinant(scale) == pytest.approx(float(np.log(scale.astype(np.float64)).sum()), abs=1e-9)
+    assert kernel._log_determinant(scale) == pytest.approx(float(np.log(scale.astype(np.float64)).sum()), abs=1e-9)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

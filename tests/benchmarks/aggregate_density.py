@@ -11,8 +11,8 @@ Run with ``uv run python tests/benchmarks/aggregate_density.py``, with ``--dims 
 Seconds are the best of five. The first two run once, on a few queries, and their seconds are scaled to all of them.
 Errors are the largest of a few queries against float64. The fraction of peak counts two fused multiply-adds (4 flops)
 per query, component and dimension against the faster of a large matrix product and multiply-adds on data in the first
-cache, measured just before. On a GPU the peak is that of the product, and the exact density is a sum of blocks in
-double precision, which is compared with the peak in single precision all the same.
+cache, measured just before. On a GPU the peak is that of the product, and the exact density consists of products in
+double precision, which are compared with the peak in single precision all the same.
 """
 
 from __future__ import annotations
@@ -29,8 +29,7 @@ from numba import njit
 from torch import Tensor
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
-from analysis import pairwise
-from analysis.pairwise import mixture_log_density
+from analysis.pairwise import kernel, mixture_log_density
 
 LOG_2PI = math.log(2 * math.pi)
 SUBSET_ELEMENTS, REFERENCE_QUERIES, REPEATS = 1 << 26, 4, 5
@@ -109,7 +108,7 @@ def multiply_adds(queries: np.ndarray, panel: np.ndarray, sums: np.ndarray, reac
     """The kernel's inner loop on data that stay in the first cache."""
     hits = 0
     for _ in range(count):
-        hits += pairwise._accumulate(queries, panel, sums, sums, reach)
+        hits += kernel._accumulate(queries, panel, sums, sums, reach)
     return hits
 
 
@@ -120,16 +119,14 @@ def peak_gflops(device: str) -> float:
     product = 2e-9 * size**3 / seconds(lambda: matrix @ matrix)
     if device != "cpu":
         return product
-    queries, panel = np.zeros((depth, pairwise.QUERIES), np.float32), np.zeros((depth, 2, pairwise.LANES), np.float32)
+    queries, panel = np.zeros((depth, kernel.QUERIES), np.float32), np.zeros((depth, 2, kernel.LANES), np.float32)
 
     def work(_: int) -> int:
-        return multiply_adds(
-            queries, panel, np.zeros((pairwise.QUERIES, pairwise.LANES)), np.zeros(pairwise.QUERIES), count
-        )
+        return multiply_adds(queries, panel, np.zeros((kernel.QUERIES, kernel.LANES)), np.zeros(kernel.QUERIES), count)
 
     with ThreadPoolExecutor(threads) as pool:
         elapsed = seconds(lambda: list(pool.map(work, range(threads))))
-    return max(product, 4e-9 * threads * count * depth * pairwise.QUERIES * pairwise.LANES / elapsed)
+    return max(product, 4e-9 * threads * count * depth * kernel.QUERIES * kernel.LANES / elapsed)
 
 
 def compare(dim: int, components: int, queries: int, kind: str, device: str = "cpu") -> None:
