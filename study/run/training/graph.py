@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -53,13 +54,16 @@ def _compiler_cache() -> Iterator[None]:
 
 
 @contextmanager
-def _without_cuda_home() -> Iterator[None]:
-    """Keeps back a warning of PyTorch's about CUDA_HOME where there is no CUDA, which nobody asked for."""
+def _without_advice() -> Iterator[None]:
+    """Keeps back two warnings of PyTorch's, which nobody asked for: of CUDA_HOME where there is no CUDA, and of products
+    that could be faster in less than fp32 where there is."""
     logger = logging.getLogger("torch.utils.cpp_extension")
     before = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "TensorFloat32 tensor cores", UserWarning)
+            yield
     finally:
         logger.setLevel(before)
 
@@ -131,7 +135,7 @@ class GraphEngine:
         import torch._inductor  # noqa: PLC0415  (as above)
 
         start = time.perf_counter()
-        with _compiler_cache(), _without_cuda_home():
+        with _compiler_cache(), _without_advice():
             # The graph is captured already: without Dynamo around it a call saves a quarter of a millisecond of guards.
             run = torch._inductor.compile(self._graph, self._inputs)
             metrics = run(*self._inputs)
