@@ -55,8 +55,11 @@ def _compiler_cache() -> Iterator[None]:
 
 @contextmanager
 def _without_advice() -> Iterator[None]:
-    """Keeps back two warnings of PyTorch's, which nobody asked for: of CUDA_HOME where there is no CUDA, and of products
-    that could be faster in less than fp32 where there is."""
+    """Keeps back two warnings of PyTorch's, which nobody asked for.
+
+    One is of CUDA_HOME where there is no CUDA, the other, where there is, of products that would be faster in less than
+    fp32.
+    """
     logger = logging.getLogger("torch.utils.cpp_extension")
     before = logger.level
     logger.setLevel(logging.ERROR)
