@@ -15,7 +15,7 @@ def made():
     lines = [
         pd.DataFrame(
             {"model": name, "updates": updates, "replicate": seeds}
-            | dict.fromkeys(published.ROWS, 1.0)
+            | dict.fromkeys(published.COLUMNS, 1.0)
             | {"log p(x)": -90.0 + 5 * seeds + gained + updates / 1000}
         )
         for name, gained in ((published.STANDARD, 0.0), ("VampPrior, D = 40", 2.0))
