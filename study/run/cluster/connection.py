@@ -16,7 +16,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import dask_jobqueue
 from distributed import Client, LocalCluster, Security
 
 from study.errors import EnvironmentFault
@@ -24,6 +23,7 @@ from study.files import own_folder
 from study.paths import cache_directory
 from study.run.cluster import worker
 from study.run.cluster.executor import DaskExecutor
+from study.run.cluster.jobqueue import dask_jobqueue
 from study.run.cluster.request import JOB_SYSTEMS, Request
 from study.store import hold
 from study.store.store import Store

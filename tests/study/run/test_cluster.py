@@ -377,6 +377,20 @@ def test_the_script_of_a_job_asks_for_what_the_study_does(tmp_path, kind):
     assert sys.executable in script
 
 
+def test_the_handler_of_an_interrupt_stays_as_it_was():
+    """Importing dask-jobqueue sets one that ends the process with code 0."""
+    program = """
+import signal
+before = signal.getsignal(signal.SIGINT)
+import study.run.cluster.connection
+assert signal.getsignal(signal.SIGINT) is before
+import dask_jobqueue.runner
+assert signal.getsignal(signal.SIGINT) is before
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.slow
 def test_a_run_on_one_computer_imports_no_dask():
     code = "import sys, study.run.launch, study.cli.run; print(sorted({'dask', 'distributed'} & sys.modules.keys()))"
