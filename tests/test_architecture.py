@@ -3,6 +3,8 @@
 import ast
 import functools
 import itertools
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -192,3 +194,24 @@ def test_imports_within_functions_are_few_and_each_says_why():
         reason = lines[line - 1].partition("PLC0415")[2]
         above = next(text for text in reversed(lines[: line - 1]) if "PLC0415" not in text)
         assert reason.strip() or above.strip().startswith("#"), f"{path}:{line} does not say why"
+
+
+@pytest.mark.slow
+def test_no_module_handles_signals_by_being_imported():
+    """Some packages do, so that Ctrl-C would end a command with another code than its own, or not at all."""
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in FILES if path.stem != "__main__"]
+    program = f"""
+import importlib, signal
+def handlers():
+    return {{each: signal.getsignal(each) for each in signal.Signals}}
+before = handlers()
+for name in {names}:
+    try:
+        importlib.import_module(name)
+    except ImportError:
+        continue  # of a package that is not installed
+    changed = [each.name for each, handler in handlers().items() if handler is not before[each]]
+    assert not changed, (name, changed)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr

@@ -271,6 +271,15 @@ def test_what_was_given_cannot_be_run(capsys):
     assert "prior=given" in capsys.readouterr().err
 
 
+def test_convolutions_keep_fp32_while_measuring():
+    seen = {}
+    of_arrays(*gaussian_codes(100, 2), say=lambda line: seen.setdefault(line, torch.backends.cudnn.allow_tf32))
+    steps = [kept for line, kept in seen.items() if " s  " in line]
+    assert steps
+    assert not any(steps)
+    assert torch.backends.cudnn.allow_tf32, "torch's default, which is put back"
+
+
 def test_an_interrupt_keeps_what_was_done():
     done = []
 

@@ -5,6 +5,7 @@ import logging
 import math
 import os
 import re
+import time
 
 import pytest
 import torch
@@ -21,7 +22,7 @@ from study.errors import ConfigurationError, TrainingFailed
 from study.run.building import new_objective, new_vae
 from study.run.data.binarisation import redraw
 from study.run.progress import Progress
-from study.run.training import Fit, choice, fit
+from study.run.training import Fit, choice, fit, loop
 from study.run.training import fit as fit_function
 from study.run.training.batches import Batches
 from study.run.training.checkpoint import FILE_NAME, PREVIOUS, _digest
@@ -51,6 +52,28 @@ def run(train: dict[str, object], *, prior: str = "standard_normal", **options) 
         vaes.append(new_vae(cell, (1, 8, 8), GREY[:10]))
     result = fit(vaes, new_objective(cell), options.pop("images", images), HELD_OUT, cell.train, **options)
     return result, [parameter.detach() for vae in vaes for parameter in vae.parameters()]
+
+
+def test_waiting_for_a_device_is_time_of_the_updates(monkeypatch):
+    """On a GPU an update is asked for at once and made later: what then is waited for counts, too."""
+    checked = loop._Run._checked
+
+    def late(session):
+        time.sleep(0.05)
+        return checked(session)
+
+    monkeypatch.setattr(loop._Run, "_checked", late)
+    result, _ = run({"epochs": 6})
+    assert result.seconds >= 6 * 0.05
+
+
+def test_convolutions_keep_fp32_while_training(eager_reports):
+    assert torch.backends.cudnn.allow_tf32, "torch's default"
+    seen = []
+    run({}, report=lambda progress: seen.append(torch.backends.cudnn.allow_tf32))
+    assert seen
+    assert not any(seen)
+    assert torch.backends.cudnn.allow_tf32, "which is put back"
 
 
 class Interrupting:
