@@ -23,9 +23,11 @@ LEVELS, VERDICTS, TRAININGS = (HERE / f"asker-{name}.csv" for name in ("levels",
 def by_length() -> Runs:
     """The cells of the map by length of training, those on all images last."""
     maps = Results.some([EXPORT]).where(latent_dim=LATENT_DIM)
-    by_length = {f"{updates} updates": results for updates, results in maps.by("updates").items()}
-    longest = Results.some([ALL_IMAGES]).by("updates").items()
-    return by_length | {f"{updates} updates, all images": results for updates, results in longest}
+    longest = Results.some([ALL_IMAGES])
+    return {
+        **{f"{updates} updates": results for updates, results in maps.by("updates").items()},
+        **{f"{updates} updates, all images": results for updates, results in longest.by("updates").items()},
+    }
 
 
 def judged() -> Runs:

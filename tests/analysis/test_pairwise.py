@@ -115,6 +115,38 @@ def test_squares_that_would_cancel_are_not_expanded(monkeypatch):
     assert float((expanded.result() - exact.result()).abs().max()) > 0.1
 
 
+@pytest.mark.parametrize("scale", [1.0, 0.4, 0.02])
+def test_narrow_codes_of_many_dimensions_are_expanded_and_exact(monkeypatch, scale):
+    """The latent term of the question's model can be averaged alone, by which σ is about 0.4 in 65,536 dimensions."""
+    generator = torch.Generator().manual_seed(0)
+    loc = 0.4 * torch.randn(20, 65_536, generator=generator)
+    width = scale * (0.9 + 0.2 * torch.rand(20, 65_536, generator=generator))
+    z, own = draws(loc, width, 9)
+    expected = oracle_without(z, loc, width, own)
+    monkeypatch.delattr(products, "Differences")  # none is needed
+    running = Products(z)
+    running.add(loc, width, own)
+    torch.testing.assert_close(running.result(), expected, rtol=0, atol=products.LOSS)
+
+
+@pytest.mark.parametrize("dim", [1, 1_000, 5_000])
+def test_the_bound_on_rounding_holds_where_it_is_the_largest_that_passes(dim):
+    """Codes as narrow as are still expanded, against sums in higher precision."""
+    generator = torch.Generator().manual_seed(dim)
+    loc, z = torch.randn(12, dim, generator=generator), torch.randn(6, dim, generator=generator)
+    squares = float(z.double().square().sum(1).max() + loc.double().square().sum(1).max())
+    scale = torch.full((12, dim), math.sqrt(products.rounding(dim) * squares / products.LOSS) * (1 + 1e-6))
+    running = Products(z)
+    running.add(loc, scale, torch.full((6,), -1))
+    wide = torch.from_numpy(
+        np.square((z.numpy().astype(np.longdouble)[:, None] - loc.numpy()) / scale.numpy().astype(np.longdouble))
+        .sum(-1)
+        .astype(np.float64)
+    )
+    normaliser = dim * (math.log(float(scale[0, 0])) + 0.5 * math.log(2 * math.pi))
+    torch.testing.assert_close(running.result(), (-0.5 * wide).logsumexp(1) - normaliser, rtol=0, atol=products.LOSS)
+
+
 def test_65536_dimensions():
     loc, scale = trained_codes(24, 65_536)
     z, own = draws(loc, scale, 14)
