@@ -97,7 +97,7 @@ def test_the_block_does_not_change_the_draw(monkeypatch):
     expected = redraw(images, replicate=0, epoch=0)
     assert torch.equal(redraw(images[:45], replicate=0, epoch=0), expected[:45])
     for pixels in (1, 5_000, 10**7):
-        monkeypatch.setattr(binarisation, "_BLOCK_PIXELS", pixels)
+        monkeypatch.setitem(binarisation._BLOCK_PIXELS, "cpu", pixels)
         assert torch.equal(redraw(images, replicate=0, epoch=0), expected)
 
 
