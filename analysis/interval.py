@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtrit
 
-from analysis.numerals import plain
+from analysis.numerals import plain, with_interval
 
 ONE_VALUE = "one value: no interval"
 NO_VALUE = "no value"
@@ -156,7 +156,7 @@ class Interval:
     def __str__(self) -> str:
         if self.reason:
             return self.reason if math.isnan(self.value) else f"{plain(self.value)} ({self.reason})"
-        return f"{plain(self.value)} [{plain(self.lower)}, {plain(self.upper)}]"
+        return with_interval(self.value, self.lower, self.upper)
 
 
 def _quantile(freedom: float, level: float) -> float:

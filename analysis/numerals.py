@@ -35,6 +35,24 @@ def plain(value: float, digits: int = DIGITS) -> str:
     return _signed(text.rstrip("0").rstrip(".") if "." in text else text)
 
 
+def with_interval(value: float, lower: float, upper: float) -> str:
+    """``value [lower, upper]``, the value to no more places than the ends have; without an interval, the value alone.
+
+    Args:
+        value: the number.
+        lower: end of its interval, in the same unit.
+        upper: the other end.
+
+    >>> with_interval(0.53712, 0.50481, 0.56201), with_interval(-0.000155, -0.04503, 0.04471)
+    ('0.537 [0.505, 0.562]', '−0.0002 [−0.045, 0.0447]')
+    """
+    if not (math.isfinite(value) and math.isfinite(lower) and math.isfinite(upper)):
+        return plain(value)
+    places = max(_decimals(end, DIGITS) for end in (lower, upper))
+    shown = round(value, places) if _decimals(value, DIGITS) > places else value
+    return f"{plain(shown)} [{plain(lower)}, {plain(upper)}]"
+
+
 def plus_minus(value: float, error: float, most: int | None = None) -> str:
     """``value ± error`` to two digits of the error.
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from analysis.interval import Interval
-from analysis.numerals import plain, plus_minus
+from analysis.numerals import plus_minus
 from study.findings import parts
 
 SMALL, LARGE = "16, normal prior", "512, normal prior"
@@ -35,7 +35,7 @@ def gap_table(trainings: Mapping[str, pd.DataFrame], shares: pd.DataFrame) -> st
         difference = Interval.student_t((gaps[LARGE] - gaps[SMALL]).tolist())
         root = len(gaps[SMALL]) ** 0.5
         cells = [plus_minus(gap.mean(), gap.std() / root) for gap in gaps.values()]
-        cells.append(f"{plain(difference.value)} [{plain(difference.lower)}, {plain(difference.upper)}]")
+        cells.append(str(difference))
         for vector in (SMALL, LARGE):
             found = shares.query("run == @run and measure == 'F'")
             cells += [parts.share_text(found[found["model"] == f"vector of {vector}"], part) for part in ALONE]

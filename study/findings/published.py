@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.interval import Interval
-from analysis.numerals import plain, plus_minus
+from analysis.numerals import plus_minus, with_interval
 from study.answers.results import Results
 from study.findings.first_look import HERE
 from study.findings.parts import in_markdown
@@ -140,7 +140,7 @@ def difference_table(table: pd.DataFrame) -> str:
     """
     rows = {
         f"{line['model']} | {line['above']} | {line['updates']}": [
-            f"{plain(line['value'])} [{plain(line['lower'])}, {plain(line['upper'])}]",
+            with_interval(line["value"], line["lower"], line["upper"]),
             f"{line['published']:.2f}",
         ]
         for line in table.to_dict("records")

@@ -17,7 +17,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.numerals import plain, plus_minus
+from analysis.numerals import plus_minus, with_interval
 from study.answers.results import Results
 from study.answers.verdicts import verdicts
 from study.findings.first_look import HERE, ROWS, maps
@@ -217,13 +217,13 @@ def _head(corner: str, columns: Sequence[tuple[str, int | str]]) -> list[str]:
 
 def _verdict(line: Mapping[Any, Any]) -> str:
     """Decision, effect with its interval, and the probability that the claim holds, in Markdown."""
-    value, lower, upper = (plain(line[name]) for name in ("value", "lower", "upper"))
+    effect = with_interval(line["value"], line["lower"], line["upper"])
     probability = line["probability"]
     likely = "< 0.01" if probability < 0.01 else "> 0.99" if probability > 0.99 else f"= {probability:.2f}"
     adjusted = ""
     if line["family"] == "primary":
         adjusted = f", adjusted p {'< 0.001' if line['adjusted'] < 0.001 else f'= {line["adjusted"]:.3f}'}"
-    return f"**{line['decision']}**, {value} [{lower}, {upper}], P {likely}{adjusted}"
+    return f"**{line['decision']}**, {effect}, P {likely}{adjusted}"
 
 
 def main(folders: Sequence[Path]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.interval import Interval
-from analysis.numerals import plain, plus_minus
+from analysis.numerals import plus_minus, with_interval
 from study.answers.results import Results
 from study.findings.parts import in_markdown
 
@@ -81,4 +81,4 @@ def _name(settings: tuple[Any, ...]) -> str:
 
 
 def _interval(line: pd.Series) -> str:
-    return f"{plain(line['value'])} [{plain(line['lower'])}, {plain(line['upper'])}]"
+    return with_interval(line["value"], line["lower"], line["upper"])

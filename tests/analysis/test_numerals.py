@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from analysis.interval import Interval
-from analysis.numerals import NONE, plain, plus_minus
+from analysis.numerals import NONE, plain, plus_minus, with_interval
 
 USUAL = st.floats(1e-5, 9e8)
 
@@ -60,3 +60,25 @@ def test_a_value_without_an_error_stands_alone(error):
 
 def test_intervals_are_written_so():
     assert str(Interval.around(1019.4, 14.6)) == "1020 [991, 1050]"
+
+
+@given(st.floats(-1e3, 1e3), st.floats(1e-4, 1e3))
+def test_a_value_has_no_more_places_than_the_ends_of_its_interval_need(value, half):
+    shown, ends = with_interval(value, value - half, value + half).rstrip("]").split(" [")
+    assert float(shown.replace("−", "-")) == pytest.approx(value, abs=max(0.006 * half, 0.006 * abs(value), 1e-9))
+    smallest = min(abs(value - half) or math.inf, abs(value + half) or math.inf)
+    assert len(shown.partition(".")[2]) <= max(0, 3 - math.floor(math.log10(smallest))), ends
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [
+        ((-0.000155, -0.04503, 0.04471), "−0.0002 [−0.045, 0.0447]"),
+        ((0.0000469, -0.12, 0.12), "0 [−0.12, 0.12]"),
+        ((0.53712, 0.50481, 0.56201), "0.537 [0.505, 0.562]"),
+        ((2.0, -math.inf, math.inf), "2"),
+        ((math.nan, 0.0, 1.0), NONE),
+    ],
+)
+def test_an_interval_stands_beside_its_value(numbers, text):
+    assert with_interval(*numbers) == text

@@ -20,7 +20,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from analysis.numerals import plain
+from analysis.numerals import plain, with_interval
 from analysis.rank_plot import predictions
 from study.answers.effects import OUTCOMES, TOGETHER, stored_effects
 from study.answers.hypotheses import Case, Group, Verdict
@@ -173,9 +173,7 @@ def _effect(verdict: Verdict) -> str:
     """``effect: value [lower, upper]``; empty without a value, or where the reason has told it."""
     if not math.isfinite(verdict.value) or verdict.why.startswith(verdict.effect):
         return ""
-    lower, upper = verdict.interval
-    interval = f" [{plain(lower)}, {plain(upper)}]" if math.isfinite(lower) and math.isfinite(upper) else ""
-    return f"{verdict.effect}: {plain(verdict.value)}{interval}"
+    return f"{verdict.effect}: {with_interval(verdict.value, *verdict.interval)}"
 
 
 def _chance(verdict: Verdict) -> str:
