@@ -21,8 +21,8 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from scipy import stats
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import bdtr, bdtrc, gammaln, xlogy
 from torch import Tensor
 
 from analysis.estimate import Estimate
@@ -107,14 +107,14 @@ class RankUniformity:
         num = len(self.ranks)
         count = np.arange(num + 1)
         share = np.arange(1, self.num_draws + 1)[:, None] / (self.num_draws + 1)
-        below, above = stats.binom.cdf(count, num, share), stats.binom.sf(count - 1, num, share)
+        below, above = bdtr(count, num, share), np.where(count, bdtrc(count - 1.0, num, share), 1.0)
         return np.minimum(1.0, 2 * np.minimum(below, above))
 
     def _leaving_probability(self, tail: float) -> float:
         """Probability that n uniform ranks have a pointwise tail ≤ ``tail`` at some k."""
         num, points = len(self.ranks), self.num_draws + 1
         count = np.arange(num + 1)
-        increment = stats.poisson.pmf(count, num / points)
+        increment = _poisson(count, num / points)
         path, leaving = (count == 0).astype(float), 0.0
         for k, outside in enumerate(self._tail_table <= TIE * tail):
             alive = np.flatnonzero(path)
@@ -122,10 +122,16 @@ class RankUniformity:
                 break
             first, last = alive[[0, -1]]
             path[first:] = np.convolve(path[first : last + 1], increment)[: num + 1 - first]
-            to_the_end = stats.poisson.pmf(num - count, num * (1 - (k + 1) / points))
+            to_the_end = _poisson(num - count, num * (1 - (k + 1) / points))
             leaving += float(path[outside] @ to_the_end[outside])
             path[outside] = 0.0
-        return leaving / float(stats.poisson.pmf(num, num))
+        return leaving / float(_poisson(num, num))
+
+
+def _poisson(count: ArrayLike, mean: float) -> Array:
+    """Probabilities of counts under a Poisson distribution of this mean."""
+    counts = np.asarray(count, dtype=float)
+    return np.exp(xlogy(counts, mean) - gammaln(counts + 1) - mean)
 
 
 def posterior_ranks(z: Tensor, draws: Iterable[Tensor]) -> Tensor:

@@ -17,7 +17,7 @@ import math
 from dataclasses import replace
 
 import torch
-from scipy import stats
+from scipy.special import gammaincinv, ndtri
 from torch import Tensor
 
 from analysis.estimate import Estimate
@@ -25,7 +25,7 @@ from analysis.geometry.distances import flat, nearest, squared_distance_blocks
 from analysis.information import kl_standard_normal
 
 BUBBLE_MASS = 0.95
-NORMAL_QUANTILE = float(stats.norm.ppf(BUBBLE_MASS))
+NORMAL_QUANTILE = float(ndtri(BUBBLE_MASS))
 
 
 def ball_coverage(prior_z: Tensor, loc: Tensor, scale: Tensor) -> Estimate:
@@ -37,7 +37,7 @@ def ball_coverage(prior_z: Tensor, loc: Tensor, scale: Tensor) -> Estimate:
         scale: their standard deviations σ, of the same shape.
     """
     points = flat(prior_z)
-    radius_squared = float(stats.chi2.ppf(BUBBLE_MASS, points.shape[1]))
+    radius_squared = float(2 * gammaincinv(points.shape[1] / 2, BUBBLE_MASS))
     covered = torch.zeros(len(points), dtype=torch.bool, device=points.device)
     for _, squared in squared_distance_blocks(points, loc, scale):
         covered |= (squared <= radius_squared).any(0)

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from scipy import stats
+from scipy.special import chdtr
 from torch import Tensor
 
 from analysis.divergence import area_under_curve
@@ -64,7 +64,7 @@ def squared_norm_ks(z: Tensor, units: Tensor | None = None) -> Estimate:
         units: integer label ``(M,)`` that draws of one image share; by default each draw is a unit.
     """
     squared = flat(z).square().sum(1)
-    exact = torch.from_numpy(stats.chi2.cdf(squared.cpu().numpy(), z[0].numel())).to(squared)
+    exact = torch.from_numpy(chdtr(z[0].numel(), squared.cpu().numpy())).to(squared)
     above = _distribution(squared, squared, right=True) - exact
     below = exact - _distribution(squared, squared, right=False)
     if above.max() >= below.max():

@@ -7,7 +7,7 @@ from study.cli.selection import Device, Hypothesis, Results, StudyWords, Workers
 from study.design.plan import Plan
 from study.errors import say_line
 from study.paths import RESULTS
-from study.run.building import check_all
+from study.run.checking import check_all
 from study.run.division import worker_count
 from study.run.execution import resolve_device, resolve_workers
 from study.run.pace import pace

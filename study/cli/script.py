@@ -12,7 +12,7 @@ from study.cli.selection import Results, StudyWords, Yes, selected
 from study.design.plan import Plan
 from study.errors import ConfigurationError, say
 from study.paths import RESULTS, is_url
-from study.run.building import check_all
+from study.run.checking import check_all
 from study.run.division import Shard
 from study.run.slurm import ArrayJob
 

@@ -15,7 +15,7 @@ from study.design.labels import titles
 from study.errors import EnvironmentFault
 from study.paths import ensure_writable, usable_cache
 from study.run import cluster as clusters
-from study.run.building import check_all
+from study.run.checking import check_all
 from study.run.cluster.request import Request
 from study.run.display import display
 from study.run.division import Shard

@@ -12,7 +12,7 @@ from study.design.cell import Cell
 from study.design.cost import Cost
 from study.design.parts import Part
 from study.errors import DataError
-from study.run.building import check_all
+from study.run.checking import check_all
 from study.run.data.loading import load, look
 from study.store.store import Corrupt, Store
 

@@ -16,7 +16,8 @@ from study.design.parts import resolve
 from study.design.signature import read_signature, signature_of
 from study.design.study import Study, presets
 from study.errors import ConfigurationError
-from study.run.building import check, new_vae
+from study.run.building import new_vae
+from study.run.checking import check
 
 
 def study(settings=None, factors=None):

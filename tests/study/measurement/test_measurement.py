@@ -21,7 +21,8 @@ from study.measurement.images import ImageData
 from study.measurement.measure import measure as measure_data
 from study.measurement.replicate import Replicate
 from study.measurement.sources import registered as sources
-from study.run.building import check_all, new_objective, new_vae
+from study.run.building import new_objective, new_vae
+from study.run.checking import check_all
 
 EVALUATE = Evaluate(draws=600, components=(1, 2), covariances=("diagonal",), densities=(), importance=(), samples=0)
 IMAGES = (torch.rand(10, 1, 8, 8, generator=torch.Generator().manual_seed(0)) > 0.5).float()

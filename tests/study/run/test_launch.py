@@ -7,7 +7,7 @@ import study.run.launch
 import study.run.placement
 from study.design.schedule import makespan
 from study.design.study import Study
-from study.run.building import check_all
+from study.run.checking import check_all
 from study.run.launch import Launch
 from study.store.store import Store
 

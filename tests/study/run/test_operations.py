@@ -7,7 +7,7 @@ import pytest
 
 from study.design.cell import Cell
 from study.design.families import LIKELIHOODS, NETWORKS, POSTERIORS
-from study.run.building import check, check_all
+from study.run.checking import check, check_all
 
 FINDINGS = Path(__file__).parents[3] / "study" / "findings"
 

@@ -4,7 +4,7 @@ import pytest
 
 from study.answers.hypotheses import hypotheses, needed_study
 from study.answers.hypotheses._needs import Map
-from study.run.building import check_all
+from study.run.checking import check_all
 
 WITH_NEEDS = [each.id for each in hypotheses() if each.needs is not None]
 

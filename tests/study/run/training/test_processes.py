@@ -28,7 +28,8 @@ from study.design.families import LIKELIHOODS, NETWORKS, OBJECTIVES, POSTERIORS,
 from study.design.plan import Plan
 from study.errors import ConfigurationError, DataError, EnvironmentFault, ProcessDied
 from study.measurement.stored_images import StoredImages
-from study.run.building import check, new_objective, new_vae
+from study.run.building import new_objective, new_vae
+from study.run.checking import check
 from study.run.execution import resolve_workers
 from study.run.experiment import train
 from study.run.placement import Placement

@@ -9,7 +9,7 @@ from PIL import Image
 from study.cli import main
 from study.design.cell import Cell
 from study.errors import ConfigurationError
-from study.run.building import check
+from study.run.checking import check
 
 
 def cell(**settings) -> Cell:
