@@ -17,16 +17,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from scipy.spatial import cKDTree
-from sklearn.base import ClassifierMixin, clone
 from torch import Generator, Tensor
 
 from analysis.divergence import area_under_curve
 from analysis.estimate import Estimate
 from analysis.mean_discrepancy import squared_mean_discrepancy
+
+if TYPE_CHECKING:
+    from sklearn.base import ClassifierMixin
 
 MAX_NEIGHBOUR_DIM = 10
 JACKKNIFE_GROUPS = 20
@@ -115,6 +118,8 @@ def classifier_test(x: Tensor, y: Tensor, classifier: ClassifierMixin, generator
             linear one: any difference beyond the means) it cannot find, so ½ is not evidence of equality.
         generator: of the halves.
     """
+    from sklearn.base import clone  # noqa: PLC0415  (a second of imports, for this alone)
+
     fit_x, test_x = _halves(x, generator)
     fit_y, test_y = _halves(y, generator)
     trained = clone(classifier).fit(np.concatenate([fit_x, fit_y]), np.repeat([1, 0], [len(fit_x), len(fit_y)]))

@@ -80,7 +80,7 @@ class Results:
         left_out: dict[Path, str] = {}
         for folder in folders:
             store = Store(folder)
-            for key, extract in extracts(store):
+            for key, extract in extracts(store).items():
                 if isinstance(extract, str):
                     left_out[store.folder(key)] = extract
                     continue

@@ -82,13 +82,13 @@ def tables_of(contents: Contents) -> Tables:
         axes = axes_of(group)
         *fields, rows, quantities = contents.values(group, "value", "standard_error", *axes[1:])
         value, error = (ordered(each, axes).astype(float) for each in fields)
-        tables[group] = EstimateTable(value, error, *(_places(tuple(each[1].tolist())) for each in (rows, quantities)))
+        tables[group] = EstimateTable(value, error, *(places(tuple(each[1].tolist())) for each in (rows, quantities)))
     return tables
 
 
 @cache
-def _places(names: tuple[str, ...]) -> Mapping[str, int]:
-    """Where each of the names stands; those of cells that were measured alike are alike."""
+def places(names: tuple[str, ...]) -> Mapping[str, int]:
+    """Where each of the ``names`` stands; those of cells that were measured alike are one object."""
     return {name: place for place, name in enumerate(names)}
 
 

@@ -2,8 +2,9 @@
 
     <results>/<study>/extracts/<key>
         a line with an authentication code, and the length of the next
-        a line of JSON                what the cell is, the dimensions of every group, and where each block is
-        blocks                        the groups of KEPT, see :mod:`study.store.block`
+        a line of JSON                what the cell is, and where each part is, see :mod:`study.store.header`
+        parts                         all estimates, see :mod:`study.store.panel`, and the groups of KEPT, each as a
+                                      block, see :mod:`study.store.block`
 
 An extract counts as long as the cell's files have the marks that they had when all their bytes were verified
 (:mod:`study.store.marks`), this user wrote it, and in this place (:mod:`study.store.authentication`). It holds nothing
@@ -13,91 +14,48 @@ whose bytes are verified whenever it is opened; where an extract cannot be writt
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import hmac
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple, final
+from typing import final
 
 import xarray as xr
-from pydantic import TypeAdapter
-from pydantic_core import from_json
 
 from analysis.layout import ROWS
 from study.errors import DataError
 from study.files import own_folder, replacing
+from study.store import panel
 from study.store.authentication import code, place, secret
 from study.store.block import Block, encoded
-from study.store.contents import Sizes, Tables, Values, tables_of, values_of
+from study.store.contents import Held, Sizes, Tables, Values, tables_of, values_of
+from study.store.header import Header, Shared, Span
 from study.store.manifest import Manifest, sha256
-from study.store.marks import Mark, marks, settled
+from study.store.marks import marks, settled
 from study.store.netcdf import group_of
-from study.store.reading import MAX_RESULT, Corrupt, content, opened, regular
+from study.store.reading import MAX_RESULT, Corrupt, opened, regular
 from study.store.schema import check_result
 from study.store.store import RESULT, Store
 
 FOLDER = "extracts"
 
-VERSION = 1
+VERSION = 2
 """Of what an extract holds and of the checks that its cell has passed; extracts of another are made anew."""
 
 KEPT = (*ROWS, "importance_bounds", "codes", "spectrum", "subsampling", "padding", "decoded", "displacements")
 """Groups of an extract: estimates, and the records of which comparisons and verdicts are made."""
 
+PANEL = "estimates"
+"""Name of the part that has all estimates; no group of a result has it."""
+
 MAX_HEADER = 2**20
-"""Bytes of the lines before the blocks: 1 MiB; of a cell they are some kilobytes."""
-
-
-class Span(NamedTuple):
-    """Where a block lies.
-
-    start: its first byte, counted from the first of all blocks.
-    size: number of bytes.
-    digest: SHA-256 of them, in hexadecimal.
-    """
-
-    start: int
-    size: int
-    digest: str
-
-
-@dataclass(frozen=True)
-class Header:
-    """What precedes the blocks.
-
-    version: VERSION.
-    marks: of the cell's files when they were verified.
-    manifest: of the cell.
-    sizes: lengths of the dimensions of every group.
-    spans: of each block, by group.
-    """
-
-    version: int
-    marks: tuple[Mark, ...]
-    manifest: Manifest
-    sizes: dict[str, dict[str, int]]
-    spans: dict[str, Span]
-
-    @classmethod
-    def of(cls, line: bytes) -> Header:
-        """The header that was written as ``line``: what is authenticated needs no validation, which takes longer than
-        all else that is read of a cell."""
-        said = from_json(line)
-        return cls(
-            said["version"],
-            tuple(map(tuple, said["marks"])),
-            Manifest.model_construct(**said["manifest"]),
-            said["sizes"],
-            {name: Span(*span) for name, span in said["spans"].items()},
-        )
-
-
-_HEADER = TypeAdapter(Header)
+"""Bytes of the lines before the parts: 1 MiB; of a cell they are some kilobytes."""
 
 
 @final
@@ -108,10 +66,10 @@ class Extract:
     store: that holds it.
     manifest: its record.
     sizes: lengths of the dimensions of every group.
-    spans: of each block, by group.
+    spans: of each part, by name.
     path: of the file.
-    begin: of the first block in the file.
-    blocks: all of them, where they are not in the file.
+    begin: of the first part in the file.
+    parts: all of them, where they are not in the file.
     """
 
     store: Store
@@ -120,7 +78,7 @@ class Extract:
     spans: Mapping[str, Span]
     path: Path
     begin: int
-    blocks: bytes | None = field(default=None, repr=False)
+    parts: bytes | None = field(default=None, repr=False)
 
     def group(self, name: str) -> xr.Dataset:
         """The group of this name; raises KeyError where the result has none.
@@ -150,19 +108,24 @@ class Extract:
         return values_of(self.group(group), variables)
 
     def tables(self) -> Tables:
-        """Every group of estimates."""
-        return tables_of(self)
+        """Every group of estimates, as arrays that cannot be written to."""
+        part = self._part(PANEL)
+        return tables_of(self) if part is None else panel.decoded(part)
 
     def _block(self, name: str) -> Block | None:
         """The block of a group; None where there is none, or it is not as it was written."""
+        part = self._part(name) if name in self.sizes else None
+        return None if part is None else Block(part)
+
+    def _part(self, name: str) -> bytes | None:
+        """The part of this name; None where there is none, or it is not as it was written."""
         if (span := self.spans.get(name)) is None:
             return None
-        if self.blocks is not None:
-            return Block(self.blocks[span.start : span.start + span.size])
+        if self.parts is not None:
+            return self.parts[span.start : span.start + span.size]
         try:
-            return _block(self.path, next(iter(self.spans.values())).digest, self.begin + span.start, span)
+            return _part(self.path, self.begin + span.start, span)
         except Corrupt:
-            _content.cache_clear()
             with suppress(OSError):
                 self.path.unlink()  # it is made anew when the cell is read next
             return None
@@ -179,24 +142,34 @@ class Extract:
             raise DataError(f"{folder} has changed while it was read: {error}; type the same command again") from error
 
 
-def extracts(store: Store) -> Iterator[tuple[str, Extract | str]]:
+def extracts(store: Store) -> dict[str, Extract | str]:
     """Every stored cell by key: its extract or, where it is not whole, the reason.
 
     store: the results.
     """
-    user, root = secret(), place(store.root)
-    for key in store.stored_keys():
-        try:
-            yield key, _read(store, key, user, root) or _make(store, key, user, root)
-        except Corrupt as error:
-            yield key, str(error)
+    user, root, shared = secret(), place(store.root), Shared()
+    with collection_put_off():
+        known = {key: _read(store, key, user, root, shared) for key in store.stored_keys()}
+    return {key: extract or _made(store, key, user, root) for key, extract in known.items()}
+
+
+@contextmanager
+def collection_put_off() -> Iterator[None]:
+    """Puts off the search for cycles: while many objects are made that have none, it takes as long as making them."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _path(store: Store, key: str) -> Path:
     return store.root / FOLDER / key
 
 
-def _read(store: Store, key: str, user: bytes, root: bytes) -> Extract | None:
+def _read(store: Store, key: str, user: bytes, root: bytes, shared: Shared) -> Extract | None:
     """The extract of a cell; None where there is none that counts."""
     now = marks(store.folder(key))
     if not now or not user:
@@ -206,7 +179,7 @@ def _read(store: Store, key: str, user: bytes, root: bytes) -> Extract | None:
         beside, _, length = file.readline(96).partition(b" ")
         line = file.read(min(int(length), MAX_HEADER))
         if hmac.compare_digest(beside, code(user, root, key.encode(), line)):
-            header = Header.of(line)
+            header = Header.of(line, shared)
             begin = file.tell()
             ends = begin + max((span.start + span.size for span in header.spans.values()), default=0)
             if header.version == VERSION and header.marks == now and ends == os.fstat(descriptor).st_size:
@@ -214,21 +187,23 @@ def _read(store: Store, key: str, user: bytes, root: bytes) -> Extract | None:
     return None
 
 
-@lru_cache(maxsize=256)
-def _block(path: Path, first: str, start: int, span: Span) -> Block:
-    """The block at ``start`` of the extract at ``path``, whose ``first`` block has this digest; raises Corrupt. Several
-    variables of a block are mostly read one after another."""
-    block = _content(path, first)[start : start + span.size]
-    if hashlib.sha256(block).hexdigest() != span.digest:
-        raise Corrupt("it has other bytes than were written")
-    return Block(block)
-
-
 @lru_cache(maxsize=64)
-def _content(path: Path, first: str) -> bytes:
-    """The bytes of the extract at ``path``, whose ``first`` block has this digest; raises Corrupt. The groups of a cell
-    are mostly read one after another."""
-    return content(path, MAX_RESULT)
+def _part(path: Path, start: int, span: Span) -> bytes:
+    """The part at ``start`` of the extract at ``path``; raises Corrupt. Variables of a group are mostly read one after
+    another."""
+    with opened(path, MAX_RESULT) as descriptor:
+        part = os.pread(descriptor, span.size, start)
+    if hashlib.sha256(part).hexdigest() != span.digest:
+        raise Corrupt("it has other bytes than were written")
+    return part
+
+
+def _made(store: Store, key: str, user: bytes, root: bytes) -> Extract | str:
+    """A new extract of a cell or, where it is not whole, the reason."""
+    try:
+        return _make(store, key, user, root)
+    except Corrupt as error:
+        return str(error)
 
 
 def _make(store: Store, key: str, user: bytes, root: bytes) -> Extract:
@@ -239,15 +214,16 @@ def _make(store: Store, key: str, user: bytes, root: bytes) -> Extract:
     check_result(tree)
     sizes = {name: {str(dim): size for dim, size in node.sizes.items()} for name, node in tree.children.items()}
     groups = {name: tree[name].to_dataset() for name in KEPT if name in sizes}
-    blocks = {name: block for name, group in groups.items() if (block := encoded(group)) is not None}
+    parts = {PANEL: panel.encoded(tables_of(Held(tree)))}
+    parts |= {name: block for name, group in groups.items() if (block := encoded(group)) is not None}
     spans, start = {}, 0
-    for name, block in blocks.items():
-        spans[name] = Span(start, len(block), hashlib.sha256(block).hexdigest())
-        start += len(block)
-    extract = Extract(store, manifest, sizes, spans, _path(store, key), 0, b"".join(blocks.values()))
+    for name, part in parts.items():
+        spans[name] = Span(start, len(part), hashlib.sha256(part).hexdigest())
+        start += len(part)
+    extract = Extract(store, manifest, sizes, spans, _path(store, key), 0, b"".join(parts.values()))
     if user and settled(before, began) and before == marks(store.folder(key)):
-        line = _HEADER.dump_json(Header(VERSION, before, manifest, sizes, spans)) + b"\n"
+        line = Header(VERSION, before, manifest, sizes, spans).line()
         first = code(user, root, key.encode(), line) + f" {len(line)}\n".encode()
         with suppress(OSError), replacing(own_folder(store.root / FOLDER) / key) as aside:
-            aside.write_bytes(first + line + b"".join(blocks.values()))
-    return _read(store, key, user, root) or extract
+            aside.write_bytes(first + line + b"".join(parts.values()))
+    return _read(store, key, user, root, Shared()) or extract

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from analysis.interval import Interval
@@ -62,10 +62,12 @@ def test_intervals_are_written_so():
     assert str(Interval.around(1019.4, 14.6)) == "1020 [991, 1050]"
 
 
+@example(50.5, 50.5)
 @given(st.floats(-1e3, 1e3), st.floats(1e-4, 1e3))
 def test_a_value_has_no_more_places_than_the_ends_of_its_interval_need(value, half):
     shown, ends = with_interval(value, value - half, value + half).rstrip("]").split(" [")
-    assert float(shown.replace("−", "-")) == pytest.approx(value, abs=max(0.006 * half, 0.006 * abs(value), 1e-9))
+    # Half a unit of the third digit of the end that is further from 0, which is rounded to three.
+    assert float(shown.replace("−", "-")) == pytest.approx(value, abs=0.0051 * (abs(value) + half))
     smallest = min(abs(value - half) or math.inf, abs(value + half) or math.inf)
     assert len(shown.partition(".")[2]) <= max(0, 3 - math.floor(math.log10(smallest))), ends
 

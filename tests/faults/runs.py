@@ -87,9 +87,10 @@ class Run:
 def warm_up() -> None:
     """Imports what a run and its workers import."""
     import study.answers.results
-    import study.answers.tables
-    import study.cli
+    import study.cli.answer
+    import study.cli.run
     import study.run.building
+    import study.run.checking
     import study.run.division
     import study.run.launch  # noqa: F401
     from study.run.fork_server import import_the_study

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sklearn.ensemble import HistGradientBoostingClassifier
 from torch import Tensor
 
 from analysis import two_sample
@@ -80,6 +79,8 @@ def squared_sliced_wasserstein(split: Split) -> Estimate:
     asked=_asked,
 )
 def classifier(split: Split) -> dict[str, Estimate]:
+    from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: PLC0415  (a second of imports, for this alone)
+
     purpose = "classifier of codes", split.name
     seed = integer_seed(split.replicate.seed, *purpose, "trees")
     # With 32 bins in the place of 255 these took a quarter of the time at D = 4,096, and found less of narrow clusters

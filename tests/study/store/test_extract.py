@@ -1,5 +1,6 @@
 """Extracts: what they say is what the cells say, whatever lies in their place and whatever happened to the cells."""
 
+import gc
 import os
 import shutil
 
@@ -11,7 +12,8 @@ from study.design.cell import Cell
 from study.errors import DataError
 from study.store import marks
 from study.store.authentication import SECRET
-from study.store.extract import FOLDER, KEPT, Extract, extracts
+from study.store.contents import Held, tables_of
+from study.store.extract import FOLDER, KEPT, Extract, collection_put_off, extracts
 from study.store.result import CellResult
 from study.store.store import MANIFEST, RESULT, WEIGHTS, Store
 
@@ -38,13 +40,21 @@ def store(settled_store):
     return settled_store
 
 
+def same_tables(some, others):
+    return some.keys() == others.keys() and all(
+        np.array_equal(mine, other, equal_nan=True) if isinstance(mine, np.ndarray) else mine == other
+        for group in some
+        for mine, other in zip(some[group], others[group], strict=True)
+    )
+
+
 def read_cells(store, monkeypatch):
     """Keys of cells whose results are opened when extracts are asked for; what these say is compared with the cells."""
     asked = []
     read = Store.read
     with monkeypatch.context() as patch:
         patch.setattr(Store, "read", lambda self, key: (asked.append(key), read(self, key))[1])
-        found = dict(extracts(store))
+        found = extracts(store)
     whole, corrupt = store.survey()
     assert {key: each for key, each in found.items() if isinstance(each, str)} == corrupt
     for key, manifest in whole.items():
@@ -53,6 +63,7 @@ def read_cells(store, monkeypatch):
         assert found[key].sizes == {name: dict(node.sizes) for name, node in tree.children.items()}
         for name, node in tree.children.items():
             assert found[key].group(name).identical(node.to_dataset())
+        assert same_tables(found[key].tables(), tables_of(Held(tree)))
     return asked
 
 
@@ -63,9 +74,9 @@ def test_each_result_is_opened_once(store, monkeypatch):
 
 
 def test_estimates_and_records_are_read_without_the_result(store, monkeypatch):
-    list(extracts(store))
+    extracts(store)
     monkeypatch.setattr("study.store.extract.group_of", lambda *_: pytest.fail("the result is opened"))
-    for key, extract in extracts(store):
+    for key, extract in extracts(store).items():
         for name in set(extract.sizes) & set(KEPT):
             assert extract.group(name).sizes == extract.sizes[name]
             (dims, values), (_, quantities) = extract.values("aggregate", "value", "quantity")
@@ -98,14 +109,14 @@ HARM = {
 
 @pytest.mark.parametrize("harm", HARM)
 def test_a_cell_that_is_no_longer_whole_is_named(store, monkeypatch, harm):
-    list(extracts(store))
+    extracts(store)
     HARM[harm](store.folder(KEY))
     read_cells(store, monkeypatch)
-    assert isinstance(dict(extracts(store))[KEY], str)
+    assert isinstance(extracts(store)[KEY], str)
 
 
 def test_a_cell_that_was_computed_anew_has_a_new_extract(store, monkeypatch):
-    list(extracts(store))
+    extracts(store)
     shutil.rmtree(store.folder(KEY))
     store.publish(CELLS[1], result(100.0), images="abc", device="cpu", seconds=1.0, command="run it")
     assert read_cells(store, monkeypatch) == [KEY]
@@ -113,10 +124,14 @@ def test_a_cell_that_was_computed_anew_has_a_new_extract(store, monkeypatch):
 
 
 def test_a_cell_that_is_gone_has_no_extract(store, monkeypatch):
-    list(extracts(store))
+    extracts(store)
     shutil.rmtree(store.folder(KEY))
     assert read_cells(store, monkeypatch) == []
-    assert KEY not in dict(extracts(store))
+    assert KEY not in extracts(store)
+
+
+def flipped(text, place):
+    return text[:place] + bytes([text[place] ^ 1]) + text[place + 1 :]
 
 
 FORGED = {
@@ -125,15 +140,16 @@ FORGED = {
     "longer": lambda text: text + b"0",
     "no code": lambda text: text[70:],
     "another number of lines": lambda text: text.replace(b" ", b" 9", 1),
-    "a bit of the first line": lambda text: bytes([text[0] ^ 1]) + text[1:],
-    "a bit of what it declares": lambda text: text[:200] + bytes([text[200] ^ 1]) + text[201:],
-    "a bit of its arrays": lambda text: text[:-20] + bytes([text[-20] ^ 1]) + text[-19:],
+    "a bit of the first line": lambda text: flipped(text, 0),
+    "a bit of what it declares": lambda text: flipped(text, 200),
+    "a bit of the estimates": lambda text: flipped(text, text.index(b"}\n{") + 200),
+    "a bit of its arrays": lambda text: flipped(text, len(text) - 20),
 }
 
 
 @pytest.mark.parametrize("forged", FORGED)
 def test_an_extract_that_was_not_written_here_is_not_believed(store, monkeypatch, forged):
-    list(extracts(store))
+    extracts(store)
     path = store.root / FOLDER / KEY
     path.write_bytes(FORGED[forged](path.read_bytes()))
     read_cells(store, monkeypatch)
@@ -142,7 +158,7 @@ def test_an_extract_that_was_not_written_here_is_not_believed(store, monkeypatch
 
 
 def test_an_extract_of_another_cell_user_or_place_is_not_believed(store, cache, tmp_path, monkeypatch):
-    list(extracts(store))
+    extracts(store)
     shutil.copyfile(store.root / FOLDER / CELLS[0].key, store.root / FOLDER / KEY)
     assert read_cells(store, monkeypatch) == [KEY]
     (cache / SECRET).write_bytes(b"x" * 32)
@@ -184,16 +200,31 @@ def test_where_nothing_can_be_written_cells_are_read_all_the_same(store, monkeyp
 
 def test_files_that_have_just_changed_get_none(store, monkeypatch):
     monkeypatch.setattr(marks, "SETTLED_NS", 3 * 10**9)
-    list(extracts(store))
+    extracts(store)
     assert len(read_cells(store, monkeypatch)) == 3
     assert not (store.root / FOLDER).exists()
 
 
 def test_a_result_that_changes_after_it_was_listed_is_refused_when_it_is_opened(store):
-    list(extracts(store))
-    extract = dict(extracts(store))[KEY]
+    extracts(store)
+    extract = extracts(store)[KEY]
     assert isinstance(extract, Extract)
     flip(store.folder(KEY) / RESULT)
     assert extract.group("aggregate").identical(result(4).tree["aggregate"].to_dataset())
     with pytest.raises(DataError, match=f"{KEY} has changed while it was read"):
         extract.group("shells")
+
+
+def test_the_search_for_cycles_is_as_it_was_afterwards():
+    assert gc.isenabled()
+    with pytest.raises(ZeroDivisionError), collection_put_off():
+        assert not gc.isenabled()
+        1 / 0
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        with collection_put_off():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
