@@ -172,8 +172,8 @@ def test_a_planted_slow_down_shows_in_the_row_of_its_family(small, tmp_path, mon
     usual = rows("usual")
 
     with monkeypatch.context() as planted:
-        # At every use thirty times: once is hardly more than what other work on the cores changes of so small a study.
-        fits = property(lambda real: [FeatureMoments(real.features) for _ in range(30)][-1])
+        # At every use a hundred times: once is hardly more than what other work on the cores changes.
+        fits = property(lambda real: [FeatureMoments(real.features) for _ in range(100)][-1])
         planted.setattr(RealFeatures, "moments", fits)
         refitted = rows("refitted")
     realism = f"{MEASUREMENT}: realism"

@@ -46,6 +46,9 @@ PRELOADED = (
 )
 """Modules that every cell imports, some of them when they are first used."""
 
+WHERE_INSTALLED = ("dask.array", "distributed")
+"""Modules that xarray imports with its first array and its first file, where they are installed."""
+
 COMPILER = "torch._inductor.compile_fx"
 """Module of the compiled engine, whose import takes seconds that a study of eager cells need not spend."""
 
@@ -104,6 +107,10 @@ def import_the_study(compiles: bool = True) -> None:
     try:
         for module in (*PRELOADED, *([COMPILER] if compiles else [])):
             importlib.import_module(module)
+        for module in WHERE_INSTALLED:
+            with suppress(ImportError):
+                importlib.import_module(module)
+        importlib.import_module("study.measurement.estimators").families()  # discovered when they are first asked for
         importlib.import_module("study.run.kernels").compile_kernels()
     finally:
         os.dup2(terminal, 2)

@@ -93,9 +93,13 @@ def warm_up() -> None:
     import study.run.checking
     import study.run.division
     import study.run.launch  # noqa: F401
+    from study.answers.hypotheses import hypotheses
+    from study.run.data.loading import load
     from study.run.fork_server import import_the_study
 
     import_the_study()
+    hypotheses()
+    load("digits")
 
 
 def _become(arguments: list[str], cold: bool) -> None:
