@@ -11,7 +11,7 @@ import json
 import logging
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -34,20 +34,53 @@ def pooled(cells: Iterable[StoredCell]) -> tuple[StoredCell, ...]:
     cells: finished cells, each key once.
     """
     alike: dict[Any, list[StoredCell]] = defaultdict(list)
+    in_common = _InCommon()
     for cell in cells:
-        alike[_configuration(cell)].append(cell)
+        alike[in_common(cell)].append(cell)
     joined = (_joined(group) for each in alike.values() for group in _without_common_seeds(each))
     return tuple(sorted(joined, key=lambda cell: cell.key))
 
 
-def _configuration(cell: StoredCell) -> tuple[Any, ...]:
+class _InCommon:
     """What cells must have in common: all settings but those of seeds and of how training is executed, the images, and
-    the layout of the result."""
-    config = {name: value for name, value in cell.manifest.config.items() if name not in OF_SEEDS}
-    config["train"] = {name: value for name, value in config.get("train", {}).items() if name not in Train.execution}
-    layout = tuple(sorted((name, tuple(sorted(sizes.items()))) for name, sizes in cell.contents.sizes.items()))
-    one_replicate = tuple((name, tuple(size for size in sizes if size[0] != "chain")) for name, sizes in layout)
-    return json.dumps(config, sort_keys=True), cell.manifest.images, one_replicate
+    the layout of the result.
+
+    Most of ten thousand cells have the same objects as settings (:class:`study.store.header.Shared`), of which each is
+    put into words once.
+    """
+
+    def __init__(self) -> None:
+        self._words: dict[int, tuple[Any, Any]] = {}  # with the object, since its number is another's once it is gone
+
+    def __call__(self, cell: StoredCell) -> tuple[Any, ...]:
+        """What others must have in common with a cell."""
+        config = cell.manifest.config
+        settings = sorted((name, value) for name, value in config.items() if name not in OF_SEEDS)
+        words = tuple((name, self._once(value, _train if name == "train" else _words)) for name, value in settings)
+        return words, cell.manifest.images, self._once(cell.contents.sizes, _one_replicate)
+
+    def _once[Value](self, value: Value, form: Callable[[Value], Any]) -> Any:
+        if not isinstance(value, dict | list):
+            return form(value)
+        if id(value) not in self._words:
+            self._words[id(value)] = value, form(value)
+        return self._words[id(value)][1]
+
+
+def _words(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def _train(settings: dict[str, Any]) -> str:
+    return _words({name: value for name, value in settings.items() if name not in Train.execution})
+
+
+def _one_replicate(sizes: Sizes) -> tuple[Any, ...]:
+    """Dimensions and their lengths, by group, but for the number of replicates."""
+    groups = (
+        (name, sorted(size for size in of_group.items() if size[0] != "chain")) for name, of_group in sizes.items()
+    )
+    return tuple(sorted((name, tuple(of_group)) for name, of_group in groups))
 
 
 def _seeds(cell: StoredCell) -> range:

@@ -54,6 +54,9 @@ KEPT = (*ROWS, "importance_bounds", "codes", "spectrum", "subsampling", "padding
 PANEL = "estimates"
 """Name of the part that has all estimates; no group of a result has it."""
 
+FIRST_READ = 2**13
+"""Bytes that are read first: of most cells, all lines before the parts."""
+
 MAX_HEADER = 2**20
 """Bytes of the lines before the parts: 1 MiB; of a cell they are some kilobytes."""
 
@@ -175,12 +178,14 @@ def _read(store: Store, key: str, user: bytes, root: bytes, shared: Shared) -> E
     if not now or not user:
         return None
     path = _path(store, key)
-    with suppress(Corrupt), opened(path, MAX_RESULT) as descriptor, open(descriptor, "rb", closefd=False) as file:
-        beside, _, length = file.readline(96).partition(b" ")
-        line = file.read(min(int(length), MAX_HEADER))
+    with suppress(Corrupt), opened(path, MAX_RESULT) as descriptor:
+        begun = os.pread(descriptor, FIRST_READ, 0)
+        beside, _, length = begun.partition(b"\n")[0].partition(b" ")
+        start = len(beside) + len(length) + 2
+        begin = start + min(int(length), MAX_HEADER)
+        line = (begun if begin <= len(begun) else os.pread(descriptor, begin, 0))[start:begin]
         if hmac.compare_digest(beside, code(user, root, key.encode(), line)):
             header = Header.of(line, shared)
-            begin = file.tell()
             ends = begin + max((span.start + span.size for span in header.spans.values()), default=0)
             if header.version == VERSION and header.marks == now and ends == os.fstat(descriptor).st_size:
                 return Extract(store, header.manifest, header.sizes, header.spans, path, begin)

@@ -88,7 +88,8 @@ class Store:
 
     def stored_keys(self) -> list[str]:
         """Keys of the cells that are finished, whole or not, sorted."""
-        return [key for key in self.known_keys() if os.path.lexists(self.folder(key))]
+        cells = str(self.cells)  # of ten thousand cells, joining paths takes longer than all else
+        return [key for key in self.known_keys() if os.path.lexists(f"{cells}/{key}")]
 
     def verify(self, key: str) -> Manifest:
         """The manifest of a stored cell, all of whose files are as they were written; raises :class:`Corrupt`."""
