@@ -12,6 +12,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
 
 import generated
+from sphinx.domains.python import PythonDomain
 
 project = "latent-study"
 author = "the authors of latent-study"
@@ -56,7 +57,19 @@ sphinx_gallery_conf = {
 suppress_warnings = ["config.cache", "ref.python"]  # a name that several modules have is linked to the first
 
 
+class RememberingDomain(PythonDomain):
+    """Sphinx's own, which looks through all objects for each name in a signature; most names are met many times."""
+
+    def find_obj(self, env, modname, classname, name, type, searchmode=0):
+        asked = len(self.objects), modname, classname, name, type, searchmode
+        known = self.__dict__.setdefault("_known", {})
+        if asked not in known:
+            known[asked] = super().find_obj(env, modname, classname, name, type, searchmode)
+        return known[asked]
+
+
 def setup(app: object) -> None:
     """Writes the generated pages before any is read, and reads docstrings as Sphinx does."""
+    app.add_domain(RememberingDomain, override=True)
     app.connect("builder-inited", lambda _: generated.write(HERE / "reference"))
     app.connect("autodoc-process-docstring", generated.readable, priority=400)  # before napoleon

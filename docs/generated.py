@@ -26,19 +26,19 @@ NAMED = re.compile(r"^([a-z_][a-z0-9_]*(?:, [a-z_][a-z0-9_]*)*): (?=\S)")
 def write(folder: Path) -> None:
     """Writes every generated page into ``folder``, and leaves alone those that would not change."""
     pages = {
-        "catalogue": _catalogue(),
-        "presets": _presets(),
-        "hypotheses": _hypotheses(),
-        "command_line": _command_line(),
-        "modules": _index(modules := _modules()),
-        **{f"api/{module}": _module(module) for module in modules},
+        "catalogue.md": _catalogue(),
+        "presets.md": _presets(),
+        "hypotheses.md": _hypotheses(),
+        "command_line.md": _command_line(),
+        "modules.md": _index(modules := _modules()),
+        **{f"api/{module}.rst": _module(module) for module in modules},
     }
     (folder / "api").mkdir(exist_ok=True)
-    for path in (folder / "api").glob("*.md"):  # of modules that there are no more
-        if f"api/{path.stem}" not in pages:
+    for path in (folder / "api").iterdir():  # of modules that there are no more
+        if f"api/{path.name}" not in pages:
             path.unlink()
     for name, lines in pages.items():
-        path, text = folder / f"{name}.md", "\n".join(lines) + "\n"
+        path, text = folder / name, "\n".join(lines) + "\n"
         if not path.exists() or path.read_text("utf-8") != text:
             path.write_text(text, "utf-8")
 
@@ -177,17 +177,16 @@ def _index(modules: Iterable[str]) -> Iterator[str]:
     yield "# Modules, classes and functions\n"
     for package, members in groupby(modules, key=lambda name: name.rpartition(".")[0]):
         yield f"## `{package}`\n"
-        rows = ((f"[`{name}`](api/{name}.md)", (getdoc(import_module(name)) or "").split("\n")[0]) for name in members)
+        rows = ((f"[`{name}`](api/{name}.rst)", (getdoc(import_module(name)) or "").split("\n")[0]) for name in members)
         yield from _table(("module", "what it defines"), rows)
 
 
 def _module(name: str) -> Iterator[str]:
-    yield "---\norphan: true\n---\n"
-    yield f"# `{name}`\n"
-    yield f"```{{eval-rst}}\n.. automodule:: {name}"
+    """In reStructuredText: within a page in Markdown, what Sphinx keeps of each page would hold all of them."""
+    title = f"``{name}``"
+    yield f":orphan:\n\n{title}\n{'=' * len(title)}\n\n.. automodule:: {name}"
     if elsewhere := sorted(set(_offered(name)) & _on_other_pages(name)):
         yield f"   :exclude-members: {', '.join(elsewhere)}"
-    yield "```"
 
 
 def _offered(name: str) -> list[str]:

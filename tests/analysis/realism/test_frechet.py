@@ -110,23 +110,24 @@ def test_intervals_cover_and_means_are_true(separation):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dim", [16, 64])
-def test_intervals_of_separated_laws_cover(dim):
-    judge(*replications(dim, 500, 1.0, 2_000), 0.93, 0.97)
+@pytest.mark.parametrize(("dim", "number", "least", "most"), [(16, 2_000, 0.93, 0.97), (64, 500, 0.91, 0.985)])
+def test_intervals_of_separated_laws_cover(dim, number, least, most):
+    """Coverage is known to 0.005 and 0.01, four of which are allowed."""
+    judge(*replications(dim, 500, 1.0, number), least, most)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dim", [16, 64])
-def test_intervals_of_many_images_of_separated_laws_cover(dim):
-    """500 replications, of four times as many images: coverage is known to 0.01, three of which are allowed."""
-    judge(*replications(dim, 2_000, 1.0, 500), 0.92, 0.98)
+@pytest.mark.parametrize(("dim", "number", "least", "most"), [(16, 500, 0.92, 0.98), (64, 200, 0.90, 0.995)])
+def test_intervals_of_many_images_of_separated_laws_cover(dim, number, least, most):
+    """Four times as many images: coverage is known to 0.01 and 0.015, three of which are allowed."""
+    judge(*replications(dim, 2_000, 1.0, number), least, most)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dim", [16, 64])
-def test_equal_laws_have_no_distance_on_average(dim):
+@pytest.mark.parametrize(("dim", "number"), [(16, 1_000), (64, 300)])
+def test_equal_laws_have_no_distance_on_average(dim, number):
     """Errors may be too wide here, where the distance is a difference of pairs and no sum."""
-    judge(*replications(dim, 500, 0.0, 1_000), 0.92, 1.0)
+    judge(*replications(dim, 500, 0.0, number), 0.92, 1.0)
 
 
 def test_bias_is_gone():
