@@ -61,6 +61,7 @@ class RememberingDomain(PythonDomain):
     """Sphinx's own, which looks through all objects for each name in a signature; most names are met many times."""
 
     def find_obj(self, env, modname, classname, name, type, searchmode=0):
+        # Objects are added while pages are read, and looked for afterwards.
         asked = len(self.objects), modname, classname, name, type, searchmode
         known = self.__dict__.setdefault("_known", {})
         if asked not in known:

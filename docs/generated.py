@@ -34,8 +34,8 @@ def write(folder: Path) -> None:
         **{f"api/{module}.rst": _module(module) for module in modules},
     }
     (folder / "api").mkdir(exist_ok=True)
-    for path in (folder / "api").iterdir():  # of modules that there are no more
-        if f"api/{path.name}" not in pages:
+    for path in (folder / "api").glob("*.*"):  # of modules that there are no more
+        if path.is_file() and f"api/{path.name}" not in pages:
             path.unlink()
     for name, lines in pages.items():
         path, text = folder / name, "\n".join(lines) + "\n"
@@ -182,7 +182,8 @@ def _index(modules: Iterable[str]) -> Iterator[str]:
 
 
 def _module(name: str) -> Iterator[str]:
-    """In reStructuredText: within a page in Markdown, what Sphinx keeps of each page would hold all of them."""
+    """In reStructuredText: of such text within a page in Markdown, Sphinx writes the state of the whole site with each
+    page that it keeps."""
     title = f"``{name}``"
     yield f":orphan:\n\n{title}\n{'=' * len(title)}\n\n.. automodule:: {name}"
     if elsewhere := sorted(set(_offered(name)) & _on_other_pages(name)):

@@ -50,7 +50,8 @@ class _InCommon:
     """
 
     def __init__(self) -> None:
-        self._words: dict[int, tuple[Any, Any]] = {}  # with the object, since its number is another's once it is gone
+        # With the object, since its number is another's once it is gone.
+        self._words: dict[tuple[int, object], tuple[Any, Any]] = {}
 
     def __call__(self, cell: StoredCell) -> tuple[Any, ...]:
         """What others must have in common with a cell."""
@@ -62,9 +63,9 @@ class _InCommon:
     def _once[Value](self, value: Value, form: Callable[[Value], Any]) -> Any:
         if not isinstance(value, dict | list):
             return form(value)
-        if id(value) not in self._words:
-            self._words[id(value)] = value, form(value)
-        return self._words[id(value)][1]
+        if (id(value), form) not in self._words:
+            self._words[id(value), form] = value, form(value)
+        return self._words[id(value), form][1]
 
 
 def _words(value: Any) -> str:

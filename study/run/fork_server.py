@@ -41,12 +41,13 @@ PARENTS_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PRELOADED = (
     "study.run.experiment",
     "study.run.kernels",
+    "netCDF4",  # of results
     "torch._dynamo",  # of torch's optimisers
     "torch._decomp.decompositions_for_jvp",  # of products with a decoder's Jacobian
 )
 """Modules that every cell imports, some of them when they are first used."""
 
-WHERE_INSTALLED = ("dask.array", "distributed")
+WHERE_INSTALLED = ("dask.array", "dask.distributed")
 """Modules that xarray imports with its first array and its first file, where they are installed."""
 
 COMPILER = "torch._inductor.compile_fx"
@@ -108,7 +109,7 @@ def import_the_study(compiles: bool = True) -> None:
         for module in (*PRELOADED, *([COMPILER] if compiles else [])):
             importlib.import_module(module)
         for module in WHERE_INSTALLED:
-            with suppress(ImportError):
+            with suppress(Exception):  # which of them is broken, is told where it is asked for
                 importlib.import_module(module)
         importlib.import_module("study.measurement.estimators").families()  # discovered when they are first asked for
         importlib.import_module("study.run.kernels").compile_kernels()

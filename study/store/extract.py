@@ -19,7 +19,7 @@ import hashlib
 import hmac
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -51,8 +51,8 @@ VERSION = 2
 KEPT = (*ROWS, "importance_bounds", "codes", "spectrum", "subsampling", "padding", "decoded", "displacements")
 """Groups of an extract: estimates, and the records of which comparisons and verdicts are made."""
 
-PANEL = "estimates"
-"""Name of the part that has all estimates; no group of a result has it."""
+PANEL = "/"
+"""Name of the part that has all estimates; no group can have it."""
 
 FIRST_READ = 2**13
 """Bytes that are read first: of most cells, all lines before the parts."""
@@ -111,23 +111,25 @@ class Extract:
         return values_of(self.group(group), variables)
 
     def tables(self) -> Tables:
-        """Every group of estimates, as arrays that cannot be written to."""
-        part = self._part(PANEL)
-        return tables_of(self) if part is None else panel.decoded(part)
+        """Every group of estimates, as arrays that nobody writes to."""
+        tables = self._decoded(PANEL, lambda *place: panel.decoded(_part(*place)), panel.decoded)
+        return tables_of(self) if tables is None else tables
 
     def _block(self, name: str) -> Block | None:
         """The block of a group; None where there is none, or it is not as it was written."""
-        part = self._part(name) if name in self.sizes else None
-        return None if part is None else Block(part)
+        return self._decoded(name, _block, Block)
 
-    def _part(self, name: str) -> bytes | None:
-        """The part of this name; None where there is none, or it is not as it was written."""
+    def _decoded[Read](
+        self, name: str, at: Callable[[Path, int, Span], Read], of: Callable[[bytes], Read]
+    ) -> Read | None:
+        """What a part says, which is read ``at`` its place or is made ``of`` its bytes where these are held; None where
+        there is none, or it is not as it was written."""
         if (span := self.spans.get(name)) is None:
             return None
         if self.parts is not None:
-            return self.parts[span.start : span.start + span.size]
+            return of(self.parts[span.start : span.start + span.size])
         try:
-            return _part(self.path, self.begin + span.start, span)
+            return at(self.path, self.begin + span.start, span)
         except Corrupt:
             with suppress(OSError):
                 self.path.unlink()  # it is made anew when the cell is read next
@@ -153,7 +155,7 @@ def extracts(store: Store) -> dict[str, Extract | str]:
     user, root, shared = secret(), place(store.root), Shared()
     with collection_put_off():
         known = {key: _read(store, key, user, root, shared) for key in store.stored_keys()}
-    return {key: extract or _made(store, key, user, root) for key, extract in known.items()}
+    return {key: extract or _made_or_why(store, key, user, root, shared) for key, extract in known.items()}
 
 
 @contextmanager
@@ -181,6 +183,8 @@ def _read(store: Store, key: str, user: bytes, root: bytes, shared: Shared) -> E
     with suppress(Corrupt), opened(path, MAX_RESULT) as descriptor:
         begun = os.pread(descriptor, FIRST_READ, 0)
         beside, _, length = begun.partition(b"\n")[0].partition(b" ")
+        if not length.isdigit():
+            return None
         start = len(beside) + len(length) + 2
         begin = start + min(int(length), MAX_HEADER)
         line = (begun if begin <= len(begun) else os.pread(descriptor, begin, 0))[start:begin]
@@ -193,9 +197,14 @@ def _read(store: Store, key: str, user: bytes, root: bytes, shared: Shared) -> E
 
 
 @lru_cache(maxsize=64)
-def _part(path: Path, start: int, span: Span) -> bytes:
-    """The part at ``start`` of the extract at ``path``; raises Corrupt. Variables of a group are mostly read one after
+def _block(path: Path, start: int, span: Span) -> Block:
+    """The block at ``start`` of the extract at ``path``; raises Corrupt. Variables of a group are mostly read one after
     another."""
+    return Block(_part(path, start, span))
+
+
+def _part(path: Path, start: int, span: Span) -> bytes:
+    """The part at ``start`` of the extract at ``path``; raises Corrupt."""
     with opened(path, MAX_RESULT) as descriptor:
         part = os.pread(descriptor, span.size, start)
     if hashlib.sha256(part).hexdigest() != span.digest:
@@ -203,15 +212,15 @@ def _part(path: Path, start: int, span: Span) -> bytes:
     return part
 
 
-def _made(store: Store, key: str, user: bytes, root: bytes) -> Extract | str:
+def _made_or_why(store: Store, key: str, user: bytes, root: bytes, shared: Shared) -> Extract | str:
     """A new extract of a cell or, where it is not whole, the reason."""
     try:
-        return _make(store, key, user, root)
+        return _make(store, key, user, root, shared)
     except Corrupt as error:
         return str(error)
 
 
-def _make(store: Store, key: str, user: bytes, root: bytes) -> Extract:
+def _make(store: Store, key: str, user: bytes, root: bytes, shared: Shared) -> Extract:
     """The extract of a cell all of whose bytes are verified, and written where it can be; raises Corrupt."""
     before, began = marks(store.folder(key)), time.time_ns()
     manifest = store.verify(key)
@@ -231,4 +240,4 @@ def _make(store: Store, key: str, user: bytes, root: bytes) -> Extract:
         first = code(user, root, key.encode(), line) + f" {len(line)}\n".encode()
         with suppress(OSError), replacing(own_folder(store.root / FOLDER) / key) as aside:
             aside.write_bytes(first + line + b"".join(parts.values()))
-    return _read(store, key, user, root, Shared()) or extract
+    return _read(store, key, user, root, shared) or extract

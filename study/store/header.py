@@ -27,13 +27,15 @@ class Span(NamedTuple):
 
 
 class Shared:
-    """One object for all values of JSON that are equal: of ten thousand cells most settings are alike."""
+    """One object for all dicts and lists of JSON that have the same content in the same order, which nobody changes: of
+    ten thousand cells most settings are alike."""
 
     def __init__(self) -> None:
         self._known: dict[bytes, Any] = {}
 
     def __call__(self, value: Any) -> Any:
-        """The first value that was equal to this one in every bit, which nobody changes."""
+        """The first value that was this one's like; numbers and texts are returned as they are."""
+        # Version 2 of the format writes equal content as equal bytes; later ones mark objects that occur twice.
         return self._known.setdefault(marshal.dumps(value, 2), value) if isinstance(value, dict | list) else value
 
 
@@ -63,8 +65,8 @@ class Header:
         """
         said = from_json(line)
         manifest = said["manifest"]
-        alike = {"config": {name: shared(value) for name, value in manifest["config"].items()}}
-        alike |= {name: shared(manifest[name]) for name in ("versions", "details")}
+        config = {name: shared(value) for name, value in manifest["config"].items()}
+        alike = {"config": config, "versions": shared(manifest["versions"])}
         return cls(
             said["version"],
             tuple(map(tuple, said["marks"])),

@@ -1,6 +1,6 @@
 """Panel: every group of estimates of a cell as one run of bytes, from which tables are read without decoding texts.
 
-    a line of JSON                         rows, quantities and replicates of each group
+    a line of JSON, filled with spaces     rows, quantities and replicates of each group
     float64, little-endian                 of each group its values, then their standard errors
 
 Tables of values and standard errors are what verdicts ask of every cell, many thousand times; the numbers, bounds and
@@ -30,7 +30,8 @@ def encoded(tables: Tables) -> bytes:
     arrays = [
         each.astype(STORED).tobytes() for table in tables.values() for each in (table.value, table.standard_error)
     ]
-    return json.dumps(declared, separators=(",", ":")).encode() + b"\n" + b"".join(arrays)
+    line = json.dumps(declared, separators=(",", ":")).encode()
+    return line + b" " * (-(len(line) + 1) % STORED.itemsize) + b"\n" + b"".join(arrays)  # aligned
 
 
 def decoded(panel: bytes) -> Tables:

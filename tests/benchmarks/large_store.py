@@ -106,7 +106,11 @@ def _copy(store: Store, source: Path, manifest: Manifest, values: dict[str, Any]
             if {"value", "standard_error"} <= group.variables.keys():
                 number, error = group["value"], np.nan_to_num(np.asarray(group["standard_error"][:]), posinf=0.0)
                 number[:] = np.asarray(number[:]) + error * rng.normal(size=error.shape)
-    changes = {"key": key, "config": config, "files": {name: sha256(place / name) for name in (RESULT, WEIGHTS)}}
+    times = {
+        name: value * rng.uniform(0.9, 1.1) for name, value in manifest.details.items() if isinstance(value, float)
+    }
+    files = {name: sha256(place / name) for name in (RESULT, WEIGHTS)}
+    changes = {"key": key, "config": config, "files": files, "details": manifest.details | times}
     (place / MANIFEST).write_text(manifest.model_copy(update=changes).sealed().model_dump_json(indent=2), "utf-8")
 
 

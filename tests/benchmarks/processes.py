@@ -1,12 +1,12 @@
-"""Several processes for one training: seconds of an update with one, two, … processes, all with the same threads.
+"""Several processes for one training: seconds of an update with one process, and with several that share the threads.
 
     uv run python tests/benchmarks/processes.py [--processes 1 2] [--rounds 5] [--device cpu] [--data-root DIR]
 
 Each training is `latent-study run` as a user types it, once of few updates and once of more, so that the difference is
-of updates alone: starting processes, evaluating and measuring drop out. Processes take turns, round by round, and the
-medians of the seconds of an update stand beside those of one process. On a CPU, threads are divided among the
-processes, so that one process has all threads; with `--device cuda` each has a GPU of its own. A third figure is what a
-training of 2,000 updates would take with the start of its processes, which is measured, too.
+of updates alone, without the first ones. Numbers of processes take turns, round by round; medians. On a CPU, threads
+are divided among the processes, so that one process has all threads; with `--device cuda` each has a GPU of its own.
+Beside it stands what the cell takes apart from its updates and its measurement: starting the processes, for the most
+part.
 """
 
 from __future__ import annotations
@@ -109,12 +109,12 @@ def main() -> None:
                 steps[number].append(per_update(few, many))
                 starts[number].append(many.beside)
         print(name)
-        alone = statistics.median(steps[given.processes[0]])
+        alone = statistics.median(steps[min(steps)])
         for number in given.processes:
             step, start = statistics.median(steps[number]), statistics.median(starts[number])
             print(
                 f"  {number} process{'es' if number > 1 else ''}: {1e3 * step:7.1f} ms an update, "
-                f"{alone / step:5.2f} times as fast; {start:5.1f} s beside"
+                f"{alone / step:5.2f} times as fast as {min(steps)}; {start:5.1f} s beside"
             )
 
 

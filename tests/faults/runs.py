@@ -85,7 +85,7 @@ class Run:
 
 
 def warm_up() -> None:
-    """Imports what a run and its workers import."""
+    """Imports what a run and its workers import, and reads the images."""
     import study.answers.results
     import study.cli.answer
     import study.cli.run

@@ -284,6 +284,13 @@ def test_what_only_looks_imports_nothing_heavy(computed, words):
 NOT_FOR_READING = {"torch", "pyro", "sklearn", "numba"}
 
 
+def test_a_run_whose_cells_need_no_classifier_of_trees_imports_none():
+    words = ["run", "first_look", "--dry-run"]
+    code = f"import sys; from study.cli import main; main({words}); print('sklearn' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.splitlines()[-1] == "False"
+
+
 @pytest.mark.parametrize("verb", ["summary", "compare", "verdict", "report"])
 def test_reading_results_imports_no_training_stack(computed, verb):
     run("smoke")

@@ -317,6 +317,42 @@ def test_what_the_fork_server_imports_starts_neither_threads_nor_cuda():
 
 
 @pytest.mark.slow
+def test_what_every_cell_imports_the_fork_server_has(tmp_path):
+    """Of what is imported late, each worker pays for itself."""
+    code = """
+        import sys
+        from pathlib import Path
+
+        from study.design.cell import Cell
+        from study.run.fork_server import import_the_study
+
+        import_the_study(compiles=False)
+        before = set(sys.modules)
+        from study.run.experiment import run_cell
+        from study.store.result import write_result
+
+        cell = Cell.from_config(
+            {
+                "dataset": "mnist_5k",
+                "limit": 200,
+                "latent_dim": 2,
+                "network": {"name": "mlp", "hidden": [8]},
+                "seeds": 1,
+                "train": {"updates": 3},
+                "evaluate": {"draws": 16, "components": [1], "densities": [], "samples": 0, "two_sample_draws": 0},
+            }
+        )
+        folder = Path(sys.argv[1])
+        result = run_cell(cell, folder, device="cpu", data_root=None, report=lambda _: None)
+        write_result(result, folder / "tree", folder / "weights")
+        print(*sorted({name.partition(".")[0] for name in set(sys.modules) - before}))
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) <= {"models", "study"}, done.stdout
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_a_pool_after_its_cells_have_saved(store, jobs, runners, signum):
     sent = []

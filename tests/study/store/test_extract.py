@@ -88,6 +88,40 @@ def test_estimates_and_records_are_read_without_the_result(store, monkeypatch):
             extract.group("absent")
 
 
+def test_settings_of_several_cells_are_one_object(store):
+    """Whether they are made or read."""
+    for _ in range(2):
+        first, *others = extracts(store).values()
+        for other in others:
+            assert other.manifest.config["evaluate"] is first.manifest.config["evaluate"]
+            assert other.sizes is first.sizes
+
+
+def test_a_group_of_any_name_is_read(settled_store, monkeypatch):
+    """Those of estimators that were added from outside, too."""
+    groups = {"estimates": xr.Dataset({"fields": (("chain",), np.ones(2))}), **result(2).tree.to_dict()}
+    tree = xr.DataTree.from_dict({name.strip("/"): group for name, group in groups.items() if name != "/"})
+    settled_store.publish(CELLS[0], CellResult(tree, {}, {}), images="abc", device="cpu", seconds=1.0, command="run it")
+    assert read_cells(settled_store, monkeypatch) == [CELLS[0].key]
+    assert read_cells(settled_store, monkeypatch) == []
+
+
+def test_a_long_record_is_read(settled_store, monkeypatch):
+    """Longer than what is read first."""
+    words = "latent-study run " + "x" * 20_000
+    settled_store.publish(CELLS[0], result(2), images="abc", device="cpu", seconds=1.0, command=words)
+    assert read_cells(settled_store, monkeypatch) == [CELLS[0].key]
+    assert read_cells(settled_store, monkeypatch) == []
+
+
+def test_extracts_of_another_version_are_made_anew(store, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("study.store.extract.VERSION", 1)
+        extracts(store)
+    assert len(read_cells(store, monkeypatch)) == 3
+    assert read_cells(store, monkeypatch) == []
+
+
 def flip(path):
     """Changes one bit and puts the time of the content back."""
     before = path.stat()
@@ -140,6 +174,7 @@ FORGED = {
     "cut": lambda text: text[:-5],
     "longer": lambda text: text + b"0",
     "no code": lambda text: text[70:],
+    "a negative length": lambda text: text.replace(b" ", b" -", 1),
     "another number of lines": lambda text: text.replace(b" ", b" 9", 1),
     "a bit of the first line": lambda text: flipped(text, 0),
     "a bit of what it declares": lambda text: flipped(text, 200),

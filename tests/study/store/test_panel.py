@@ -24,6 +24,7 @@ TABLES = {
     },
     "one number": {"aggregate": table(1, ["train"], ["kl"])},
     "a group without quantities": {"mixtures": table(2, ["full"], []), "aggregate": table(2, ["train"], ["kl"])},
+    "a last group without rows": {"aggregate": table(2, ["train"], ["kl"]), "mixtures": table(2, [], ["kl"])},
     "no groups": {},
 }
 
@@ -36,6 +37,7 @@ def test_what_is_read_is_what_was_written(name):
         after = found[group]
         assert (after.rows, after.quantities) == (before.rows, before.quantities)
         assert after.value.shape == before.value.shape
+        assert after.value.flags.aligned
         assert after.value.tobytes() == before.value.tobytes()
         assert after.standard_error.tobytes() == before.standard_error.tobytes()
 
