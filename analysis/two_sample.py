@@ -16,6 +16,7 @@ exact log-ratio is known, ``divergence`` measures what these can only detect.
 from __future__ import annotations
 
 import math
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -114,15 +115,13 @@ def classifier_test(x: Tensor, y: Tensor, classifier: ClassifierMixin, generator
     Args:
         x: sample of q, ``(M, *latent)``.
         y: sample of p, ``(K, *latent)``.
-        classifier: a scikit-learn classifier with ``predict_proba``, which is cloned; what it cannot represent (a
+        classifier: a scikit-learn classifier with ``predict_proba``, of which a copy is fitted; what it cannot represent (a
             linear one: any difference beyond the means) it cannot find, so ½ is not evidence of equality.
         generator: of the halves.
     """
-    from sklearn.base import clone  # noqa: PLC0415  (a second of imports, for this alone)
-
     fit_x, test_x = _halves(x, generator)
     fit_y, test_y = _halves(y, generator)
-    trained = clone(classifier).fit(np.concatenate([fit_x, fit_y]), np.repeat([1, 0], [len(fit_x), len(fit_y)]))
+    trained = deepcopy(classifier).fit(np.concatenate([fit_x, fit_y]), np.repeat([1, 0], [len(fit_x), len(fit_y)]))
     log_odds_x, log_odds_y = (_log_odds(trained, rows) for rows in (test_x, test_y))
     correct = torch.cat([log_odds_x > 0, log_odds_y <= 0]).to(torch.float64)
     return ClassifierTest(

@@ -124,10 +124,10 @@ def test_intervals_of_many_images_of_separated_laws_cover(dim, number, least, mo
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("dim", "number"), [(16, 1_000), (64, 300)])
-def test_equal_laws_have_no_distance_on_average(dim, number):
-    """Errors may be too wide here, where the distance is a difference of pairs and no sum."""
-    judge(*replications(dim, 500, 0.0, number), 0.92, 1.0)
+@pytest.mark.parametrize(("dim", "number", "least"), [(16, 1_000, 0.92), (64, 300, 0.90)])
+def test_equal_laws_have_no_distance_on_average(dim, number, least):
+    """Errors may be too wide here, where the distance is a difference of pairs and no sum; four standard errors."""
+    judge(*replications(dim, 500, 0.0, number), least, 1.0)
 
 
 def test_bias_is_gone():
