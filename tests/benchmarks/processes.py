@@ -69,14 +69,26 @@ def trained(settings: list[str], processes: int, updates: int, device: str, data
     data_root: of the images, as the command takes it.
     """
     with tempfile.TemporaryDirectory() as folder:
-        words = ["run", *COMMON, *settings, f"train.processes={processes}", f"train.updates={updates}"]
-        words += ["--results", folder, "--device", device, "--workers", "1", "--no-report"]
+        study_file = Path(folder) / "study.yaml"
+        chosen = [*COMMON, *settings, f"train.processes={processes}", f"train.updates={updates}"]
+        study_file.write_text("settings:\n" + "".join(f"  {each.replace('=', ': ', 1)}\n" for each in chosen), "utf-8")
+        words = [
+            "run",
+            str(study_file),
+            "--results",
+            f"{folder}/results",
+            "--device",
+            device,
+            "--workers",
+            "1",
+            "--no-report",
+        ]
         words += ["--data-root", str(data_root)] if data_root else []
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as said:
             code = command(words)
         if code != 0:
             raise SystemExit(f"latent-study {' '.join(words)} ended with {code}: {said.getvalue().strip()}")
-        (study,) = Path(folder).iterdir()
+        (study,) = (Path(folder) / "results").iterdir()
         store = Store(study)
         (key,) = store.stored_keys()
         manifest = store.verify(key)
