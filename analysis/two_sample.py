@@ -115,8 +115,8 @@ def classifier_test(x: Tensor, y: Tensor, classifier: ClassifierMixin, generator
     Args:
         x: sample of q, ``(M, *latent)``.
         y: sample of p, ``(K, *latent)``.
-        classifier: a scikit-learn classifier with ``predict_proba``, a copy of which is fitted; what it cannot show
-            (a linear one: any difference beyond the means) it cannot find, so ½ is not evidence of equality.
+        classifier: a scikit-learn classifier with ``predict_proba``, a copy of which is fitted; what it cannot
+            represent (a linear one: any difference beyond the means) it cannot find, so ½ is not evidence of equality.
         generator: of the halves.
     """
     fit_x, test_x = _halves(x, generator)

@@ -39,7 +39,7 @@ def decoded(panel: bytes) -> Tables:
 
     panel: its bytes.
     """
-    line, _, _ = panel.partition(b"\n")
+    line = panel[: panel.index(b"\n")]
     tables, start = {}, len(line) + 1
     for group, (rows, quantities, replicates) in _layout(line).items():
         shape = (2, replicates, len(rows), len(quantities))
