@@ -90,14 +90,15 @@ def sweep(folder: Path, name: str = "", *, older_than: float = 0.0) -> None:
             left.unlink(missing_ok=True)
 
 
-def set_aside(path: Path, *, beside: Path | None = None) -> Path:
+def set_aside(path: Path, *, beside: Path | None = None, word: str = "corrupt") -> Path:
     """Renames what is in the way to the first free of ``<stem>.corrupt-1``, ``-2``, …; nothing is deleted.
 
     path: a file, folder or link.
     beside: a folder after which to name it; ``path`` then lies within ``<stem>.corrupt-n`` under its own name.
+    word: what is said of it.
     """
     for number in itertools.count(1):
-        aside = (beside or path).with_suffix(f".corrupt-{number}")
+        aside = (beside or path).with_suffix(f".{word}-{number}")
         if not os.path.lexists(aside):
             break
     if beside is None:

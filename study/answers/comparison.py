@@ -1,17 +1,17 @@
 r"""Comparison: cells by the held-out log-likelihood of the same images, as ArviZ compares models.
 
-elpd = Σ_i log p(x_i) over held-out images, each log p(x_i) bounded from below by importance weighting at the largest
-number K of draws and averaged over seeds. It enters ``az.compare`` as what it is, a pointwise log predictive density on
-data that were not trained on: leave-one-out by Pareto smoothing (``az.loo``) has no meaning for a VAE, whose parameters
-are optimised and not sampled. Standard errors and those of differences are over images; seeds add to them what the
-table of every number shows. A bound that is loose for one model and tight for another favours the latter: the gap
-between K and K/10 is in ``latent-study summary --var log_px*``.
+elpd = Σ_i log p(x_i) over held-out images, each log p(x_i) bounded from below by importance weighting at the number K
+of draws that the most of the cells have, the largest of those, and averaged over seeds. It enters ``az.compare`` as
+what it is, a pointwise log predictive density on data that were not trained on: leave-one-out by Pareto smoothing
+(``az.loo``) has no meaning for a VAE, whose parameters are optimised and not sampled. Standard errors and those of
+differences are over images; seeds add to them what the table of every number shows. A bound that is loose for one model
+and tight for another favours the latter: the gap between K and K/10 is in ``latent-study summary --var log_px*``.
 """
 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 
 import arviz as az
@@ -42,21 +42,30 @@ _SAME = ("binarisation", "image_size", "likelihood", "latent")
 
 
 def held_out(results: Results) -> pd.DataFrame:
-    """Cells on the same held-out images, by latent dimension, best first; those without bounds are left out."""
+    """Cells on the same held-out images, by latent dimension, best first; those without the bound that the others have
+    are left out.
+    """
     names = labels({cell.key: cell.manifest.config for cell in results})
     groups: dict[tuple[str, ...], dict[str, StoredCell]] = defaultdict(dict)
     for cell in results:
         if _sizes(cell):
             same = (cell.manifest.images, *(str(cell.settings.get(name)) for name in _SAME))
             groups[same][names[cell.key]] = cell
-    tables = [_compared(group) for group in groups.values() if len(group) > 1]
+    bounded = (_bounded_alike(group) for group in groups.values())
+    tables = [_compared(cells, draws) for draws, cells in bounded if len(cells) > 1]
     if not tables:
         return pd.DataFrame(columns=COLUMNS)
     return pd.concat(tables, ignore_index=True).sort_values(["dataset", "latent_dim", "rank"], ignore_index=True)
 
 
-def _compared(cells: Mapping[str, StoredCell]) -> pd.DataFrame:
-    draws = min(max(_sizes(cell)) for cell in cells.values())
+def _bounded_alike(cells: Mapping[str, StoredCell]) -> tuple[int, Mapping[str, StoredCell]]:
+    """The number of draws at which the most of the cells have bounds, and these cells."""
+    uses = Counter(size for cell in cells.values() for size in _sizes(cell))
+    draws = max(uses, key=lambda size: (uses[size], size))
+    return draws, {label: cell for label, cell in cells.items() if draws in _sizes(cell)}
+
+
+def _compared(cells: Mapping[str, StoredCell], draws: int) -> pd.DataFrame:
     densities = {label: _elpd(cell, draws) for label, cell in cells.items()}
     table = az.compare(densities, round_to="none").rename_axis("model").reset_index()
     first = next(iter(cells.values()))

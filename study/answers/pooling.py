@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from bisect import bisect_right
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ import numpy as np
 import xarray as xr
 
 from study.answers.stored_cell import StoredCell
-from study.design.cell import Cell, Train
+from study.design.cell import Train
 from study.store.contents import EstimateTable, Sizes, Tables, Values
 
 log = logging.getLogger(__name__)
@@ -84,21 +84,15 @@ def _one_replicate(sizes: Sizes) -> tuple[Any, ...]:
     return tuple(sorted((name, tuple(of_group)) for name, of_group in groups))
 
 
-def _seeds(cell: StoredCell) -> range:
-    config, usual = cell.manifest.config, Cell.model_fields
-    first, number = (config.get(name, usual[name].default) for name in ("seed_offset", "seeds"))
-    return range(first, first + number)
-
-
 def _without_common_seeds(cells: list[StoredCell]) -> list[list[StoredCell]]:
     """The set of ``cells`` without a common seed that has the most replicates, in increasing order of its seeds, and
     each other cell by itself: weighted interval scheduling."""
-    ordered = sorted(cells, key=lambda cell: (_seeds(cell).stop, _seeds(cell).start, cell.key))
-    stops = [_seeds(cell).stop for cell in ordered]
+    ordered = sorted(cells, key=lambda cell: (cell.seeds[-1], cell.seeds[0], cell.key))
+    lasts = [cell.seeds[-1] for cell in ordered]
     best: list[tuple[int, list[StoredCell]]] = [(0, [])]  # by how many of the first cells may be taken
     for cell in ordered:
-        number, chosen = best[bisect_right(stops, _seeds(cell).start)]
-        best.append(max(best[-1], (number + len(_seeds(cell)), [*chosen, cell]), key=lambda each: each[0]))
+        number, chosen = best[bisect_left(lasts, cell.seeds[0])]
+        best.append(max(best[-1], (number + len(cell.seeds), [*chosen, cell]), key=lambda each: each[0]))
     chosen = best[-1][1]
     apart = [cell for cell in ordered if all(cell is not other for other in chosen)]
     if apart:
@@ -127,16 +121,14 @@ class _Pooled:
     @cached_property
     def sizes(self) -> Sizes:
         of_first = self.cells[0].contents.sizes
-        replicates = {"chain": sum(len(_seeds(cell)) for cell in self.cells)}
+        replicates = {"chain": sum(len(cell.seeds) for cell in self.cells)}
         return {name: of_first[name] | (replicates if "chain" in of_first[name] else {}) for name in sorted(of_first)}
 
     def group(self, name: str) -> xr.Dataset:
         tables = [cell.contents.group(name) for cell in self.cells]
         if "chain" not in tables[0].dims:
             return tables[0]
-        numbered = [
-            table.assign_coords(chain=list(_seeds(cell))) for table, cell in zip(tables, self.cells, strict=True)
-        ]
+        numbered = [table.assign_coords(chain=list(cell.seeds)) for table, cell in zip(tables, self.cells, strict=True)]
         return xr.concat(numbered, "chain", data_vars="minimal", join="exact")
 
     def variables(self, group: str) -> list[str]:

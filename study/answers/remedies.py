@@ -35,6 +35,7 @@ from study.answers.settings import settings
 from study.design.cell import Cell
 from study.design.families import DENSITIES, PRIORS
 from study.design.labels import labels
+from study.design.parts import part_name
 from study.design.registry import UnknownName
 
 TREATED = {
@@ -78,7 +79,8 @@ class Treatment:
     @property
     def repeats(self) -> bool:
         """Whether its samples are the training images again: a property of the prior or of the density."""
-        family, name = (DENSITIES, self.source) if self.kind == EX_POST else (PRIORS, self.treated.settings["prior"])
+        prior = self.treated.settings["prior"]
+        family, name = (DENSITIES, part_name(self.source)) if self.kind == EX_POST else (PRIORS, prior)
         try:
             return family.signature(name).repeats_training_images
         except UnknownName:  # of a package that is not installed here

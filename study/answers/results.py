@@ -1,8 +1,8 @@
 """Results: the finished cells of one or more studies, to be asked by setting, quantity and control.
 
 A *family* is a set of cells that differ in nothing but the factors named, so that what changes within it is due to
-them. Values are per replicate: seeds are the units of every comparison, and replicate r of all cells of a family shares
-data order and noise, so that differences are taken seed by seed.
+them. Values are per replicate, which its training seed names: seeds are the units of every comparison, and replicates
+of one seed share data order and noise in all cells of a family, so that differences are taken seed by seed.
 
 An estimate is named by its address (:mod:`analysis.address`): ``aggregate/train/kl``.
 """
@@ -26,6 +26,7 @@ from study.answers.stored_cell import FIELDS, IMMATERIAL, StoredCell, estimate_o
 from study.design.cell import Cell
 from study.errors import ConfigurationError
 from study.store.extract import extracts
+from study.store.result import agree
 from study.store.store import RESULT, Store
 
 log = logging.getLogger(__name__)
@@ -170,7 +171,7 @@ class Results:
                 continue
             finite = np.flatnonzero(np.isfinite(table["value"]))
             columns["key"] += [cell.key] * len(finite)
-            columns["replicate"] += finite.tolist()
+            columns["replicate"] += np.asarray(cell.seeds)[finite].tolist()
             for name, values in table.items():
                 columns[name] += values[finite].tolist()
         return self._with_settings(columns) if columns["key"] else pd.DataFrame(columns=list(columns))
@@ -215,11 +216,11 @@ class Results:
 
     def by_replicate(self, estimate: str) -> dict[tuple[str, int], tuple[float, float]]:
         """The ``estimate`` of this address, with its standard error, by key and replicate; without what was refused."""
-        numbers = [(cell.key, found) for cell in self.cells if (found := cell.numbers(estimate)) is not None]
+        numbers = [(cell, found) for cell in self.cells if (found := cell.numbers(estimate)) is not None]
         return {
-            (key, replicate): (value, error)
-            for key, found in numbers
-            for replicate, (value, error) in enumerate(found.tolist())
+            (cell.key, replicate): (value, error)
+            for cell, found in numbers
+            for replicate, (value, error) in zip(cell.seeds, found.tolist(), strict=True)
             if math.isfinite(value)
         }
 
@@ -232,7 +233,7 @@ class _Rows(NamedTuple):
     """Replicates of a cell that have each of several estimates.
 
     cell: of which they are.
-    replicates: their numbers, ``(R,)``.
+    replicates: their training seeds, ``(R,)``.
     numbers: value and standard error of each estimate, ``(R, 2)``.
     """
 
@@ -248,8 +249,8 @@ class _Rows(NamedTuple):
             if (found := cell.numbers(estimate)) is None:
                 return None
             numbers.append(found)
-        replicates = np.flatnonzero(np.logical_and.reduce([np.isfinite(found[:, 0]) for found in numbers]))
-        return cls(cell, replicates, [found[replicates] for found in numbers])
+        complete = np.flatnonzero(np.logical_and.reduce([np.isfinite(found[:, 0]) for found in numbers]))
+        return cls(cell, np.asarray(cell.seeds)[complete], [found[complete] for found in numbers])
 
 
 def check_some(loaded: Iterable[Results], folders: Sequence[Path]) -> None:
@@ -266,13 +267,10 @@ def check_some(loaded: Iterable[Results], folders: Sequence[Path]) -> None:
 
 
 def _alike(first: StoredCell, second: StoredCell) -> bool:
-    """Whether two cells of one key have the same result, as far as both have it: files may differ in how they are
-    compressed, and an export may have left pictures and single draws behind."""
+    """Whether two cells of one key have the same result, as far as both have it."""
     if first.manifest.files[RESULT] == second.manifest.files[RESULT]:
         return True
-    one, other = (cell.store.read(cell.key).children for cell in (first, second))
-    common = one.keys() & other.keys()
-    return common in (one.keys(), other.keys()) and all(one[name].identical(other[name]) for name in common)
+    return agree(*(cell.store.read(cell.key) for cell in (first, second)))
 
 
 def _is_choice(value: Any) -> bool:

@@ -14,7 +14,7 @@ import xarray as xr
 from analysis.address import Address
 from analysis.layout import ROWS
 from study.answers.settings import settings
-from study.design.cell import Cell, Train
+from study.design.cell import Cell, Train, seeds_of
 from study.design.length import LENGTHS
 from study.store.contents import Contents, Tables, axes_of, ordered
 from study.store.manifest import Manifest
@@ -65,13 +65,15 @@ class StoredCell:
         """Every setting under its dotted name, see :func:`settings`; ``seeds`` is the number of all replicates."""
         counted = self.manifest.details.get("training_images")
         stored = settings(self.manifest.config, counted if isinstance(counted, int) else None)
-        return stored | ({"seeds": sum(part.num_seeds for part in self.parts)} if self.parts else {})
+        return stored | ({"seeds": len(self.seeds)} if self.parts else {})
 
-    @property
-    def num_seeds(self) -> int:
-        """Number of the replicates that its configuration has."""
-        number: int = self.manifest.config.get("seeds", Cell.model_fields["seeds"].default)
-        return number
+    @cached_property
+    def seeds(self) -> tuple[int, ...]:
+        """Training seed of each replicate, in the order of the result: those of the same seed share data order and
+        noise."""
+        if self.parts:
+            return tuple(seed for part in self.parts for seed in part.seeds)
+        return tuple(seeds_of(self.manifest.config))
 
     @property
     def identity(self) -> tuple[Any, ...]:

@@ -105,7 +105,9 @@ def main(arguments: list[str] | None = None) -> int:
     def command() -> int:
         words = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
         plain = [word for word in words if word != "--debug"]
-        return reported(lambda: app(plain, prog_name="latent-study", standalone_mode=False), debug=plain != words)
+        return reported(
+            lambda: app(plain, prog_name="latent-study", standalone_mode=False, obj=plain), debug=plain != words
+        )
 
     if arguments is not None:
         return interruptible(command, returns=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from study.paths import RESULTS, ensure_writable
 
 
 def command(
+    context: typer.Context,
     codes: Annotated[
         list[Path],
         typer.Argument(
@@ -52,6 +54,11 @@ def command(
     - `latent-study diagnose codes.npz --sampler out`
     - `latent-study diagnose epoch_10.npz epoch_90.npz --name my_vae`, and then `latent-study summary results/my_vae`
     """
+    names = [path.stem for path in codes]
+    if repeated := next((stem for stem in names if names.count(stem) > 1), None):
+        raise ConfigurationError(
+            f"expected files of different names, by which their models are known; got {repeated} twice: rename one"
+        )
     if len(codes) > 1 and sampler is not None:
         raise ConfigurationError("--sampler takes the density of one file of codes; diagnose one at a time")
     kept = folder_at(results, "--results")
@@ -72,7 +79,7 @@ def command(
             say=lambda line: say_line(line, err=True),
         )
         say(str(answer))
-        folder = answer.save(kept, name)
+        folder = answer.save(kept, name, command=shlex.join(["latent-study", *context.obj]))
         say(f"\nresults: {folder}; `latent-study summary {folder}` has every number")
         say(f"page: {answer.page(folder / f'diagnosis-{answer.name}.html')}")
         if answer.details["interrupted"]:

@@ -33,4 +33,5 @@ def command(
     for dataset, own in of_datasets.items():
         fitted = effects(own, outcome, draws)
         say(text_of(fitted.table, format))
-        store_effects(fitted, folders[0], dataset, outcome)
+        homes = {part.store.root for cell in own for part in cell.stored}
+        store_effects(fitted, next(folder for folder in folders if folder in homes), dataset, outcome)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +20,7 @@ from study.run.division import Shard, check_device, check_platform, worker_count
 
 
 def command(
+    context: typer.Context,
     arguments: StudyWords = None,
     hypothesis: Hypothesis = None,
     dry_run: Annotated[
@@ -86,7 +86,7 @@ def command(
     from study.run.launch import Launch  # noqa: PLC0415
 
     where = request if scheduler or cluster else None
-    words = shlex.join(["latent-study", *sys.argv[1:]])
+    words = shlex.join(["latent-study", *context.obj])
     launch = Launch(store, workers, device, data_root, tensorboard, words, where, target.mirror)
     cells = launch.share(cells, part)
     costs, placement = launch.check(cells)

@@ -10,9 +10,9 @@ import typer
 
 from study.design.cell import Cell
 from study.design.cost import Cost, check_cost
-from study.design.families import DATASETS
 from study.design.labels import titles
 from study.design.limits import CELLS_UNASKED
+from study.design.notation import parse_override
 from study.design.study import Study
 from study.errors import ConfigurationError, say, say_line
 from study.store import Store
@@ -72,8 +72,11 @@ def _named(source: str | None, hypothesis: str | None, assignments: Sequence[str
         return Study.load(source or DEFAULT_PRESET)
     from study.answers.hypotheses import needed_study  # noqa: PLC0415  (pandas and matplotlib, for this alone)
 
-    datasets = [name for name in DATASETS if f"dataset={name}" in assignments]
-    return needed_study(hypothesis, *datasets)
+    chosen = [value for key, values in map(parse_override, assignments) if key == "dataset" for value in values]
+    names = [value["name"] if isinstance(value, dict) and "name" in value else str(value) for value in chosen]
+    if len(names) > 1:
+        raise ConfigurationError(f"--for takes one data set at a time; got {', '.join(names)}: give one of them")
+    return needed_study(hypothesis, *names)
 
 
 def _ask(study: Study) -> None:

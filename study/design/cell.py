@@ -236,6 +236,12 @@ def key_of(config: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+def seeds_of(config: Mapping[str, Any]) -> range:
+    """Training seeds of the replicates of a cell's configuration, in their order."""
+    first, number = (config.get(name, Cell.model_fields[name].default) for name in ("seed_offset", "seeds"))
+    return range(first, first + number)
+
+
 def _choice(kind: str, default: str, description: str) -> Any:
     return Field(default_factory=partial(resolve, kind, default), description=description)
 

@@ -35,6 +35,15 @@ class _Given(Settings):
     of: str = ""
 
 
+def part_name(label: str) -> str:
+    """Name of the part that has this :attr:`Part.label`.
+
+    >>> part_name("gaussian_mixture[covariance=full]")
+    'gaussian_mixture'
+    """
+    return label.partition("[")[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One choice from a family with its options.

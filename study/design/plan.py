@@ -16,7 +16,7 @@ from functools import cached_property
 
 from study.design.cell import Cell
 from study.design.cost import Cost, memory_together, readable_bytes, readable_seconds
-from study.design.schedule import makespan
+from study.design.schedule import enough_machines, makespan
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ class Plan:
                 continue
             images = (cell.dataset, cell.image_size, cell.limit, cell.binarisation, cell.evaluate.classifiers)
             shared = cost.classifiers if images in trained else 0.0
-            trained.add(images)
+            if cost.classifiers:
+                trained.add(images)
             expected[cell.key] = self.pace * (cost.seconds - shared)
         return expected
 
@@ -87,10 +88,11 @@ class Plan:
             return lines
         processes = "1 process" if self.workers == 1 else f"{self.workers} processes"
         if self.seconds:
-            useful = math.ceil(self.total / self.longest)
+            useful = enough_machines(self.seconds)
+            reached = "1 process reaches" if useful == 1 else f"{useful} processes reach"
             lines += [
                 f"time: {readable_seconds(self.total)} of work, {readable_seconds(self.makespan)} with {processes}",
-                f"critical path: {readable_seconds(self.longest)}, the longest cell, which {useful} processes reach",
+                f"critical path: {readable_seconds(self.longest)}, the longest cell, which {reached}",
             ]
         if self.cores > self.workers:
             lines.append(f"cores: {self.cores}, since several processes train one cell (train.processes)")

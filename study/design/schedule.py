@@ -36,3 +36,20 @@ def makespan(lengths: Mapping[str, float], machines: int) -> float:
     machines: their number.
     """
     return max(math.fsum(lengths[name] for name in names) for names in longest_first(lengths, machines))
+
+
+def enough_machines(lengths: Mapping[str, float]) -> int:
+    """A number of machines on which the last one ends with the longest job, while on one fewer it ends later.
+
+    lengths: of each job by its name; at least one, and none of them negative.
+
+    >>> enough_machines({"a": 5, "b": 3, "c": 3, "d": 3, "e": 3})
+    5
+    """
+    longest = max(lengths.values())
+    # As many as there are jobs are enough, and fewer than divide the whole work by the longest are not.
+    few, enough = (math.ceil(math.fsum(lengths.values()) / longest) - 1 if longest else 0), len(lengths)
+    while enough - few > 1:
+        middle = (few + enough) // 2
+        few, enough = (few, middle) if makespan(lengths, middle) <= longest else (middle, enough)
+    return enough

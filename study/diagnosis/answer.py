@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,9 +18,12 @@ from study.diagnosis.page import write_page
 from study.diagnosis.questions import Finding, questions
 from study.diagnosis.sampler import write_sampler
 from study.errors import ConfigurationError
+from study.files import set_aside
 from study.paths import safe_name
 from study.store import Store
 from study.store.result import CellResult
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,12 +90,15 @@ class Answer:
         """Writes the findings as an HTML page to ``path``, which it gives; see :mod:`study.diagnosis.page`."""
         return write_page(self, Path(path))
 
-    def save(self, results: Path | str = "results", study: str | None = None) -> Path:
-        """Stores the tree as a cell of a study, for ``summary``, ``compare`` and ``report``.
+    def save(self, results: Path | str = "results", study: str | None = None, command: str = "") -> Path:
+        """Stores the tree as a cell of a study, for ``summary``, ``compare`` and ``report``. An earlier diagnosis of
+        the same name takes part no longer: where it is of other codes, or is not complete, it is set aside, and the log
+        says so.
 
         Args:
             results: folder of studies.
             study: its name, by default that of the model; several models in one study are compared.
+            command: what a user typed, for the record; by default the call of a program.
 
         Returns:
             The study's folder.
@@ -108,6 +113,8 @@ class Answer:
             raise ConfigurationError(f"{error}; give the model another --name") from error
         store = Store(folder)
         with store.lock(self.cell.key, wait=True):
+            if self._is_in(store):
+                return folder
             store.begin(self.cell, images=self.checksum)
             store.publish(
                 self.cell,
@@ -115,6 +122,19 @@ class Answer:
                 images=self.checksum,
                 device=str(self.details["device"]),
                 seconds=float(self.details["measurement_seconds"]),
-                command=shlex.join(["latent-study", *sys.argv[1:]]),
+                command=command or f"diagnose(name={self.name!r})",
             )
         return folder
+
+    def _is_in(self, store: Store) -> bool:
+        """Whether this diagnosis is stored already; another that has its place is set aside."""
+        key = self.cell.key
+        if store.condition(key) != "done":
+            return False
+        there = store.verify(key)
+        whole = not there.details.get("interrupted") and set(store.read(key).children) == set(self.tree.children)
+        if whole and there.images == self.checksum:
+            return True
+        aside = set_aside(store.folder(key), word="replaced")
+        log.warning("an earlier diagnosis of the name %s is kept as %s", self.name, aside)
+        return False

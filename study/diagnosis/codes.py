@@ -32,7 +32,9 @@ SCALES: dict[str, Callable[[Any], Any]] = {
 """Names of what σ is had from, and how."""
 
 HELD_OUT = "held_out_"
-OTHERS = {"labels", "held_out_labels"}
+UNUSED = {"labels", "held_out_labels"}
+"""Names of what is often kept beside codes, and not read."""
+
 REFUSED = {"weights", "sample_weights", "sample_weight", "held_out_weights"}
 
 LEAST_CODES = 50
@@ -50,14 +52,12 @@ class CodeArrays:
     loc: means, ``(N, *latent_shape)``.
     spread: what ``name`` says, of the same shape.
     name: ``scale``, ``log_variance`` or ``variance``.
-    labels: classes ``(N,)``; None where there are none.
     rows: which observations these are, int64; None for all of them in order.
     """
 
     loc: npt.NDArray[Any]
     spread: npt.NDArray[Any]
     name: str
-    labels: npt.NDArray[Any] | None = None
     rows: npt.NDArray[np.int64] | None = field(default=None)
 
     def __len__(self) -> int:
@@ -77,7 +77,7 @@ class CodeArrays:
 
     def chosen(self, rows: npt.NDArray[np.int64]) -> CodeArrays:
         """Those observations alone."""
-        return CodeArrays(self.loc, self.spread, self.name, self.labels, rows if self.rows is None else self.rows[rows])
+        return CodeArrays(self.loc, self.spread, self.name, rows if self.rows is None else self.rows[rows])
 
     @cached_property
     def checksum(self) -> str:
@@ -201,13 +201,14 @@ def from_arrays(arrays: Arrays, called: str = "the arrays") -> tuple[CodeArrays,
             f"{called} holds {min(weights)}: weighted observations have no exact aggregate here; "
             "resample them by their weights and write these"
         )
-    known = {f"{head}{name}" for head in ("", HELD_OUT) for name in ("loc", *SCALES)} | OTHERS
+    known = {f"{head}{name}" for head in ("", HELD_OUT) for name in ("loc", *SCALES)} | UNUSED
     if unknown := arrays.keys() - known:
         raise DataError(f"{called} holds {min(unknown)}, which is none of {', '.join(sorted(known))}; leave it out")
     codes = _part(arrays, "", called)
     codes.check("")
+    unread = "; labels are not read" if UNUSED & arrays.keys() else ""
     if f"{HELD_OUT}loc" not in arrays:
-        return *_split(codes), _said(len(codes))
+        return *_split(codes), _said(len(codes)) + unread
     held_out = _part(arrays, HELD_OUT, called)
     held_out.check("held-out")
     if held_out.latent_shape != codes.latent_shape:
@@ -219,7 +220,7 @@ def from_arrays(arrays: Arrays, called: str = "the arrays") -> tuple[CodeArrays,
     if given > MOST_HELD_OUT:
         held_out = held_out.chosen(_order(given)[:MOST_HELD_OUT])
     of = "all" if given == len(held_out) else f"{len(held_out):,} by a seeded choice"
-    return codes, held_out, f"held-out codes were given: {given:,}, of which {of} are used"
+    return codes, held_out, f"held-out codes were given: {given:,}, of which {of} are used{unread}"
 
 
 def _part(arrays: Arrays, head: str, called: str) -> CodeArrays:
@@ -229,12 +230,7 @@ def _part(arrays: Arrays, head: str, called: str) -> CodeArrays:
         raise DataError(
             f"{called} must hold {head}loc and one of {', '.join(f'{head}{name}' for name in SCALES)}; it holds {found}"
         )
-    loc, labels = arrays[f"{head}loc"], arrays.get(f"{head}labels")
-    if labels is not None and (labels.shape != loc.shape[:1] or labels.dtype.kind not in "iu"):
-        raise DataError(
-            f"{head}labels must be whole numbers, one for each of the {len(loc):,} codes; got {labels.shape}"
-        )
-    return CodeArrays(loc, arrays[f"{head}{names[0]}"], names[0], labels)
+    return CodeArrays(arrays[f"{head}loc"], arrays[f"{head}{names[0]}"], names[0])
 
 
 def _order(num: int) -> npt.NDArray[np.int64]:

@@ -14,11 +14,12 @@ from analysis.address import Address
 from analysis.estimate import Estimate
 from analysis.tree import ROWS, UNDEFINED
 from study.design.families import DENSITIES
+from study.design.parts import part_name
 
 
 def repeats_training(density: str) -> bool:
-    """Whether draws of the density of that name are codes of training observations, slightly moved."""
-    name = density.partition("[")[0]  # a label has options that are no defaults after the name
+    """Whether draws of the density of that label are codes of training observations, slightly moved."""
+    name = part_name(density)
     return name in DENSITIES and DENSITIES[name].repeats_training_images
 
 

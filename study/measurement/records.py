@@ -27,6 +27,13 @@ CODES = 1_000
 """Training images whose bubbles are kept one by one."""
 RANKS = 512
 PADDING_IMAGES, PADDING_DRAWS = 200, 100
+FAMILIES = {
+    "importance_bounds": "likelihood",
+    "spectrum": "spectrum",
+    "subsampling": "growth",
+    "calibration": "calibration",
+}
+"""The family of estimators that a group shows the single values of, and without which it is left out."""
 
 
 def records(replicate: Replicate, sources: Mapping[str, Samples]) -> dict[str, Records]:
@@ -36,23 +43,24 @@ def records(replicate: Replicate, sources: Mapping[str, Samples]) -> dict[str, R
         replicate: what its estimates were made of.
         sources: the samples of every source, by name; empty where none were asked for.
     """
-    groups = {
-        "posterior": _posterior(replicate),
-        "sample_stats": _sample_stats(replicate),
-        "constant_data": _images(replicate),
-        "importance_bounds": _importance_bounds(replicate),
-        "prior_draws": _prior_draws(replicate),
-        "shells": _shells(replicate),
-        "codes": _codes(replicate.train),
-        "spectrum": _spectrum(replicate.train),
-        "subsampling": _subsampling(replicate),
-        "calibration": _calibration(replicate),
-        "padding": _padding(replicate, replicate.evaluate.padding),
-        "decoded": _decoded(sources),
-        "displacements": _displacements(sources),
-        "samples": _pictures(sources, replicate.evaluate.pictures),
+    groups: dict[str, Callable[[], Records | None]] = {
+        "posterior": lambda: _posterior(replicate),
+        "sample_stats": lambda: _sample_stats(replicate),
+        "constant_data": lambda: _images(replicate),
+        "importance_bounds": lambda: _importance_bounds(replicate),
+        "prior_draws": lambda: _prior_draws(replicate),
+        "shells": lambda: _shells(replicate),
+        "codes": lambda: _codes(replicate.train),
+        "spectrum": lambda: _spectrum(replicate.train),
+        "subsampling": lambda: _subsampling(replicate),
+        "calibration": lambda: _calibration(replicate),
+        "padding": lambda: _padding(replicate, replicate.evaluate.padding),
+        "decoded": lambda: _decoded(sources),
+        "displacements": lambda: _displacements(sources),
+        "samples": lambda: _pictures(sources, replicate.evaluate.pictures),
     }
-    return {name: group for name, group in groups.items() if group is not None}
+    asked = {name: made for name, made in groups.items() if FAMILIES.get(name) not in replicate.evaluate.omit}
+    return {name: group for name, made in asked.items() if (group := made()) is not None}
 
 
 def _by_split(replicate: Replicate, values: Callable[[Split], Mapping[str, Tensor]]) -> Records:
@@ -128,8 +136,6 @@ def _codes(split: Split) -> Records | None:
 
 
 def _spectrum(split: Split) -> Records | None:
-    if "spectrum" in split.replicate.evaluate.omit:
-        return None
     try:
         return Records({"eigenvalue": (("rank",), eigenvalues(split)[:RANKS])})
     except Refused:
@@ -137,8 +143,6 @@ def _spectrum(split: Split) -> Records | None:
 
 
 def _subsampling(replicate: Replicate) -> Records | None:
-    if "growth" in replicate.evaluate.omit:
-        return None
     curves = {name: of_split for name, split in replicate.splits.items() if (of_split := curve(split)) is not None}
     if not curves:
         return None

@@ -28,6 +28,7 @@ from study.run.preflight import check_images, check_roots, check_same_images
 from study.run.publishing import publishing
 from study.run.tracking import tracking
 from study.store import Store
+from study.store.index import standings
 
 if TYPE_CHECKING:
     from study.store.objects.mirror import Mirror
@@ -82,7 +83,8 @@ class Launch:
     def _placement(self, cells: Sequence[Cell], costs: Mapping[str, Cost]) -> Placement | Request:
         if self.cluster is not None and self.cluster.kind != "local":
             return self.cluster
-        missing = [costs[cell.key] for cell in cells if self.store.condition(cell.key) != "done"]
+        stored = self._stored(cells)
+        missing = [costs[cell.key] for cell in cells if cell.key not in stored]
         return Placement.of(missing, self.device, self.workers)
 
     def compute(self, cells: Sequence[Cell], console: Console) -> list[Outcome]:
@@ -95,7 +97,7 @@ class Launch:
         """
         images, costs = check_images(cells, self.store, self.data_root)
         placement = self._placement(cells, costs)
-        stored = {cell.key for cell in cells if self.store.condition(cell.key) == "done"}
+        stored = self._stored(cells)
         if len(stored) < len(images):  # results that are complete may be for reading only
             ensure_writable(self.store.cells)
             usable_cache()
@@ -130,6 +132,11 @@ class Launch:
                 self.cluster, self.store, workers, check=check_same_images, compiles=compiles(jobs)
             ) as pool:
                 return present + execute(jobs, workers, watch, pool)
+
+    def _stored(self, cells: Sequence[Cell]) -> set[str]:
+        """Keys of the cells that are finished."""
+        found = standings(self.store, [cell.key for cell in cells])
+        return {key for key, standing in found.items() if standing.condition == "done"}
 
     def _scale(self, placement: Placement | Request) -> tuple[str, int]:
         """Device and number of workers; those of a scheduler are not known before it is asked."""

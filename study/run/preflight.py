@@ -14,6 +14,7 @@ from study.design.parts import Part
 from study.errors import DataError
 from study.run.checking import check_all
 from study.run.data.loading import load, look
+from study.store.index import standings
 from study.store.store import Corrupt, Store
 
 
@@ -54,9 +55,10 @@ def check_images(cells: Sequence[Cell], store: Store, data_root: Path | None) ->
             loaded[choice] = data.checksum, tuple(data.images.shape)
         checksums[cell.key], shapes[cell.key] = loaded[choice]
     costs = check_all(cells, shapes)
-    for cell in cells:
+    done = {key for key, found in standings(store, list(checksums)).items() if found.condition == "done"}
+    for cell in (cell for cell in cells if cell.key in done):
         with suppress(Corrupt):
-            if store.verify(cell.key).images != checksums[cell.key]:
+            if store.manifest(cell.key).images != checksums[cell.key]:
                 raise DataError(
                     f"{store.folder(cell.key)} was computed from other images than the {cell.dataset.name} found now; "
                     "choose another --results, or the --data-root it was made with"

@@ -24,7 +24,7 @@ LEAST_SECONDS = 600.0
 
 SCRIPT = """\
 #!/usr/bin/env bash
-# {title}: {cells} cells in {shards} shards, each of about {expected} with {workers} {processes}.
+# {title}: {cells} cells in {shards} shards, each of {expected} with {workers} {processes}.
 # Submit with: bash FILE    (where latent-study is on the PATH; the script may be edited first, and submitted again)
 set -euo pipefail
 
@@ -35,7 +35,6 @@ array=$(sbatch --parsable <<'ARRAY'
 #SBATCH --ntasks=1
 #SBATCH --cpus-per-task={cores}
 #SBATCH --mem={memory}M
-#SBATCH --time={time}
 {options}set -euo pipefail
 export OMP_NUM_THREADS=1
 srun {run} --shard "$SLURM_ARRAY_TASK_ID/{shards}" --results {shard_results}/"$SLURM_ARRAY_TASK_ID"
@@ -47,7 +46,6 @@ sbatch --parsable --dependency="afterany:${{array%%;*}}" <<'GATHER'
 #SBATCH --job-name={name}-gather
 #SBATCH --ntasks=1
 #SBATCH --mem=2000M
-#SBATCH --time={gather_time}
 {gather_options}set -euo pipefail
 srun {gather}
 GATHER
@@ -74,7 +72,9 @@ class ArrayJob:
     options: Sequence[str] = ()
 
     def script(self) -> str:
-        """The script; raises ConfigurationError where a word has characters that no line of it can hold."""
+        """The script; raises ConfigurationError where a word has characters that no line of it can hold, and where
+        neither the cells nor the options say how long a task may take.
+        """
         for word in [*self.words, *self.options, self.results]:
             if not word.isprintable():
                 raise ConfigurationError(f"{word!r} has characters that cannot be shown; a script needs words without")
@@ -83,30 +83,47 @@ class ArrayJob:
                 raise ConfigurationError(f"--sbatch is one option such as --partition=short; got {option!r}")
         shards, folder = len(self.plans), f"{RESULTS if is_url(self.results) else self.results}-shards"
         workers = max(plan.workers for plan in self.plans)
-        expected = max(plan.makespan for plan in self.plans)
+        expected, given = max(plan.makespan for plan in self.plans), any(map(_is_limit, self.options))
+        unknown = sum(len(plan.cells) - len(plan.seconds) for plan in self.plans)
+        if unknown and not given:
+            raise ConfigurationError(
+                f"of {unknown} cells the time is not known before their images are read; say how long a task may take, "
+                "as with --sbatch=--time=1-00:00:00"
+            )
         run = ["latent-study", "run", *self.words, "--yes", "--no-report", "--workers", str(workers)]
         run += ["--device", self.device]
         parts = [f"{folder}/{part}" for part in range(1, shards + 1)]
         gather = ["latent-study", "gather", *parts, "--into", self.results, "--study", shlex.join(self.words)]
+        cells = sum(len(plan.cells) for plan in self.plans)
         gpu = ["--gres=gpu:1"] if self.device == "cuda" else []
         return SCRIPT.format(
             title=self.name,
             name="".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in self.name)[:60],
-            cells=sum(len(plan.cells) for plan in self.plans),
+            cells=cells,
             shards=shards,
             workers=workers,
             cores=max(workers, *(plan.cores for plan in self.plans)),
             processes="process" if workers == 1 else "processes",
-            expected=_hours(expected),
+            expected="a time that is not known" if unknown else f"about {_hours(expected)}",
             memory=math.ceil(MARGIN * max(plan.memory for plan in self.plans) / 1e6),
-            time=_hours(MARGIN * expected + LEAST_SECONDS),
-            options="".join(f"#SBATCH {option}\n" for option in [*gpu, *self.options]),
+            options=_lines([*([] if given else [_limit(MARGIN * expected + LEAST_SECONDS)]), *gpu, *self.options]),
             run=shlex.join(run),
             shard_results=shlex.quote(folder),
             gather=shlex.join(gather),
-            gather_time=_hours(LEAST_SECONDS + sum(len(plan.cells) for plan in self.plans)),
-            gather_options="".join(f"#SBATCH {option}\n" for option in self.options),
+            gather_options=_lines([*([] if given else [_limit(LEAST_SECONDS + cells)]), *self.options]),
         )
+
+
+def _is_limit(option: str) -> bool:
+    return option.startswith("--time=")
+
+
+def _limit(seconds: float) -> str:
+    return f"--time={_hours(seconds)}"
+
+
+def _lines(options: Sequence[str]) -> str:
+    return "".join(f"#SBATCH {option}\n" for option in options)
 
 
 def _hours(seconds: float) -> str:

@@ -16,12 +16,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from study.design.cell import seeds_of
 from study.errors import ConfigurationError, EnvironmentFault
 from study.files import own_folder, replacing, set_aside
 from study.store.extract import KEPT
 from study.store.manifest import SCHEMA_VERSION, Manifest, sha256
 from study.store.netcdf import tree
 from study.store.reading import Corrupt, content
+from study.store.result import agree
 from study.store.schema import check_result
 from study.store.store import MANIFEST, RESULT, WEIGHTS, Store
 
@@ -77,7 +79,7 @@ def export(source: Store, target: Store, *, estimates: bool = False) -> Exported
     for key, manifest in whole.items():
         try:
             result = source.read(key)
-            check_result(result)
+            check_result(result, len(seeds_of(manifest.config)))
             if estimates:
                 result = result.filter(lambda group: group.parent is None or group.name in KEPT)
             if not _is_there(target, key, manifest, result, source):
@@ -107,19 +109,23 @@ def _copy(path: Path, place: Path) -> int:
 
 
 def _is_there(target: Store, key: str, manifest: Manifest, result: xr.DataTree, source: Store) -> bool:
-    """Whether ``target`` has the same result of the cell; what does not verify there moves out of the way."""
+    """Whether ``target`` has the same result of the cell, and all groups of it; what does not verify there moves out of
+    the way, as does a copy that has fewer groups."""
     if not os.path.lexists(target.folder(key)):
         return False
     try:
-        same = target.verify(key).images == manifest.images and target.read(key).identical(result)
+        of_same_images, there = target.verify(key).images == manifest.images, target.read(key)
     except Corrupt:
         set_aside(target.folder(key))
         return False
-    if not same:
+    if not (of_same_images and agree(there, result)):
         raise ConfigurationError(
             f"{target.folder(key)} holds another result of the cell than {source.folder(key)}: name another folder"
         )
-    return True
+    if there.children.keys() >= result.children.keys():
+        return True
+    set_aside(target.folder(key), word="replaced")
+    return False
 
 
 def _write(target: Store, key: str, manifest: Manifest, result: xr.DataTree) -> None:

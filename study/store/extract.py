@@ -29,6 +29,7 @@ from typing import final
 import xarray as xr
 
 from analysis.layout import ROWS
+from study.design.cell import seeds_of
 from study.errors import DataError
 from study.files import own_folder, replacing
 from study.store import panel
@@ -45,7 +46,7 @@ from study.store.store import RESULT, Store
 
 FOLDER = "extracts"
 
-VERSION = 2
+VERSION = 3
 """Of what an extract holds and of the checks that its cell has passed; extracts of another are made anew."""
 
 KEPT = (*ROWS, "importance_bounds", "codes", "spectrum", "subsampling", "padding", "decoded", "displacements")
@@ -225,7 +226,7 @@ def _make(store: Store, key: str, user: bytes, root: bytes, shared: Shared) -> E
     before, began = marks(store.folder(key)), time.time_ns()
     manifest = store.verify(key)
     tree = store.read(key)
-    check_result(tree)
+    check_result(tree, len(seeds_of(manifest.config)))
     sizes = {name: {str(dim): size for dim, size in node.sizes.items()} for name, node in tree.children.items()}
     groups = {name: tree[name].to_dataset() for name in KEPT if name in sizes}
     parts = {PANEL: panel.encoded(tables_of(Held(tree)))}

@@ -2,7 +2,7 @@
 
 Nothing is computed. Every cell is verified where it lies and where it was copied to, weights included. A cell that
 several sources have must have the same result in all of them, and in the folder that it is gathered into; an export
-has the same result when it holds the same numbers. What is in the folder already stays.
+has the same result when it holds the same numbers, as far as it has them. What is in the folder already stays.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from study.errors import DataError, EnvironmentFault
 from study.files import own_folder, replacing, set_aside
 from study.store.manifest import Manifest, sha256
 from study.store.reading import Corrupt, regular
+from study.store.result import agree
 from study.store.standing import Standing
 from study.store.store import LIMITS, MANIFEST, WEIGHTS, Store
 
@@ -67,7 +68,7 @@ def gather(sources: Sequence[Store], target: Store) -> Gathered:
     copied = []
     missing = {key: store.standing(key) for key, store in traces.items() if key not in copies}
     for key in copies.keys() - set(present):
-        best = max(copies[key], key=lambda copy: WEIGHTS in copy.manifest.files)  # the first of those with weights
+        best = max(copies[key], key=lambda copy: _extent(key, copy))  # the first of those that have the most
         with target.lock(key, wait=False) as held:
             if not held:
                 missing[key] = Standing("unfinished", best.manifest.config, ("another process holds it here",))
@@ -97,6 +98,14 @@ def _check_agreement(copies: Mapping[str, Sequence[_Copy]]) -> None:
         )
 
 
+def _extent(key: str, copy: _Copy) -> tuple[bool, int]:
+    """Whether a copy has weights, and the number of groups of its result; an export has fewer, or the same."""
+    try:
+        return WEIGHTS in copy.manifest.files, len(copy.store.read(key).children)
+    except Corrupt:
+        return False, 0
+
+
 def _agree(key: str, first: _Copy, second: _Copy) -> bool:
     """Whether two copies of a cell hold the same result, of the same images and, where both have any, weights."""
     if first.manifest.images != second.manifest.images:
@@ -107,7 +116,7 @@ def _agree(key: str, first: _Copy, second: _Copy) -> bool:
     if digests == others:
         return True
     try:
-        return first.store.read(key).identical(second.store.read(key))
+        return agree(first.store.read(key), second.store.read(key))
     except Corrupt:
         return False
 

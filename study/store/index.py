@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import os
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -57,6 +58,8 @@ def standings(store: Store, keys: Iterable[str]) -> dict[str, Standing]:
         found[key] = standing = store.standing(key)
         if standing.condition == "done" and settled(now, began) and now == marks(store.folder(key)):
             entries[key] = now, standing.config
+    # Those of cells that were not asked about stay, for as long as there are such cells.
+    entries |= {key: entry for key, entry in before.items() if key not in found and os.path.lexists(store.folder(key))}
     if entries != before:
         _write(store, entries)
     return found

@@ -25,6 +25,16 @@ class CellResult:
     details: dict[str, Any]
 
 
+def agree(first: xr.DataTree, second: xr.DataTree) -> bool:
+    """Whether two trees are of one result: all groups of one of them are in the other, and the same there.
+
+    Files may differ in how they are compressed, and an export may have left pictures and single draws behind.
+    """
+    one, other = first.children, second.children
+    common = one.keys() & other.keys()
+    return common in (one.keys(), other.keys()) and all(one[name].identical(other[name]) for name in common)
+
+
 def write_result(result: CellResult, tree: Path, weights: Path) -> None:
     """Writes the files of a ``result``: netCDF to ``tree``, safetensors to ``weights``."""
     result.tree.to_netcdf(tree, engine="netcdf4")

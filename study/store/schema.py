@@ -43,8 +43,10 @@ _TEXT_DIMS = {"split", "source", "density", "quantity", "covariance"}
 """Dimensions that are labelled by texts."""
 
 
-def check_result(tree: xr.DataTree) -> None:
-    """Raises :class:`Corrupt` unless every group of a cell's result is as the module says."""
+def check_result(tree: xr.DataTree, replicates: int) -> None:
+    """Raises :class:`Corrupt` unless every group of a cell's result is as the module says, and has that many
+    ``replicates`` if it has any.
+    """
     chains = set()
     for name, node in tree.children.items():
         if node.children:
@@ -57,8 +59,9 @@ def check_result(tree: xr.DataTree) -> None:
             _check_record(name, group, _RECORDS[name])
         if "chain" in group.dims:
             chains.add(group.sizes["chain"])
-    if len(chains) > 1 or 0 in chains:
-        raise Corrupt("the groups of its result have different numbers of replicates, or none")
+    if chains - {replicates}:
+        found = " or ".join(map(str, sorted(chains)))
+        raise Corrupt(f"the groups of its result have {found} replicates where its configuration has {replicates}")
 
 
 def _check_variables(name: str, group: xr.Dataset) -> None:

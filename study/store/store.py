@@ -91,15 +91,19 @@ class Store:
         cells = str(self.cells)  # of ten thousand cells, joining paths takes longer than all else
         return [key for key in self.known_keys() if os.path.lexists(f"{cells}/{key}")]
 
-    def verify(self, key: str) -> Manifest:
-        """The manifest of a stored cell, all of whose files are as they were written; raises :class:`Corrupt`."""
-        folder = self.folder(key)
-        manifest = record(folder / MANIFEST, Manifest)
+    def manifest(self, key: str) -> Manifest:
+        """The manifest of a stored cell, as it was written; raises :class:`Corrupt`."""
+        manifest = record(self.folder(key) / MANIFEST, Manifest)
         check(manifest, key)
         if set(manifest.files) not in ({RESULT, WEIGHTS}, {RESULT}):
             raise Corrupt(f"{MANIFEST} does not list {RESULT}, with or without {WEIGHTS}")
         if not manifest.is_intact:
             raise Corrupt(f"{MANIFEST} has other content than was written")
+        return manifest
+
+    def verify(self, key: str) -> Manifest:
+        """The manifest of a stored cell, all of whose files are as they were written; raises :class:`Corrupt`."""
+        folder, manifest = self.folder(key), self.manifest(key)
         for name, digest in manifest.files.items():
             with regular(folder / name, LIMITS[name]) as file:
                 if sha256(file) != digest:

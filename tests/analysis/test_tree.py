@@ -64,7 +64,7 @@ def test_a_group_whose_estimates_are_all_left_out_is_read_again_as_it_was(tmp_pa
     bare = build_tree([dataclasses.replace(measured(0), tables={"realism": {"prior": {}}}, records={})], {}, {})
     write_result(CellResult(bare, {}, {}), tmp_path / "result.nc", tmp_path / "weights.safetensors")
     again = stored_tree(tmp_path / "result.nc")
-    check_result(again)
+    check_result(again, 1)
     assert again["realism"].to_dataset().identical(bare["realism"].to_dataset())
     assert again["realism"].sizes == {"chain": 1, "source": 1, "quantity": 0}
 

@@ -5,7 +5,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 
 import numba
 import pytest
@@ -18,7 +18,9 @@ from study.answers.effects import Effects
 from study.cli import main
 from study.errors import TrainingFailed
 from study.files import replacing
+from study.store import Store
 from study.store.manifest import _revision
+from study.store.standing import Standing
 
 ROOT = Path(__file__).parents[2]
 
@@ -174,7 +176,7 @@ def test_an_unwritable_cache_is_said_once_and_done_without(tmp_path, monkeypatch
 
 
 def test_a_run_of_stored_cells_writes_nothing(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(study.run.launch.Store, "condition", lambda self, key: "done")
+    monkeypatch.setattr(study.run.launch, "standings", lambda _, keys: {key: Standing("done", {}) for key in keys})
 
     def refuse(folder):
         raise AssertionError(f"{folder} is tried")
@@ -194,6 +196,9 @@ def test_effects_are_printed_before_they_are_stored(tmp_path, monkeypatch, capsy
 
         def __len__(self):
             return 1
+
+        def __iter__(self):
+            return iter([SimpleNamespace(stored=[SimpleNamespace(store=Store(tmp_path / "digits"))])])
 
         def by(self, name):
             return {"digits": self}

@@ -38,7 +38,8 @@ def level(cell: StoredCell, source: str) -> Level | None:
     numbers = cell.numbers(f"realism/{source}/squared_frechet")
     if numbers is None:
         return None
-    by_seed = {seed: value for seed, value in enumerate(numbers[:, 0].tolist()) if math.isfinite(value)}
+    values = zip(cell.seeds, numbers[:, 0].tolist(), strict=True)
+    by_seed = {seed: value for seed, value in values if math.isfinite(value)}
     return Level(by_seed, over_seeds(*numbers.T)) if by_seed else None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from study.answers.remedies import EX_POST, Treatment
+from study.design.parts import part_name
 
 REPAIRED = {
     "moment_normal": "a normal distribution with the mean and the covariance of the codes",
@@ -39,7 +40,8 @@ DIGITS = {"digits", "mnist", "mnist_5k", "coloured_mnist_5k"}
 def repair_name(treatment: Treatment) -> str:
     """Name of the density that is drawn from in the place of the prior."""
     if treatment.kind == EX_POST:
-        return REPAIRED.get(treatment.source, f"the density {treatment.remedy.replace('_', ' ')} fitted to the codes")
+        name = part_name(treatment.source)
+        return REPAIRED.get(name, f"the density {name.replace('_', ' ')} fitted to the codes")
     return f"a prior learned with the networks, {treatment.remedy.split(',')[0].replace('_', ' ')}"
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 from study.answers.hypotheses._base import MissingCells
 from study.answers.results import IMMATERIAL, Results
 from study.design.length import LENGTHS
+from study.design.parts import part_name
 
 RATIO_AUC = "aggregate/train/log_ratio_auc"
 """Area under the ROC curve of log q_N − log p: the probability that a draw of q_N has the higher value."""
@@ -218,7 +219,7 @@ def _ends(lines: pd.DataFrame) -> pd.DataFrame:
 
 def _densities(results: Results) -> list[str]:
     tables = [table for cell in results if (table := cell.tables.get("densities")) is not None]
-    return sorted({name for table in tables for name in table.rows} - {CEILING})
+    return sorted({label for table in tables for label in table.rows if part_name(label) != CEILING})
 
 
 def _names(estimates: Mapping[str, str]) -> str:

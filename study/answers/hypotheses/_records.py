@@ -46,9 +46,10 @@ def record_lines(
     if having.empty:
         return pd.DataFrame(columns=[*OF_CELL, *columns])
     values = {key: _entries(stored[key], group, tuple(columns.values()), where) for key in dict.fromkeys(having["key"])}
+    places = {key: {seed: place for place, seed in enumerate(stored[key].seeds)} for key in values}
     units = list(zip(having["key"].to_numpy(), having["replicate"].to_numpy(), strict=True))
     measured = {
-        name: np.concatenate([values[key][number][replicate] for key, replicate in units])
+        name: np.concatenate([values[key][number][places[key][replicate]] for key, replicate in units])
         for number, name in enumerate(columns)
     }
     lengths = [values[key][0].shape[1] for key, _ in units]

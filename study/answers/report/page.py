@@ -146,7 +146,7 @@ def _chapter(chapter: Chapter) -> dict[str, Any]:
 def _effects(chapters: Iterable[Chapter], dataset: str) -> list[dict[str, Any]]:
     """The regressions of ``dataset`` that were kept beside the studies of ``chapters``: what was regressed, the
     coefficients, and the figure of the leave-one-out predictions."""
-    folders = [cell.store.root for chapter in chapters for cell in chapter.results]
+    folders = [part.store.root for chapter in chapters for cell in chapter.results for part in cell.stored]
     shown = []
     for table, pit in stored_effects(folders, dataset):
         outcome = OUTCOMES[table["outcome"].iloc[0]]

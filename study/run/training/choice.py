@@ -86,11 +86,15 @@ def choose(
         cost = _TRACE_SECONDS + GraphEngine(vaes[0], objective, scratch, batch, bf16=bf16).build_seconds
     except Exception as error:
         log.debug("tracing failed", exc_info=True)
-        reason = (str(error).splitlines() or ["no message"])[0]
-        return Choice("eager", f"a part cannot be traced ({type(error).__name__}: {reason})", traced=False)
+        return Choice("eager", f"a part cannot be traced ({_first_line(error)})", traced=False)
     if saving < cost:
         return Choice("eager", f"building the graph takes about {cost:.0f} s and would save about {saving:.0f} s")
     return Choice("compiled", f"saves about {saving:.0f} s for a build of about {cost:.0f} s")
+
+
+def _first_line(error: Exception) -> str:
+    """Type and first line of an error."""
+    return f"{type(error).__name__}: {(str(error).splitlines() or ['no message'])[0]}"
 
 
 def _fixed_seconds(vaes: Sequence[VAE], objective: Objective, scratch: State, batch: Batch, *, bf16: bool) -> float:
@@ -140,6 +144,5 @@ def build(
         return GraphEngine(vaes[0], objective, state, batch, bf16=bf16)
     except Exception as error:
         raise ConfigurationError(
-            f"this cell cannot be traced into one graph ({type(error).__name__}: {str(error).splitlines()[0]}); "
-            "use train.engine=eager"
+            f"this cell cannot be traced into one graph ({_first_line(error)}); use train.engine=eager"
         ) from error

@@ -32,6 +32,7 @@ def cell(prior, shift, dim=2, images="a", sizes=(1, 10)):
         contents=Held(xr.DataTree.from_dict({"importance_bounds": xr.Dataset(bounds)})),
         numbers=measured.get,
         identity=(prior, dim),
+        seeds=(0, 1),
     )
 
 
@@ -54,8 +55,16 @@ def test_other_images_and_other_dimensions_are_not_compared():
     assert held_out(Results((cell("vamp", 0), cell("flow", 0, images="b"), cell("lars", 0, dim=4)))).empty
 
 
-def test_the_largest_number_of_draws_that_all_have_is_used():
+def test_the_largest_number_of_draws_that_the_most_have_is_used():
     assert set(held_out(Results((cell("vamp", 0), cell("flow", -1, sizes=(1,)))))["draws"]) == {1}
+    others = cell("vamp", 0, sizes=(1, 10, 100)), cell("flow", -1, sizes=(1, 50))
+    assert set(held_out(Results(others))["draws"]) == {1}, "each has a larger number, and not the same"
+
+
+def test_a_cell_without_the_bound_that_the_others_have_is_left_out():
+    cells = cell("vamp", 0, sizes=(10,)), cell("flow", -1, sizes=(10,)), cell("lars", 0, sizes=(50,))
+    assert set(held_out(Results(cells))["model"]) == {"vamp", "flow"}
+    assert held_out(Results(cells[1:])).empty
 
 
 @pytest.fixture

@@ -1,14 +1,18 @@
 """Effects over stored results: the family that is taken, the units, and what is refused."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from study.answers.effects import PIT_COLUMNS, store_effects, stored_effects
+from study.answers.effects import COLUMNS, PIT_COLUMNS, Effects, store_effects, stored_effects
 from study.answers.regression import comparable, effects, stabilised
 from study.answers.results import Results
+from study.cli import main
 from study.errors import ConfigurationError
+from study.store import Store
 
 S = 0.01
 """Standard error of every KL: small beside all of them, so that asinh(KL / 2s) is log(KL / s)."""
@@ -108,3 +112,23 @@ def test_what_it_refuses(monkeypatch):
 
 def test_one_data_set_has_nothing_to_be_compared_with():
     assert not comparable(Results(()))
+
+
+def test_effects_are_kept_beside_a_study_that_has_their_cells(tmp_path, monkeypatch, capsys):
+    """Where the page of those cells looks for them, whatever study is named first."""
+    folders = {dataset: tmp_path / dataset for dataset in ("digits", "mnist")}
+    cells = {}
+    for dataset, folder in folders.items():
+        store = Store(folder)
+        store.cells.mkdir(parents=True)
+        part = SimpleNamespace(store=store, settings={"dataset": dataset})
+        cells[dataset] = SimpleNamespace(stored=(part,), settings=part.settings)
+    monkeypatch.setattr(Results, "some", lambda folders: Results(tuple(cells.values())))
+    monkeypatch.setattr("study.cli.effects.comparable", lambda results: False)
+    row = dict.fromkeys(COLUMNS, 1) | {"outcome": "kl", "coefficient": "rate"}
+    fitted = Effects(pd.DataFrame([row]), pd.DataFrame([dict.fromkeys(PIT_COLUMNS, 0.5)]))
+    monkeypatch.setattr("study.cli.effects.effects", lambda *_: fitted)
+    assert main(["effects", *map(str, folders.values())]) == 0
+    for dataset, folder in folders.items():
+        assert len(stored_effects([folder], dataset)) == 1, dataset
+        assert not any(stored_effects([folder], other) for other in folders if other != dataset)

@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from study.answers.hypotheses._families import families
+from study.answers.hypotheses._intervals import by_replicate, mean_of
+from study.answers.hypotheses._records import record_lines
 from study.answers.results import Results
 from study.design.study import Study
 from study.store.result import CellResult
@@ -33,7 +36,8 @@ def keep(tmp_path):
     """Stores one cell in a folder of its own and loads all there are."""
 
     def stored(folder, *assignments, draws=4):
-        (cell,) = Study.load("smoke").override(["prior=vamp", "latent_dim=2", *assignments]).cells()
+        settings = {"prior": "vamp", "latent_dim": "2"} | dict(each.split("=") for each in assignments)
+        (cell,) = Study.load("smoke").override([f"{name}={value}" for name, value in settings.items()]).cells()
         store = Store(tmp_path / folder)
         seeds = range(cell.seed_offset, cell.seed_offset + cell.seeds)
         with store.lock(cell.key, wait=False):
@@ -54,7 +58,38 @@ def test_further_seeds_are_further_replicates_of_the_same_cell(keep):
     assert cell.contents.group("shells")["prior_norm"].sel(chain=8).values.tolist() == [8.0] * 4
     table = Results((cell,)).frame(kl="aggregate/train/kl")
     assert table["kl"].tolist() == [0, 1, 7, 8, 9]
-    assert table["replicate"].tolist() == [0, 1, 2, 3, 4]
+    assert table["replicate"].tolist() == [0, 1, 7, 8, 9]
+    assert set(Results((cell,)).by_replicate("aggregate/train/kl").values()) == {(kl, 0.1) for kl in (0, 1, 7, 8, 9)}
+    assert Results((cell,)).values("aggregate/train/kl")["replicate"].tolist() == [0, 1, 7, 8, 9]
+
+
+def test_replicates_are_paired_by_their_seeds_and_not_by_their_places(keep):
+    """Those of one seed share data order and noise, whatever other seeds a cell has."""
+    keep("a", "seeds=2")
+    keep("b", "seeds=2", "seed_offset=100")
+    results = keep("c", "seeds=4", "prior=standard_normal")
+    lines = families(results, "prior", kl="aggregate/train/kl")
+    by_prior = {prior: set(own["replicate"]) for prior, own in lines.groupby("prior")}
+    assert by_prior == {"vamp": {0, 1, 100, 101}, "standard_normal": {0, 1, 2, 3}}
+    shells = record_lines(results, lines, "shells", {"norm": "prior_norm"})
+    assert (shells["norm"] == shells["replicate"]).all()
+    complete = by_replicate(lines, mean_of("kl")).dropna(axis=1)
+    assert complete.columns.tolist() == [0, 1]
+
+
+def test_a_result_with_other_replicates_than_its_configuration_is_left_out(keep, tmp_path):
+    (cell,) = keep("a", "seeds=2")
+    keep("b", "seeds=3", "latent_dim=4")
+    store, (whole,) = Store(tmp_path / "forged"), Results.load([tmp_path / "b"])
+    store.cells.mkdir(parents=True)
+    store.publish(
+        cell.cell, CellResult(whole.store.read(whole.key), {}, {}), images="", device="cpu", seconds=1.0, command=""
+    )
+    results = Results.load([store.root])
+    assert not len(results)
+    assert list(results.left_out.values()) == [
+        "the groups of its result have 3 replicates where its configuration has 2"
+    ]
 
 
 def test_seeds_that_two_cells_share_do_not_count_twice(keep):

@@ -3,7 +3,8 @@
 import pytest
 
 from analysis.interval import Interval
-from study.answers.remedies import NO_GAP, ONE_SEED, POOLED, remedies
+from study.answers.conclusions.words import REPAIRED, repair_name
+from study.answers.remedies import EX_POST, NO_GAP, ONE_SEED, POOLED, Treatment, remedies
 from study.answers.results import Results
 
 from .hypotheses.conftest import remembered, study_of
@@ -40,6 +41,22 @@ def test_a_remedy_changes_one_thing_or_a_prior_with_its_posterior():
         ("train.aggressive_epochs=1, train.encoder_updates=5", "training"): 0.3,
         ("hypersphere, posterior=von_mises_fisher", "prior and posterior"): 0.9,
     }
+
+
+def test_a_density_that_repeats_training_images_does_so_whatever_its_options():
+    (cell,) = remembered(
+        study_of("latent-study run smoke latent_dim=4 train.epochs=2 prior=standard_normal"), distances
+    )
+    for label, repeats in {
+        "aggregate_kernel": True,
+        "aggregate_kernel[bandwidths=[1.5, 2.0]]": True,
+        "moment_normal": False,
+        "gaussian_mixture[components=3]": False,
+        "of_another_package": False,
+    }.items():
+        density = Treatment(cell, label, label, EX_POST)
+        assert density.repeats is repeats, label
+    assert repair_name(Treatment(cell, "moment_normal[x=1]", "", EX_POST)) == REPAIRED["moment_normal"]
 
 
 def shares(command, truth):

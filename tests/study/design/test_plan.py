@@ -25,6 +25,12 @@ def test_cells_share_a_classifier_and_no_two_data_sets_do():
     assert plan.disk == 5 * 7.0
 
 
+def test_a_cell_without_samples_does_not_train_the_classifier_of_the_others():
+    some = cells(3)
+    table = costs(some, 10.0, 6.0) | {some[0].key: Cost(1, 0.0, 10.0, 0.0)}
+    assert Plan(some, table, 1).total == Plan(some[::-1], table, 1).total == 10.0 + 10.0 + 4.0
+
+
 @pytest.mark.parametrize("pace", [0.5, 1.0, 3.0])
 def test_times_are_in_proportion_to_the_pace_and_end_no_sooner_than_the_longest(pace):
     some = cells(5)

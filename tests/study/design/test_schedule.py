@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from study.design.schedule import longest_first, makespan
+from study.design.schedule import enough_machines, longest_first, makespan
 
 
 def best(lengths, machines):
@@ -52,3 +52,12 @@ def test_every_job_is_taken_once_longest_first_whatever_the_order_of_the_mapping
 
 def test_jobs_of_no_length_are_spread_as_well():
     assert sorted(map(len, longest_first(dict.fromkeys("abcdefg", 0.0), 3))) == [2, 2, 3]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_enough_machines_end_with_the_longest_job_and_one_fewer_do_not(seed):
+    rng = random.Random(seed)
+    lengths = {str(number): rng.choice([1.0, 2.0, 3.0, 5.0, 5.5]) for number in range(12)}
+    number = enough_machines(lengths)
+    assert makespan(lengths, number) == max(lengths.values())
+    assert number == 1 or makespan(lengths, number - 1) > max(lengths.values())

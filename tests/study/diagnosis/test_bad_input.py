@@ -67,7 +67,6 @@ BAD = {
     "weights": (codes(weights=np.ones(60)), ["weights", "resample"]),
     "unknown": (codes(sigma=np.ones(60)), ["sigma", "leave it out"]),
     "integers": (codes(loc=np.ones((60, 3), np.int64)), ["floating-point"]),
-    "labels": (codes(labels=np.ones(60)), ["whole numbers"]),
     "vector": (codes(loc=np.ones(60, np.float32)), ["(N, *latent_shape)"]),
     "held-out shape": (
         codes(held_out_loc=np.random.default_rng(0).normal(size=(60, 4)), held_out_scale=np.ones((60, 4))),

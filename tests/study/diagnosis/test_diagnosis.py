@@ -20,6 +20,7 @@ from study.errors import DataError
 from study.measurement.images import ImageData
 from study.measurement.measure import Measuring, measure
 from study.run.building import new_vae
+from study.store.store import RESULT, Store
 
 FEW = evaluation(draws=400, densities=())
 
@@ -255,6 +256,34 @@ def test_a_stored_diagnosis_is_a_cell_for_every_verb(tmp_path, capsys):
     assert "default-src &#39;none&#39;" in page
     assert "http://" not in page
     assert "https://" not in page
+
+
+def test_a_diagnosis_again_changes_nothing_and_another_of_its_name_is_kept_aside(tmp_path, caplog):
+    answers = [of_arrays(*gaussian_codes(120, 3, mean=0.3, seed=seed)) for seed in (0, 0, 1)]
+    (key,) = {answer.cell.key for answer in answers}
+    store = Store(answers[0].save(tmp_path, command="typed"))
+    assert store.verify(key).command == "typed"
+    before = (store.folder(key) / RESULT).stat().st_ino
+    answers[1].save(tmp_path)
+    assert (store.folder(key) / RESULT).stat().st_ino == before
+    assert not caplog.records
+    answers[2].save(tmp_path)
+    assert store.verify(key).images == answers[2].checksum
+    assert Store(store.root).verify(key).command == f"diagnose(name={answers[2].name!r})"
+    assert f"is kept as {store.folder(key)}.replaced-1" in caplog.text
+    assert [name for name in store.known_keys() if name != key] == []
+
+
+def test_files_of_one_name_are_refused_before_any_is_read(tmp_path, capsys):
+    words = ["diagnose", "a/codes.npz", "b/codes.npz", "--results", str(tmp_path)]
+    assert main(words) == 2
+    assert "codes twice" in capsys.readouterr().err
+
+
+def test_labels_beside_codes_are_said_to_be_unread():
+    loc, scale = gaussian_codes(120, 3)
+    said = [from_arrays({"loc": loc, "scale": scale} | more)[2] for more in ({}, {"labels": np.ones(120)})]
+    assert said[1] == f"{said[0]}; labels are not read"
 
 
 def test_codes_in_double_precision_are_diagnosed_as_in_single():

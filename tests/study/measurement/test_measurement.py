@@ -204,6 +204,17 @@ def test_what_is_omitted_is_not_measured_and_changes_nothing_else(vae):
         assert estimate == expected or (estimate.is_refused and expected.is_refused), name
 
 
+def test_records_go_with_the_family_that_is_omitted(vae):
+    """They are the larger part of what it costs, and of what is stored."""
+    asked = EVALUATE.model_copy(update={"importance": (1, 10), "calibration": 20})
+    families_of = {"importance_bounds": "likelihood", "calibration": "calibration", "spectrum": "spectrum"}
+    whole = measure(vae, IMAGES.repeat(8, 1, 1, 1), IMAGES, asked, seed=0).records.keys()
+    assert families_of.keys() <= whole
+    for group, family in families_of.items():
+        omitting = asked.model_copy(update={"omit": (family,)})
+        assert measure(vae, IMAGES.repeat(8, 1, 1, 1), IMAGES, omitting, seed=0).records.keys() == whole - {group}
+
+
 def test_one_pass_over_the_codes_of_a_split_serves_all_draws(vae, monkeypatch):
     images = IMAGES.repeat(8, 1, 1, 1)
     labels = torch.zeros(len(images), dtype=torch.int64), torch.zeros(len(IMAGES), dtype=torch.int64)

@@ -140,3 +140,14 @@ def test_more_shards_than_cells_are_refused(capsys):
     assert main(["script", "slurm", "smoke", "--shards", "5"]) == 2
     assert "4 cells" in capsys.readouterr().err
     assert main(["script", "pbs", "smoke"]) == 2
+
+
+def test_where_the_time_is_not_known_it_is_asked_for_and_nothing_is_made_up():
+    """Images of a folder are not counted before they are read."""
+    cells = [Cell.from_config({"latent_dim": dim}) for dim in (2, 4)]
+    plans = [Plan([cell], {cell.key: Cost(1, 1e9, None)}, 1) for cell in cells]
+    with pytest.raises(ConfigurationError, match=r"of 2 cells the time is not known .* --sbatch=--time="):
+        ArrayJob(["smoke"], "some study", plans, "results", "cpu").script()
+    script = ArrayJob(["smoke"], "some study", plans, "results", "cpu", ("--time=1-00:00:00",)).script()
+    assert re.findall("--time=(.*)", script) == ["1-00:00:00", "1-00:00:00"]
+    assert "each of a time that is not known" in script

@@ -86,8 +86,13 @@ def test_an_export_of_estimates_lacks_pictures_alone_and_is_the_same_cell(source
         joined = Results.load(folders)
         assert ([cell.key for cell in joined], joined.left_out) == (source.known_keys(), {})
     assert export(source, target, estimates=True).cells == 2
-    with pytest.raises(ConfigurationError, match="holds another result of the cell"):
-        export(source, target)
+    export(source, target)
+    assert all(target.read(key).identical(source.read(key)) for key in source.known_keys()), "the fuller one"
+    assert sorted(path.name for path in target.cells.glob("*.replaced-1")) == [
+        f"{key}.replaced-1" for key in source.known_keys()
+    ]
+    assert export(source, target, estimates=True).cells == 2
+    assert all(target.read(key).identical(source.read(key)) for key in source.known_keys()), "nothing is taken away"
     other = study(tmp_path / "other" / "made", 2, offset=1.0)
     assert len(Results.load([target.root, other.root]).left_out) == 1, "another result is no export of it"
 

@@ -94,6 +94,19 @@ def test_an_export_is_the_same_result_and_weights_are_preferred(stores):
     assert WEIGHTS in target.verify(CELLS[2].key).files
 
 
+def test_a_copy_with_fewer_groups_is_the_same_result_and_the_fuller_one_is_taken(stores):
+    few, many, _, target = stores
+    put(many, 2)
+    group = many.read(CELLS[2].key)["some"].to_dataset()
+    fuller = xr.DataTree.from_dict({"some": group, "pictures": group})
+    few.cells.mkdir(parents=True)
+    for store, tree in ((few, many.read(CELLS[2].key)), (many, fuller)):
+        shutil.rmtree(store.folder(CELLS[2].key), ignore_errors=True)
+        store.publish(CELLS[2], CellResult(tree, {}, {}), images="abc", device="cpu", seconds=1.0, command="run it")
+    assert gather([few, many], target).copied == (CELLS[2].key,)
+    assert set(target.read(CELLS[2].key).children) == {"some", "pictures"}
+
+
 def test_what_is_not_whole_is_named_and_another_copy_of_it_taken(stores):
     *sources, target = stores
     put(sources[0], 2, 4), put(sources[1], 4)

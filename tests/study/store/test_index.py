@@ -56,6 +56,13 @@ def test_each_cell_is_verified_once(store, monkeypatch):
     assert (store.root / INDEX).is_file()
 
 
+def test_asking_about_some_cells_keeps_what_is_known_of_the_others(store, monkeypatch):
+    read_cells(store, monkeypatch)
+    standings(store, [CELLS[0].key])
+    standings(store, [])
+    assert read_cells(store, monkeypatch) == []
+
+
 HARM = {
     "bit of the result": lambda folder: flip(folder / RESULT),
     "bit of the weights": lambda folder: flip(folder / WEIGHTS),

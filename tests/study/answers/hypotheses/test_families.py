@@ -104,6 +104,17 @@ def test_the_scope_says_what_a_verdict_rests_on(swept):
     assert scope(alike(swept, kl=KL)) == "digits; D = 2, 4; 30, 120 updates"
 
 
+def test_a_ceiling_with_an_option_is_the_ceiling():
+    names = {"moment_normal": 1.0, "aggregate_kernel[bandwidths=[1.5, 2.0]]": 9.0}
+
+    def fitted(cell, replicate):
+        scores = {f"densities/{name}/certified_gap": nats for name, nats in names.items()}
+        return scores | {f"realism/{name}/squared_frechet": 1.0 for name in names}, {}
+
+    lines = best_density(remembered(study_of(BASE + "prior=standard_normal latent_dim=2"), fitted))
+    assert set(lines["density"]) == {"moment_normal"}
+
+
 def test_the_best_density_is_that_of_most_nats_and_never_the_ceiling():
     gaps = {"gaussian_mixture": 1.0, "moment_normal": 2.0, "aggregate_kernel": 9.0, "flow": 8.0}
 
