@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from analysis.interval import Interval
-from analysis.plots import figure, legend, lines
+from analysis.plots import figure, legend, lines, whiskers
 
 
 def alignment(series: Mapping[str, Sequence[tuple[int, Interval, Interval]]]) -> Figure:
@@ -25,11 +24,9 @@ def alignment(series: Mapping[str, Sequence[tuple[int, Interval, Interval]]]) ->
     for label, style in lines(series).items():
         updates, shares, nats = zip(*series[label], strict=True)
         x, y = ([interval.value for interval in intervals] for intervals in (shares, nats))
-        across, up = (
-            np.nan_to_num([[i.value - i.lower for i in intervals], [i.upper - i.value for i in intervals]])
-            for intervals in (shares, nats)
+        axes.errorbar(
+            x, y, whiskers(nats), whiskers(shares), label=label, linewidth=1.6, elinewidth=1.1, markersize=5, **style
         )
-        axes.errorbar(x, y, up, across, label=label, linewidth=1.6, elinewidth=1.1, markersize=5, **style)
         for place in (0, -1):
             axes.annotate(f"{updates[place]:,}", (x[place], y[place]), (5, 4), textcoords="offset points", fontsize=8)
     axes.set_xlabel("JᵀJ off the axes, as a share of that of a random rotation")

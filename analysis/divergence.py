@@ -107,6 +107,10 @@ def area_under_curve(
     >>> area_under_curve(scores + 50, scores).value
     0.875
     """
+    without = sum(int(scores.isnan().sum()) for scores in (positive, negative))
+    if without:
+        num = len(positive) + len(negative)
+        return Estimate.refused(f"{without} of {num} scores are no numbers", num)
     wins = Estimate.mean(_fraction_below(positive, negative), groups=positive_units)
     losses = Estimate.mean(_fraction_below(negative, positive), groups=negative_units)
     area = Estimate(

@@ -83,7 +83,7 @@ class Replicates:
         num = len(self.outcome)
         for name in ("outcome", "error", "log_dim", "rate", "log_updates"):
             column = getattr(self, name)
-            varies = name in ("error", "log_updates") or (num > 1 and float(column.std()) > 0.0)
+            varies = name in ("error", "log_updates") or len(column.unique()) > 1
             if column.shape != (num,) or not bool(column.isfinite().all()) or not varies:
                 raise ValueError(
                     f"{name} must be finite, vary, and have one entry per replicate ({num}); got shape "
@@ -258,7 +258,7 @@ def _terms(replicates: Replicates, interaction: Interaction, unit: float) -> dic
     spread = {name: float(column.double().std()) for name, column in columns.items()}
     terms = {"intercept": _Term(torch.ones(len(membership), 1, dtype=torch.float64), unit)}
     for name, column in columns.items():
-        if spread[name] > 0:
+        if len(column.unique()) > 1:  # of equal values the standard deviation may be more than 0, by rounding
             terms[name] = _Term(_standardised(column)[:, None], unit / spread[name])
     log_dim = terms["log_dim"].columns
     if len(priors) > 1:

@@ -101,6 +101,8 @@ class Estimate:
         if num_draws == 0:
             return cls.refused("no draws")
         centre = values.mean()
+        if bool(centre.isnan()):
+            return cls.refused(f"{int(values.isnan().sum())} of {num_draws} draws have no number", num_draws)
         if groups is None:
             n, deviations = num_draws, values - centre
         else:

@@ -26,6 +26,7 @@ from scipy.special import stdtrit
 from analysis.numerals import plain, with_interval
 
 ONE_VALUE = "one value: no interval"
+NO_ERROR = "no standard error: no interval"
 NO_VALUE = "no value"
 NO_RATIO = "no ratio: its denominator is not distinguishable from 0"
 
@@ -75,7 +76,8 @@ class Interval:
             level: of confidence.
         """
         half = _quantile(freedom, level) * standard_error
-        return cls(value, value - half, value + half, n, standard_error, freedom, level)
+        reason = NO_ERROR if math.isnan(half) else ""
+        return cls(value, value - half, value + half, n, standard_error, freedom, level, reason)
 
     @classmethod
     def student_t(cls, values: npt.ArrayLike, level: float = 0.95) -> Interval:

@@ -27,6 +27,9 @@ from torch import Tensor
 SCALE = 0.5
 """Of the half-normal prior of the scales: of an outcome of standard deviation 1 they lie below 1 with 95 %."""
 
+NUMBERS_AT_ONCE = 2**24
+"""Of the covariances of y at several sets of scales that are in memory together, 128 MiB."""
+
 PILOTS = 1_000
 """Draws by which the proposal is adapted at a time."""
 
@@ -63,11 +66,16 @@ class MixedModel:
     def log_density(self, log_scales: Tensor) -> Tensor:
         """log p(y, log s) ``(B,)``, coefficients integrated out, at ``log_scales`` ``(B, k)``; −∞ where Σ(s) is
         singular to rounding."""
-        given = self._given(log_scales.exp())
+        size = max(NUMBERS_AT_ONCE // len(self.outcome) ** 2, 1)
+        evidences, singulars = [], []
+        for few in log_scales.exp().split(size):
+            given = self._given(few)
+            evidences.append(given.log_evidence)
+            singulars.append(given.singular)
         # Of half-normal scales, in log s, of which ds = s d(log s).
         standard = log_scales - math.log(SCALE)
         prior = (standard - 0.5 * (2 * standard).exp() + 0.5 * math.log(2 / math.pi)).sum(-1)
-        return torch.where(given.singular, -math.inf, given.log_evidence + prior)
+        return torch.where(torch.cat(singulars), -math.inf, torch.cat(evidences) + prior)
 
     def coefficients(self, scales: Tensor, generator: torch.Generator) -> Tensor:
         """One draw ``(B, p)`` of b | s, y at each of ``scales`` ``(B, k)``; ``generator`` is its randomness."""

@@ -59,6 +59,8 @@ def off_axes(decoder: Decoder, z: Tensor, *, probes: int, generator: Generator) 
 
 def _complement(part: Tensor, whole: Tensor) -> Estimate:
     """1 − E part / E whole, of values ``(M,)`` at each latent; the error is that of a ratio (Cochran 1977, §2.11)."""
+    if not bool(whole.mean() > 0):
+        return Estimate.refused("the decoder moves nowhere with its latent", len(part))
     num, ratio = len(part), part.mean() / whole.mean()
     deviations = (part - ratio * whole) / whole.mean()
     error = math.sqrt(float(deviations.square().sum()) / (num * (num - 1)))

@@ -1,4 +1,4 @@
-r"""Plots: figures of arrays, in one hand. With ``tree`` and ``summaries``, what knows matplotlib.
+r"""Plots: figures of arrays, all in one style.
 
 A label has one colour and one marker wherever it appears: both follow from its name alone (the text before the first
 comma, so that ``vamp`` and ``vamp, beta=4`` agree), never from what else is drawn. Colours are the ten of
@@ -158,10 +158,10 @@ _DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 1.5, 1.5, 1.5)))
 def _intervals(axes: Axes, x: npt.ArrayLike, intervals: Sequence[Interval], label: str, style: dict[str, Any]) -> None:
     values = [interval.value for interval in intervals]
     shape: dict[str, Any] = {"linewidth": 1.6, "elinewidth": 1.1, "markersize": 5, "label": label}
-    axes.errorbar(x, values, _whiskers(intervals), **shape, **style)
+    axes.errorbar(x, values, whiskers(intervals), **shape, **style)
 
 
-def _whiskers(intervals: Sequence[Interval]) -> npt.NDArray[np.float64]:
+def whiskers(intervals: Sequence[Interval]) -> npt.NDArray[np.float64]:
     """Lengths below and above the values, ``(2, n)``; 0 where there is no interval."""
     return np.nan_to_num([[i.value - i.lower for i in intervals], [i.upper - i.value for i in intervals]])
 
@@ -258,7 +258,7 @@ def rate_distortion(series: Mapping[str, Sequence[tuple[float, Interval, Interva
         _, rates, distortions = zip(*points, strict=True)
         x, y = [rate.value for rate in rates], [distortion.value for distortion in distortions]
         _intervals(axes, x, distortions, label, style)
-        axes.errorbar(x, y, xerr=_whiskers(rates), linestyle="", elinewidth=1.1, color=colour(label))
+        axes.errorbar(x, y, xerr=whiskers(rates), linestyle="", elinewidth=1.1, color=colour(label))
         for dim, rate, distortion in (points[0], points[-1]) if len(points) > 1 else ():
             place = (rate.value, distortion.value)
             axes.annotate(f"D = {dim:g}", place, (5, 4), textcoords="offset points", fontsize=8)
@@ -286,7 +286,7 @@ def forest(
     places = np.arange(len(rows))[::-1]
     for place, (label, interval) in zip(places, rows, strict=True):
         shape: dict[str, Any] = {"marker": marker(label), "color": colour(label), "elinewidth": 1.6, "markersize": 5.5}
-        axes.errorbar([interval.value], [place], xerr=_whiskers([interval]), **shape)
+        axes.errorbar([interval.value], [place], xerr=whiskers([interval]), **shape)
     for reference in references:
         axes.axvline(reference, color=INK, linewidth=1.0, linestyle=(0, (4, 3)))
     axes.set_yticks(places, [label for label, _ in rows])

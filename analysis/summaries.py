@@ -1,7 +1,9 @@
 """Summaries: estimates across latent dimensions and priors as tables.
 
 A replicate's standard error is Monte Carlo error; seeds add their own spread. Over S ≥ 2 seeds the error of the mean is
-that of S independent values, which holds both; with one seed it is the Monte Carlo error alone, and says so.
+that of S independent values, which holds both; with one seed it is the Monte Carlo error alone, and says so. What all
+seeds share is in no error over seeds: their training and held-out images, and the classifiers whose features samples
+are compared in. Such an interval is for these images and these classifiers.
 """
 
 from __future__ import annotations

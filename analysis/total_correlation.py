@@ -33,6 +33,8 @@ COLUMNS, RUN = 256, 32
 """Dimensions of which the compiled kernel holds a block, and components that it adds up in single precision."""
 
 LEAST_SUM = 1e-30  # below it may be kernels that single precision holds with fewer digits
+FLUSHED = 2e-35  # where the exponential of single precision ends
+RELATIVE = 1e-6  # of a sum, that may be of kernels which are flushed
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +88,11 @@ def marginal_log_prob(loc: Tensor, scale: Tensor, z: Tensor) -> Tensor:
     compiled = points.dtype == torch.float32 and points.device.type == "cpu"
     totals = (_compiled_sums if compiled else _sums)(points, centres, scales)
     logs = totals.log()
-    for dim in (totals < LEAST_SUM).any(0).nonzero()[:, 0].tolist():
+    # Kernels that are flushed leave FLUSHED over their scale each, which must not count beside those that are not.
+    least = (len(centres) * FLUSHED / RELATIVE / scales.double().amin(0)).clamp(min=LEAST_SUM)
+    for dim in (totals < least).any(0).nonzero()[:, 0].tolist():
         column = slice(dim, dim + 1)
-        few = totals[:, dim] < LEAST_SUM
+        few = totals[:, dim] < least[dim]
         logs[few, column] = _in_logarithms(
             points[few, column].double(), centres[:, column].double(), scales[:, column].double()
         )

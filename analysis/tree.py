@@ -1,7 +1,4 @@
-"""Tree: measurements of a cell's replicates as an ArviZ DataTree, laid out as :mod:`analysis.layout` says.
-
-With ``summaries`` and ``plots``, what knows xarray.
-"""
+"""Tree: measurements of a cell's replicates as an ArviZ DataTree, laid out as :mod:`analysis.layout` says."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ r"""Two-sample distances: comparisons of q and p from samples alone, where a den
   so its value between samples bounds SW² from above in expectation.
 * Classifier two-sample test (Lopez-Paz & Oquab 2017, arXiv:1610.06545): held-out accuracy and AUC. A classifier's
   KL, by Donsker & Varadhan, cannot be trusted above log n whatever the truth (McAllester & Stratos 2020,
-  arXiv:1811.04251) and is refused there.
+  arXiv:1811.04251) and is refused there; below, it is that of a lower bound, with an upward bias of its own.
 * k-nearest-neighbour KL (Wang, Kulkarni & Verdú 2009), refused above D = 10, where bias is of the order of the value.
 
 Rows of a sample are independent draws: pass one draw per image. A saturated or refused value is an answer: where the
@@ -25,7 +25,7 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Generator, Tensor
 
-from analysis.divergence import area_under_curve
+from analysis.divergence import MIN_EFFECTIVE_DRAWS, area_under_curve
 from analysis.estimate import Estimate
 from analysis.mean_discrepancy import squared_mean_discrepancy
 
@@ -42,7 +42,8 @@ class ClassifierTest:
 
     accuracy: ½ where q = p.
     auc: ½ where q = p.
-    kl: Donsker–Varadhan lower bound on KL(q ‖ p) in nats.
+    kl: estimate in nats of Donsker and Varadhan's lower bound on KL(q ‖ p) that the classifier gives. It errs upward,
+        since the logarithm of a mean is less than the mean's on average, and the more so the fewer draws carry it.
     """
 
     accuracy: Estimate
@@ -68,11 +69,13 @@ def squared_mmd(x: Tensor, y: Tensor, bandwidth: float) -> Estimate:
     Args:
         x: ``(M, *latent)``.
         y: of the same shape.
-        bandwidth: h, in units of the latent.
+        bandwidth: h, in units of the latent; refused where it is 0, as that of rows most of which are equal.
 
     Raises:
         ValueError: if the shapes differ.
     """
+    if not bandwidth > 0:
+        return Estimate.refused("a kernel without width: half of the distances or more are 0", len(x))
     return squared_mean_discrepancy(
         x, y, lambda left, right: torch.exp(-torch.cdist(left, right).square() / (2 * bandwidth**2))
     )
@@ -145,6 +148,9 @@ def nearest_neighbour_kl(x: Tensor, y: Tensor, k: int = 5) -> Estimate:
     num, dim = points.shape
     if dim > MAX_NEIGHBOUR_DIM:
         return Estimate.refused(f"nearest neighbours above D = {MAX_NEIGHBOUR_DIM}; got D = {dim}", num)
+    few = min(num, len(reference))
+    if few - math.ceil(few / JACKKNIFE_GROUPS) <= k:
+        return Estimate.refused(f"the {k}-th neighbour of a row, and of parts of the rows, needs more rows", num)
     if len(np.unique(points, axis=0)) < num or len(np.unique(reference, axis=0)) < len(reference):
         return Estimate.refused("coinciding rows have no nearest-neighbour density", num)
     group, reference_group = (np.arange(len(rows)) % JACKKNIFE_GROUPS for rows in (points, reference))
@@ -171,7 +177,11 @@ def _donsker_varadhan(log_odds_x: Tensor, log_odds_y: Tensor) -> Estimate:
     if not value < ceiling:
         return Estimate.refused(f"a density-ratio classifier above log n = {ceiling:.3g} nats", ratio.n)
     error = math.hypot(positive.standard_error, ratio.standard_error / ratio.value)
-    return Estimate(value, error, min(positive.n, ratio.n), positive.num_draws + ratio.num_draws, "lower")
+    kl = Estimate(value, error, min(positive.n, ratio.n), positive.num_draws + ratio.num_draws, "consistent")
+    log_effective_draws = 2 * log_odds_y.logsumexp(0) - (2 * log_odds_y).logsumexp(0)
+    if log_effective_draws < math.log(MIN_EFFECTIVE_DRAWS):
+        return kl.flagged("unreliable: fewer than ten effective draws carry the ratio")
+    return kl
 
 
 def _log_odds(classifier: ClassifierMixin, rows: np.ndarray) -> Tensor:

@@ -62,25 +62,19 @@ class GeneralAggregate(Aggregate):
 
     @override
     def _log_sums(self, points: Tensor, exclude: Tensor | None) -> tuple[Tensor, Tensor]:
-        totals, others = [], []
         rows = max(1, ELEMENTS_PER_BLOCK // (COMPONENTS_PER_BLOCK * self.latent_dim))
-        blocks = list(self._blocks(COMPONENTS_PER_BLOCK))
-        for start in range(0, len(points), rows):
-            few = points[start : start + rows, None].double()
-            total = torch.full((len(few),), -math.inf, dtype=torch.float64, device=self.device)
-            other = total.clone()
-            first = 0
-            for q in blocks:
-                logs = q.log_prob(few)
-                total = torch.logaddexp(total, logs.logsumexp(1))
+        totals = torch.full((len(points),), -math.inf, dtype=torch.float64, device=self.device)
+        others, first = totals.clone(), 0
+        for q in self._blocks(COMPONENTS_PER_BLOCK):  # one in memory at a time: N posteriors may have N·D² numbers
+            for few in torch.arange(len(points), device=self.device).split(rows):
+                logs = q.log_prob(points[few, None].double())
+                totals[few] = torch.logaddexp(totals[few], logs.logsumexp(1))
                 if exclude is not None:
                     component = first + torch.arange(logs.shape[1], device=self.device)
-                    left = logs.masked_fill(component == exclude[start : start + rows, None], -math.inf)
-                    other = torch.logaddexp(other, left.logsumexp(1))
-                first += logs.shape[1]
-            totals.append(total)
-            others.append(other)
-        return torch.cat(totals), torch.cat(others)
+                    left = logs.masked_fill(component == exclude[few, None], -math.inf)
+                    others[few] = torch.logaddexp(others[few], left.logsumexp(1))
+            first += logs.shape[1]
+        return totals, others
 
     @override
     def _logs_each(self, points: Tensor) -> Tensor:

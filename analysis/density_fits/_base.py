@@ -38,8 +38,8 @@ class Codes:
     loc: locations of q(z|x), which serve the densities that are built from q(z|x).
     scale: standard deviations of q(z|x), likewise.
     z: one draw of q(z|x) per image, which every density is fitted to and scored on.
-    aggregate: their mixture, where these locations and scales are the whole of it: its moments, once computed, serve
-        every fit.
+    aggregate: their mixture, whose moments, once computed, serve every fit; None where locations and scales are the
+        whole of it.
 
     Raises:
         ValueError: if the three differ in shape, dtype or device.
@@ -69,7 +69,7 @@ class Codes:
         """
         moments = aggregate.component_moments()
         z, _ = aggregate.sample_per_image(1, generator)
-        return cls(moments.loc, moments.scale, z, aggregate if aggregate.is_diagonal else None)
+        return cls(moments.loc, moments.scale, z, aggregate)
 
     def __len__(self) -> int:
         return len(self.z)

@@ -15,8 +15,8 @@ from typing import final, override
 import torch
 from torch import Tensor
 
-from analysis.aggregate import Aggregate, DiagonalAggregate, InMemoryCodes
-from analysis.density_fits._base import Codes, Density, DensityFit, flag_at_end
+from analysis.aggregate import NOT_DIAGONAL, Aggregate, DiagonalAggregate, InMemoryCodes
+from analysis.density_fits._base import Codes, Density, DensityFit, DensityRefused, flag_at_end
 from analysis.options import Factors
 
 LOGS_AT_ONCE = 2**24
@@ -53,7 +53,7 @@ class WidenedAggregate(Density):
 
 @final
 class AggregateKernel(DensityFit):
-    """Aggregate posterior with its bubbles widened by the factor of highest held-out score.
+    """Aggregate posterior of diagonal normal posteriors, widened by the factor of highest held-out score.
 
     bandwidths: the factors h to choose from.
     """
@@ -67,6 +67,8 @@ class AggregateKernel(DensityFit):
     @override
     def fit_vectors(self, codes: Codes, choice: Codes, generator: torch.Generator) -> WidenedAggregate:
         """r_h with h of the highest mean log-density on ``choice``, or on its first where all would take too long."""
+        if codes.aggregate is not None and not codes.aggregate.is_diagonal:
+            raise DensityRefused(NOT_DIAGONAL)
         points = choice.z[: max(MOST_LOGS // len(codes), 1)]
         scores = bandwidth_scores(codes, points, self.bandwidths)
         best = max(scores, key=scores.__getitem__)

@@ -1,4 +1,6 @@
-r"""Moment-matched normal: G = N(μ̄, Cov(μ) + diag E[σ²]), the Gaussian with the exact moments of the aggregate q_N.
+r"""Moment-matched normal: G = N(μ̄, Cov(μ) + E[Σ]), the Gaussian with the exact moments of the aggregate q_N, where
+μ and Σ are mean and covariance of q(z|x). Of posteriors whose covariance has no closed form, or would not fit in
+memory, their variances take its place, which a flag says.
 
 E_q[log G − log p] = KL(G ‖ p) is what second moments alone certify: scales that differ from the prior's in each
 dimension, and codes misaligned with the axes. Samples of G tell whether repairing them repairs the images.
@@ -16,6 +18,9 @@ from torch.distributions import Distribution, MultivariateNormal
 from analysis.aggregate import DiagonalAggregate, InMemoryCodes
 from analysis.density_fits._base import Codes, Density, DensityFit, DensityRefused
 from analysis.moments import FactorNormal, moment_matched
+
+WITHOUT_CORRELATIONS = "correlations within posteriors are left out"
+"""Flag of a G whose posteriors count with their variances alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,11 +65,18 @@ class MomentNormalFit(DensityFit):
     @override
     def fit_vectors(self, codes: Codes, choice: Codes, generator: torch.Generator) -> MomentNormal:
         """G of ``codes``; nothing is chosen."""
-        normal = moment_matched(codes.aggregate or DiagonalAggregate(InMemoryCodes(codes.loc, codes.scale)))
+        flags: tuple[str, ...] = ()
+        normal = None
+        try:
+            normal = None if codes.aggregate is None else moment_matched(codes.aggregate)
+        except ValueError:
+            flags = (WITHOUT_CORRELATIONS,)
+        if normal is None:
+            normal = moment_matched(DiagonalAggregate(InMemoryCodes(codes.loc, codes.scale)))
         if normal is None:
             dim, num = codes.z.shape[1], len(codes)
             raise DensityRefused(f"a covariance over D = {dim} from N = {num} codes does not fit in memory")
-        return MomentNormal(normal)
+        return MomentNormal(normal, flags=flags)
 
 
 def _noise(num: int, like: Tensor, size: int, generator: torch.Generator) -> Tensor:

@@ -20,8 +20,10 @@ from analysis.geometry.distances import nearest
 
 
 def two_nn(points: Tensor) -> Estimate:
-    """Intrinsic dimension of ``points`` ``(n, *latent)``; refused where points coincide."""
+    """Intrinsic dimension of ``points`` ``(n, *latent)``; refused where points coincide or are equally far apart."""
     num = len(points)
+    if num < 3:
+        return Estimate.refused(f"two neighbours of a point need three points; got {num}", num)
     distance, neighbour = nearest(points, points, num=2, exclude=torch.arange(num, device=points.device))
     first, second = distance.T
     if not first.all():
@@ -29,5 +31,7 @@ def two_nn(points: Tensor) -> Estimate:
     graph = coo_array((np.ones(num), (np.arange(num), neighbour[:, 0].cpu().numpy())), shape=(num, num))
     cluster = torch.from_numpy(connected_components(graph, directed=False)[1]).to(points.device)
     log_ratio = Estimate.mean((second / first).log(), groups=cluster)
+    if not log_ratio.value > 0:
+        return Estimate.refused("neighbours that are equally far have no ratio of distances", num)
     value = (num - 1) / num / log_ratio.value
     return Estimate(value, value * log_ratio.standard_error / log_ratio.value, log_ratio.n, num, "consistent")

@@ -46,10 +46,13 @@ def shell(z: Tensor, units: Tensor | None = None) -> Shell:
     norm = rows.norm(dim=1)
     variance = Estimate.mean((norm - norm.mean()).square(), groups=units)
     sd = math.sqrt(variance.value)
+    spread = (
+        Estimate(sd, variance.standard_error / (2 * sd), variance.n, variance.num_draws, "consistent") if sd else None
+    )
     return Shell(
         mean_square=Estimate.mean(rows.square().mean(1), groups=units),
         norm_mean=Estimate.mean(norm, groups=units),
-        norm_sd=Estimate(sd, variance.standard_error / (2 * sd), variance.n, variance.num_draws, "consistent"),
+        norm_sd=spread or Estimate.refused("all norms are equal, as is that of a single draw", variance.n),
     )
 
 

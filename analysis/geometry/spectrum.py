@@ -74,6 +74,8 @@ def effective_rank(eigenvalues: Tensor, num_components: int) -> Estimate:
         eigenvalues: ``(D,)``, not negative but by rounding.
         num_components: N, the units that the covariance is of.
     """
+    if not bool(eigenvalues.sum() > 0):
+        return Estimate.refused("all eigenvalues are 0", num_components)
     weights = eigenvalues / eigenvalues.sum()
     return Estimate.exact(float(torch.special.entr(weights.clamp(min=0.0)).sum().exp()), num_components)
 

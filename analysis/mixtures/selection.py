@@ -84,9 +84,6 @@ def select_gaussian_mixture(
             standard errors count images.
         rank: number of factors of ``low_rank`` covariances.
         num_starts: as of :func:`fit_gaussian_mixture`.
-        max_iterations: as there.
-        tolerance: as there, nats per code.
-        regularisation: as there, pseudo-codes.
 
     Raises:
         ValueError: as there; what the codes cannot support is a refused candidate.

@@ -142,7 +142,8 @@ class Evaluate(Settings):
         default=1_000, description="images per source judged for realism, where it can give as many; 0: none"
     )
     classifiers: Count = Field(
-        default=1, description="classifiers of other seeds, whose disagreement enters the error of distances"
+        default=1,
+        description="classifiers of other seeds, whose disagreement enters the error of each replicate's distances",
     )
     features: tuple[Literal["untrained"], ...] = Field(
         default=(), description="feature spaces in which distances are taken beside the classifiers': [untrained]"

@@ -29,6 +29,9 @@ def agree(first: xr.DataTree, second: xr.DataTree) -> bool:
     """Whether two trees are of one result: all groups of one of them are in the other, and the same there.
 
     Files may differ in how they are compressed, and an export may have left pictures and single draws behind.
+
+    first: one of them.
+    second: the other.
     """
     one, other = first.children, second.children
     common = one.keys() & other.keys()

@@ -44,8 +44,8 @@ _TEXT_DIMS = {"split", "source", "density", "quantity", "covariance"}
 
 
 def check_result(tree: xr.DataTree, replicates: int) -> None:
-    """Raises :class:`Corrupt` unless every group of a cell's result is as the module says, and has that many
-    ``replicates`` if it has any.
+    """Raises :class:`Corrupt` unless every group of a cell's result, its ``tree``, is as the module says, and has that
+    many ``replicates`` if it has any.
     """
     chains = set()
     for name, node in tree.children.items():

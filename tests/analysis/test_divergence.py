@@ -21,6 +21,7 @@ from analysis.divergence import (
     total_variation,
 )
 from analysis.draws import DrawDensities, evaluate_component_draws, evaluate_prior_draws
+from analysis.estimate import Estimate
 
 
 def both_sides(loc: float, scale: float, dim: int, num_draws: int) -> tuple[DrawDensities, DrawDensities]:
@@ -152,3 +153,13 @@ def test_duplicated_and_padded_aggregates_have_the_same_divergence():
     assert evaluate(loc.repeat(2, 1), scale.repeat(2, 1), z) == pytest.approx(reference, abs=1e-10)
     padded = evaluate(torch.cat([loc, inert], 1), torch.cat([scale, inert + 1], 1), torch.cat([z, noise], 1))
     assert padded == pytest.approx(reference, abs=1e-10)
+
+
+def test_scores_that_are_no_numbers_are_refused_and_not_counted_as_the_largest():
+    scores = torch.randn(100, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    holed = scores.clone()
+    holed[:50] = math.nan
+    for pair in ((holed, scores), (scores, holed)):
+        assert area_under_curve(*pair).flags == ("refused: 50 of 200 scores are no numbers",)
+    assert Estimate.mean(holed).flags == ("refused: 50 of 100 draws have no number",)
+    assert Estimate.mean(torch.tensor([math.inf, 1.0])).value == math.inf, "which is an answer"

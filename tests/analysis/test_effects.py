@@ -13,6 +13,7 @@ from analysis.effects import (
     LARGEST_R_HAT,
     LEAST_EFFECTIVE_DRAWS,
     Replicates,
+    _terms,
     fit_effects,
     pit_band,
     probability_of,
@@ -201,3 +202,16 @@ def test_replicates_that_cannot_inform_are_refused():
     alone = Replicates(**(columns | {"prior": ["a"] * 60}))
     with pytest.raises(ValueError, match="at least two"):
         fit_effects(alone, seeded(0), interaction="prior")
+
+
+@pytest.mark.parametrize("updates", [2_000, 500, 120])
+@pytest.mark.parametrize("num", [12, 18, 24])
+def test_a_length_that_all_share_has_no_effect_however_its_logarithm_rounds(updates, num):
+    column = torch.full((num,), math.log(updates), dtype=torch.float64)
+    generator = torch.Generator().manual_seed(0)
+    outcome, rate, log_dim = torch.rand(3, num, generator=generator, dtype=torch.float64)
+    names = ["a"] * num
+    replicates = Replicates(outcome, torch.full((num,), 0.1), log_dim, rate, column, names, names, [0] * num, names)
+    assert "log_updates" not in _terms(replicates, None, 1.0)
+    with pytest.raises(ValueError, match="log_dim must be finite, vary"):
+        Replicates(outcome, torch.full((num,), 0.1), column, rate, column, names, names, [0] * num, names)

@@ -346,3 +346,12 @@ def test_small_eigenvalues_may_be_the_furthest(monkeypatch):
     monkeypatch.setattr("analysis.aggregate.base.MAX_EIGENVECTOR_DIM", 3)
     with pytest.raises(ValueError, match="eigenvectors are limited"):
         furthest_eigenvectors(narrow, 1)
+
+
+def test_what_has_no_spread_or_no_neighbours_is_refused():
+    assert "norms are equal" in shell(torch.ones(1, 3)).norm_sd.flags[0]
+    assert shell(torch.ones(5, 3)).norm_mean.value == pytest.approx(3**0.5)
+    assert "three points" in two_nn(torch.randn(2, 3)).flags[0]
+    corners = torch.eye(4)
+    assert "equally far" in two_nn(corners).flags[0]
+    assert "all eigenvalues are 0" in effective_rank(torch.zeros(3), 10).flags[0]

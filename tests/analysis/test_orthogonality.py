@@ -95,3 +95,8 @@ def test_the_way_to_the_nearest_centre_is_weighted_by_the_gain():
     torch.testing.assert_close(found, torch.tensor([1.0, 0.0], dtype=F64))
     moved = moved_images(lambda latents: latents @ weight.T, z, centres[:, 0] - z)
     torch.testing.assert_close(moved, torch.tensor([[0.0, 1.0], [0.0, 0.0]], dtype=F64))
+
+
+def test_a_decoder_that_moves_nowhere_has_no_alignment():
+    found = off_axes(lambda z: z * 0.0, torch.randn(5, 3), probes=2, generator=torch.Generator().manual_seed(0))
+    assert all("moves nowhere" in estimate.flags[0] for estimate in found.values())

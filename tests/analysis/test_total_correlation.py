@@ -110,3 +110,12 @@ def test_the_compiled_kernel_sums_what_tensors_sum(monkeypatch):
     expected = marginal_log_prob(loc.double(), scale.double(), z.double())
     # A kernel of single precision is known to a few 1e-7; the missed point is taken in float64.
     torch.testing.assert_close(marginal_log_prob(loc, scale, z), expected, rtol=1e-6, atol=2e-6)
+
+
+@pytest.mark.parametrize(("num", "scale"), [(10_000, 0.1), (60_000, 1.0), (100, 0.001)])
+def test_points_far_from_every_centre_have_their_density_however_many_centres_there_are(num, scale):
+    """Kernels that single precision flushes leave a little each."""
+    loc = torch.zeros(num, 1)
+    found = marginal_log_prob(loc, torch.full_like(loc, scale), torch.full((1, 1), 40 * scale))
+    exact = -(40**2) / 2 - math.log(scale) - math.log(2 * math.pi) / 2
+    assert float(found) == pytest.approx(exact, rel=1e-5)

@@ -1,6 +1,7 @@
 """Densities fitted to codes: their score on held-out images, and the nats that they certify against the prior.
 
-Scores and gaps rest on held-out images that neither a density's parameters nor its size were chosen by.
+Scores and gaps rest on held-out images that neither a density's parameters nor its size were chosen by. On a sphere
+they are refused: the fitted densities are per volume of the space around it, and posterior and prior per surface.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from analysis.estimate import Estimate
 from analysis.precision import log_prob_float64
 from study.measurement.densities import Fitted
 from study.measurement.estimators import Quantity, Refused, estimator
+from study.measurement.estimators._needs import REAL_LATENTS
 
 
 def _fit(fitted: Fitted) -> FittedDensity:
@@ -27,6 +29,7 @@ def _fit(fitted: Fitted) -> FittedDensity:
         limits="up to an unknown entropy: compare densities at one model",
     ),
     table="densities",
+    needs=(REAL_LATENTS,),
 )
 def held_out_score(fitted: Fitted) -> Estimate:
     return _fit(fitted).held_out_score
@@ -42,6 +45,7 @@ def held_out_score(fitted: Fitted) -> Estimate:
         of_prior=True,
     ),
     table="densities",
+    needs=(REAL_LATENTS,),
 )
 def certified_gap(fitted: Fitted) -> Estimate:
     fit, replicate = _fit(fitted), fitted.replicate

@@ -2,7 +2,7 @@
 
 In the features of a classifier of the same data set, against held-out images that no source starts from. A Fréchet
 distance on these features is not an FID. With several classifiers (`evaluate.classifiers`) the distances are means over
-them, and their disagreement is in the error.
+them, and their disagreement is in the error of each replicate; of a mean over seeds, which share them, it is in none.
 """
 
 from __future__ import annotations

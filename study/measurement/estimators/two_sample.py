@@ -1,6 +1,6 @@
 """Samples alone: distances between one draw of q(z|x) per image and as many draws of the prior.
 
-A classifier judged on n rows of each cannot see more than about log n nats: its KL is a lower end and no estimate.
+A classifier judged on n rows of each cannot see more than about log n nats: its KL is an estimate of a lower end.
 """
 
 from __future__ import annotations
@@ -73,8 +73,9 @@ def squared_sliced_wasserstein(split: Split) -> Estimate:
     Quantity(
         "classifier_kl",
         "its Donsker–Varadhan bound on KL",
-        "lower",
-        limits="refused above log n (McAllester & Stratos 2020)",
+        "consistent",
+        "for a lower end of KL(q_N ‖ p), and upward: the log of a mean",
+        limits="refused above log n (McAllester & Stratos 2020); flagged where few draws carry it",
     ),
     asked=_asked,
 )

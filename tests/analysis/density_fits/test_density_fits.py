@@ -9,7 +9,7 @@ import torch
 from torch.distributions import Categorical, Independent, MixtureSameFamily, MultivariateNormal, Normal
 from torch.utils.flop_counter import FlopCounterMode
 
-from analysis.aggregate import DiagonalAggregate, InMemoryCodes
+from analysis.aggregate import DiagonalAggregate, GeneralAggregate, InMemoryCodes
 from analysis.density_fits import Codes, DensityFit, DensityRefused, FittedDensity
 from analysis.density_fits._autoregressive import inverse
 from analysis.density_fits._spline import Spline
@@ -371,3 +371,43 @@ def test_bandwidths_are_scored_by_the_densities_that_they_give(monkeypatch):
         for bandwidth, score in bandwidth_scores(training, points, (0.5, 2.0)).items():
             widened = DiagonalAggregate(InMemoryCodes(training.loc, bandwidth * training.scale))
             assert score - float(widened.log_prob(points).mean()) == pytest.approx(math.log(50), abs=1e-10)
+
+
+def correlated(dim=4, num=300, correlation=0.98):
+    """An aggregate of posteriors with a covariance, whose variances are those of N(0, I)."""
+    covariance = torch.full((dim, dim), correlation).fill_diagonal_(1.0)
+    loc = torch.randn(num, dim, generator=torch.Generator().manual_seed(0)) * 0.01
+    root = torch.linalg.cholesky(covariance)
+    law = lambda rows: MultivariateNormal(loc[rows], scale_tril=root.expand(len(rows), dim, dim))  # noqa: E731
+    return GeneralAggregate(law, num, torch.device("cpu")), covariance.double() + loc.double().T.cov(correction=0)
+
+
+def test_moments_are_those_of_the_whole_posteriors_and_not_of_their_variances_alone():
+    """What second moments certify lies in the correlations here: by the variances alone nothing would be."""
+    aggregate, covariance = correlated()
+    codes, held_out = (Codes.draw(aggregate, torch.Generator().manual_seed(seed)) for seed in (1, 2))
+    fit = DENSITIES["moment_normal"]().fit(codes, held_out, torch.Generator().manual_seed(3))
+    (part,) = (fit.density.normal,)
+    torch.testing.assert_close(part.covariance_matrix, covariance, rtol=1e-6, atol=1e-6)
+    standard = Independent(Normal(torch.zeros(4), torch.ones(4)), 1)
+    certified = certified_gap(fit.log_held_out, standard.log_prob(held_out.z[fit.held_out_images]))
+    exact = -float(torch.logdet(covariance)) / 2
+    assert abs(certified.value - exact) < 4 * certified.standard_error + 0.02
+    with pytest.raises(DensityRefused, match="diagonal"):
+        AggregateKernel().fit(codes, held_out, torch.Generator().manual_seed(3))
+
+
+def test_posteriors_without_a_covariance_in_closed_form_count_with_their_variances_and_a_flag():
+    loc = torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
+
+    class Bare(Independent):
+        """Moments are not told."""
+
+        mean = property(lambda self: (_ for _ in ()).throw(NotImplementedError))
+        variance = mean
+
+    law = lambda rows: Bare(Normal(loc[rows], torch.ones_like(loc[rows])), 1)  # noqa: E731
+    aggregate = GeneralAggregate(law, len(loc), torch.device("cpu"))
+    codes, held_out = (Codes.draw(aggregate, torch.Generator().manual_seed(seed)) for seed in (1, 2))
+    fit = DENSITIES["moment_normal"]().fit(codes, held_out, torch.Generator().manual_seed(3))
+    assert "correlations within posteriors are left out" in fit.held_out_score.flags
