@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from study.cli.options import study_folders, target_of
+from study.cli.options import study_folders
 from study.errors import say_line
 from study.store.export import export_studies
+from study.store.target import target_of
 
 log = logging.getLogger(__name__)
 

@@ -8,13 +8,14 @@ from typing import Annotated
 
 import typer
 
-from study.cli.options import study_folders, target_of
+from study.cli.options import study_folders
 from study.cli.selection import selected
 from study.design.labels import titles
 from study.errors import PartialResults, say_line
 from study.store.gather import gather
 from study.store.standing import Standing
 from study.store.store import Store
+from study.store.target import target_of
 
 
 def command(

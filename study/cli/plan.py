@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from study.cli.options import target_of
 from study.cli.selection import Device, Hypothesis, Results, StudyWords, Workers, Yes, print_cells, selected
 from study.design.plan import Plan
 from study.errors import say_line
@@ -12,6 +11,7 @@ from study.run.division import worker_count
 from study.run.execution import resolve_device, resolve_workers
 from study.run.pace import pace
 from study.store.index import standings
+from study.store.target import target_of
 
 
 def command(

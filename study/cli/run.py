@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from study.cli.options import target_of
 from study.cli.selection import Device, Hypothesis, Results, StudyWords, Workers, Yes, print_cells, selected
 from study.design.cost import Cost
 from study.design.limits import CELLS_BUILT
@@ -17,6 +16,7 @@ from study.errors import PartialResults, say, say_line
 from study.paths import RESULTS
 from study.run.cluster.request import KINDS, Request
 from study.run.division import Shard, check_device, check_platform, worker_count
+from study.store.target import target_of
 
 
 def command(

@@ -8,11 +8,12 @@ from rich.console import Console
 
 from study.design.study import Study
 from study.errors import PartialResults
-from study.paths import RESULTS, is_url
+from study.paths import RESULTS
 from study.run.cluster.request import Request
 from study.run.division import check_device, check_platform, worker_count
 from study.run.launch import Launch
-from study.store import Store, objects
+from study.store import Store
+from study.store.target import target_of
 
 
 def run(
@@ -79,23 +80,20 @@ def run(
         None if scheduler is None else str(scheduler), cluster, chosen.cluster, ca, cert, key, insecure=insecure
     )
     request.check(str(workers))
-    mirror = objects.mirror_at(str(results), chosen.name) if is_url(str(results)) else None
-    if mirror:
-        mirror.refresh()
-    store = mirror.store if mirror else Store(Path(results) / chosen.name)
+    target = target_of(str(results), chosen.name)
     launch = Launch(
-        store,
+        target.store,
         str(workers),
         device,
         root,
         None,
         f"study.run({chosen.name!r})",
         request if scheduler is not None or cluster is not None else None,
-        mirror,
+        target.mirror,
     )
     cells = chosen.cells()
     launch.check(cells)
     outcomes = launch.compute(cells, Console(stderr=True, quiet=not progress))
     if failed := [outcome for outcome in outcomes if outcome.status == "failed"]:
         raise PartialResults(f"{len(failed)} of {len(cells)} cells failed, the first because {failed[0].message}")
-    return store
+    return target.store

@@ -39,7 +39,12 @@ def docket(hypotheses: Sequence[Hypothesis[Any]], results: Results) -> list[Case
         for noise in noises.values():
             noise.evaluate(again)
     cases |= {name: replace(cases[name], verdict=noise.rule().verdict) for name, noise in noises.items()}
-    return [_decided(case, results) for case in _adjusted(list(cases.values()))]
+    primary = sum(hypothesis.family == "primary" for hypothesis in hypotheses)
+    levels = {"primary": 1 - ERROR / max(primary, 1)}  # the least that Holm asks for of one of them
+    return [
+        _decided(case, results, levels.get(case.hypothesis.family, 1 - ERROR))
+        for case in _adjusted(list(cases.values()))
+    ]
 
 
 def _adjusted(cases: Sequence[Case]) -> list[Case]:
@@ -60,14 +65,13 @@ def _adjusted(cases: Sequence[Case]) -> list[Case]:
     return adjusted
 
 
-def _decided(case: Case, results: Results) -> Case:
-    """The case with what would decide it, where it is undecided."""
+def _decided(case: Case, results: Results, level: float) -> Case:
+    """The case with what would decide it at that ``level`` of confidence, where it is undecided."""
     verdict = case.verdict
     if verdict.decision != "undecided":
         return case
     if verdict.rule is None:
         needed = "" if case.hypothesis.needs is None else f"`{case.hypothesis.command(case.dataset)}`"
         return replace(case, verdict=replace(verdict, decides=needed))
-    level = 1 - ERROR / 6 if case.hypothesis.family == "primary" else 1 - ERROR
     decides = what_decides(verdict.rule, seconds_per_seed(case.evidence, results), level)
     return replace(case, verdict=replace(verdict, decides=decides))

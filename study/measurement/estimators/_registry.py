@@ -16,7 +16,7 @@ def registered() -> tuple[tuple[ModuleType, Estimator], ...]:
     """Every estimator with its module.
 
     Raises:
-        TypeError: where two of one table declare the same name.
+        TypeError: where two declare the same name.
     """
     declarations, names = declared("study.measurement.estimators", Estimator), set[str]()
     for module, estimator in declarations:

@@ -13,6 +13,7 @@ from analysis.aggregate import DiagonalAggregate, InMemoryCodes
 from analysis.draws import evaluate_component_draws, evaluate_held_out_draws, evaluate_prior_draws
 from models.vae import VAE
 from study.design.cell import Cell, Evaluate
+from study.design.parts import resolve
 from study.errors import ConfigurationError
 from study.measurement import encoding
 from study.measurement.encoding import encode
@@ -340,3 +341,25 @@ def test_reconstruction_error_is_that_of_the_decoded_means(vae):
         decoded = vae.likelihood(encode(vae, IMAGES)[0]).mean
     assert estimate.value == pytest.approx(float((decoded - IMAGES).square().mean()), rel=1e-5)
     assert estimate.n == 10
+
+
+def test_what_is_per_volume_or_of_norms_has_no_meaning_on_a_sphere():
+    cell = Cell.from_config(
+        {
+            "latent_dim": 3,
+            "network": {"name": "mlp", "hidden": [16]},
+            "posterior": "von_mises_fisher",
+            "prior": "hypersphere",
+        }
+    )
+    torch.manual_seed(0)
+    evaluate = EVALUATE.model_copy(update={"densities": (resolve("density", "moment_normal"),)})
+    tables = measure(new_vae(cell, (1, 8, 8)), IMAGES.repeat(8, 1, 1, 1), IMAGES, evaluate, seed=0).tables
+    on_sphere = {
+        "aggregate": ("norm_auc", "norm_ks", "squared_norm_ks", "norm_sd"),
+        "densities": ("certified_gap", "held_out_score"),
+    }
+    for table, quantities in on_sphere.items():
+        for row in tables[table].values():
+            assert all("real space" in row[quantity].flags[0] for quantity in quantities)
+    assert not tables["aggregate"]["train"]["kl"].is_refused

@@ -158,7 +158,7 @@ LOOKED_AT = [(verb, file) for verb in VERBS for file in FILES if file == "manife
 """Only two verbs look at the records of cells without a result."""
 
 
-@pytest.mark.parametrize("times", [1, pytest.param(8, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [1, pytest.param(4, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("verb", "file"), LOOKED_AT)
 def test_whatever_the_shape_of_a_record_every_verb_ends_well(folder, capsys, tmp_path_factory, verb, file, times):
     words, expected, examples = VERBS[verb]
