@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import ast
 import importlib.metadata
+import os
 import sys
+import warnings
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, override
@@ -20,7 +22,7 @@ from typer.main import get_command
 
 from study.cli.ending import Ending
 from study.cli.signals import interruptible
-from study.errors import reported
+from study.errors import ConfigurationError, reported
 
 VERBS = (
     "run",
@@ -96,6 +98,24 @@ for _verb in VERBS:
     app.command(_verb, help=_help(_verb))(lambda: None)
 
 
+def _called(words: list[str]) -> int | None:
+    empty = [word for word in words if not word or (word.startswith("--") and word.endswith("="))]
+    if empty:
+        raise ConfigurationError(
+            f"expected words that say something; got {empty[0]!r}, as where a variable is not set: give it a value, or "
+            "leave it out"
+        )
+    if "matplotlib" not in sys.modules:
+        os.environ["MPLBACKEND"] = "agg"  # figures are written to files, whatever would show them
+    code: int | None = app(
+        words if any(word != "--" for word in words) else ["--help"],
+        prog_name="latent-study",
+        standalone_mode=False,
+        obj=words,
+    )
+    return code
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Exit code of the command line; an error that a user can act on is one sentence on stderr.
 
@@ -103,14 +123,14 @@ def main(arguments: list[str] | None = None) -> int:
     """
 
     def command() -> int:
-        words = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+        words = sys.argv[1:] if arguments is None else arguments
         plain = [word for word in words if word != "--debug"]
-        return reported(
-            lambda: app(plain, prog_name="latent-study", standalone_mode=False, obj=plain), debug=plain != words
-        )
+        return reported(lambda: _called(plain), debug=plain != words)
 
     if arguments is not None:
         return interruptible(command, returns=True)
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore", RuntimeWarning)  # of numbers within libraries: answers tell what is no number
     ending = Ending()
     ending.code = interruptible(command, returns=False)
     return ending.code

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from study.cli.options import folder_at
+from study.diagnosis.answer import checked_name
 from study.diagnosis.codes import from_file
 from study.diagnosis.diagnose import diagnose_codes, evaluation
 from study.errors import ConfigurationError, say, say_line
@@ -59,6 +60,8 @@ def command(
         raise ConfigurationError(
             f"expected files of different names, by which their models are known; got {repeated} twice: rename one"
         )
+    for each in [*names, *([] if name is None else [name])]:
+        checked_name(each)  # before minutes of work
     if len(codes) > 1 and sampler is not None:
         raise ConfigurationError("--sampler takes the density of one file of codes; diagnose one at a time")
     kept = folder_at(results, "--results")

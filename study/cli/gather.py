@@ -11,7 +11,7 @@ import typer
 from study.cli.options import study_folders
 from study.cli.selection import selected
 from study.design.labels import titles
-from study.errors import PartialResults, say_line
+from study.errors import ConfigurationError, PartialResults, say_line
 from study.store.gather import gather
 from study.store.standing import Standing
 from study.store.store import Store
@@ -41,7 +41,7 @@ def command(
     by_name: dict[str, list[Store]] = defaultdict(list)
     for folder in study_folders(sources, weights=True):
         by_name[folder.resolve().name].append(Store(folder))
-    planned = selected(shlex.split(study), yes=True) if study is not None else None
+    planned = selected(_words(study), yes=True) if study is not None else None
     if planned:
         by_name.setdefault(planned[0].name, [])
     missing = 0
@@ -65,3 +65,10 @@ def command(
                 say_line(f"{'':16}{reason}")
     if missing:
         raise PartialResults(f"{missing} cells are missing; `latent-study run` with --results {into} computes them")
+
+
+def _words(study: str) -> list[str]:
+    try:
+        return shlex.split(study)
+    except ValueError as error:
+        raise ConfigurationError(f"--study is the words that `run` was given; got {study!r}: {error}") from error

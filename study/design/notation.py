@@ -121,7 +121,8 @@ def parse_document(text: str, source: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f", line {mark.line + 1}" if mark else ""
-        raise ConfigurationError(f"{source}{line}: {error.problem or error.context}") from error
+        problem = ": ".join(part for part in (error.context, error.problem) if part)
+        raise ConfigurationError(f"{source}{line}: {problem}") from error
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise ConfigurationError(f"{source} is not readable as YAML: {str(error).splitlines()[0]}") from error
 

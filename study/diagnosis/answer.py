@@ -26,6 +26,15 @@ from study.store.result import CellResult
 log = logging.getLogger(__name__)
 
 
+def checked_name(name: str) -> str:
+    """The ``name`` of a model or study; raises ConfigurationError where it cannot be that of a folder and a page."""
+    try:
+        safe_name(safe_name(name) + "diagnosis-.html")  # of the page
+        return name
+    except ValueError as error:
+        raise ConfigurationError(f"{error}; rename the file of codes, or give another --name") from error
+
+
 @dataclass(frozen=True, eq=False)
 class Answer:
     """A diagnosis.
@@ -107,10 +116,7 @@ class Answer:
             ConfigurationError: where the name cannot be a folder's.
             EnvironmentFault: where the folder cannot be written.
         """
-        try:
-            folder = Path(results) / safe_name(study or self.name)
-        except ValueError as error:
-            raise ConfigurationError(f"{error}; give the model another --name") from error
+        folder = Path(results) / checked_name(study or self.name)
         store = Store(folder)
         with store.lock(self.cell.key, wait=True):
             if self._is_in(store):

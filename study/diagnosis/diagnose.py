@@ -21,6 +21,7 @@ from models.vae import VAE
 from study.design.cell import Cell, Evaluate
 from study.design.families import PRIORS
 from study.design.parts import GIVEN
+from study.design.settings import validated
 from study.diagnosis.answer import Answer
 from study.diagnosis.codes import CodeArrays
 from study.diagnosis.cost import announced, of_fits
@@ -63,7 +64,7 @@ PICTURED = (1, 3)
 
 def evaluation(**settings: Any) -> Evaluate:
     """Settings of a diagnosis: those of a study's cell, but for the choice of mixtures, which no question asks for."""
-    return Evaluate.model_validate({"components": (1,), "covariances": ("diagonal",), **settings})
+    return validated(Evaluate, {"components": (1,), "covariances": ("diagonal",), **settings})
 
 
 def diagnose(

@@ -7,12 +7,14 @@ has the same result when it holds the same numbers, as far as it has them. What 
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 from study.errors import DataError, EnvironmentFault
 from study.files import own_folder, replacing, set_aside
@@ -21,6 +23,9 @@ from study.store.reading import Corrupt, regular
 from study.store.result import agree
 from study.store.standing import Standing
 from study.store.store import LIMITS, MANIFEST, WEIGHTS, Store
+
+OF_WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+"""Errors of a copy that the place is to blame for, to which it is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,9 @@ def gather(sources: Sequence[Store], target: Store) -> Gathered:
             if not held:
                 missing[key] = Standing("unfinished", best.manifest.config, ("another process holds it here",))
                 continue
+            if _came_meanwhile(key, copies[key][0], target):
+                present += (key,)
+                continue
             try:
                 _write(best, key, target)
             except Corrupt as error:
@@ -82,16 +90,24 @@ def gather(sources: Sequence[Store], target: Store) -> Gathered:
     return Gathered(tuple(sorted(copied)), present, missing)
 
 
+def _came_meanwhile(key: str, copy: _Copy, target: Store) -> bool:
+    """Whether another process has put the same whole cell into ``target`` since that was looked through."""
+    try:
+        return _agree(key, copy, _Copy(target, target.verify(key)))
+    except Corrupt:
+        return False
+
+
 def _check_agreement(copies: Mapping[str, Sequence[_Copy]]) -> None:
-    conflicts = [
-        (first.store.folder(key), second.store.folder(key))
+    conflicts = {
+        key: (first.store.folder(key), second.store.folder(key))
         for key, found in copies.items()
         for first, second in pairwise(found)
         if not _agree(key, first, second)
-    ]
+    }
     if conflicts:
-        first, second = conflicts[0]
-        more = f", and so in {len(conflicts) - 1} more" if len(conflicts) > 1 else ""
+        first, second = next(iter(conflicts.values()))
+        more = f", and so of {len(conflicts) - 1} more" if len(conflicts) > 1 else ""
         raise DataError(
             f"{first} and {second} hold different results of one cell{more}; move one of them away, or gather them "
             "into two folders"
@@ -132,10 +148,20 @@ def _write(copy: _Copy, key: str, target: Store) -> None:
             aside.mkdir()
             for name, digest in copy.manifest.files.items():
                 with regular(copy.store.folder(key) / name, LIMITS[name]) as opened:
-                    shutil.copyfile(opened, aside / name)
+                    _copied(opened, aside / name, place)
                 if sha256(aside / name) != digest:
                     raise Corrupt(f"{name} has other bytes than were written")
             (aside / MANIFEST).write_text(copy.manifest.model_dump_json(indent=2), "utf-8")
     except OSError as error:
         raise EnvironmentFault(f"cannot write {place}: {error.strerror or error}; choose another folder") from error
     target.clear(key)
+
+
+def _copied(source: Path, written: Path, place: Path) -> None:
+    """Copies a file; what cannot be written there is the disk's fault, and not that of the cell at ``source``."""
+    try:
+        shutil.copyfile(source, written)
+    except OSError as error:
+        if error.errno not in OF_WRITING:
+            raise
+        raise EnvironmentFault(f"cannot write {place}: {error.strerror or error}; choose another folder") from error

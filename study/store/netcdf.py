@@ -1,18 +1,24 @@
 """NetCDF: files of arrays in groups, taken into memory after a look at what they declare.
 
-What such a file holds in memory may be a thousand times its size, since arrays may be compressed or never written.
+What such a file holds in memory may be a thousand times its size, since arrays may be compressed or never written. The
+HDF5 library follows some damaged files for ever and hears no Ctrl-C meanwhile: it reads in a thread of its own, which
+is not waited for without end.
 """
 
 from __future__ import annotations
 
 import math
+import threading
 import warnings
+from collections.abc import Callable
+from concurrent.futures import Future, wait
 from pathlib import Path
 
 import netCDF4
 import numpy as np
 import xarray as xr
 
+from study.errors import DataError
 from study.store.reading import MAX_RESULT, Corrupt, regular
 
 MAX_EXPANSION = 32
@@ -20,6 +26,10 @@ MAX_EXPANSION = 32
 
 MAX_VARIABLES = 10_000
 """Variables and groups of a result, of which a cell has some fifty."""
+
+
+LEAST_SECONDS, BYTES_A_SECOND = 60.0, 2**20
+"""Time that reading a file may take, and what may be read in each second beyond."""
 
 
 def tree(path: Path) -> xr.DataTree:
@@ -33,16 +43,18 @@ def groups(path: Path) -> dict[str, xr.Dataset]:
 
     path: of the file.
 
-    Raises Corrupt.
+    Raises Corrupt, and DataError where reading does not end.
     """
-    with regular(path, MAX_RESULT) as place, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+
+    def read(place: Path) -> dict[str, xr.Dataset]:
         with netCDF4.Dataset(place) as dataset:
             _check_size(dataset, place, path.name)
             if (plain := _plain(dataset)) is not None:
                 return plain
         with xr.open_datatree(place, engine="netcdf4", decode_times=False) as opened:
             return opened.load().to_dict()
+
+    return _in_time(read, path)
 
 
 def group_of(path: Path, name: str) -> xr.Dataset:
@@ -51,16 +63,41 @@ def group_of(path: Path, name: str) -> xr.Dataset:
     path: of the file.
     name: of a group without groups of its own.
 
-    Raises Corrupt.
+    Raises Corrupt, and DataError where reading does not end.
     """
-    with regular(path, MAX_RESULT) as place, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+
+    def read(place: Path) -> xr.Dataset:
         with netCDF4.Dataset(place) as dataset:
             _check_size(dataset, place, path.name)
             if (plain := _plain_group(dataset[name])) is not None:
                 return plain
         with xr.open_dataset(place, group=name, engine="netcdf4", decode_times=False) as opened:
             return opened.load()
+
+    return _in_time(read, path)
+
+
+def _in_time[Read](read: Callable[[Path], Read], path: Path) -> Read:
+    """What ``read`` gives of the file at ``path``; a thread that does not end is left to itself."""
+    with regular(path, MAX_RESULT) as place, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        seconds = LEAST_SECONDS + place.stat().st_size / BYTES_A_SECOND
+        done: Future[Read] = Future()
+
+        def attempt() -> None:
+            try:
+                done.set_result(read(place))
+            except BaseException as error:
+                done.set_exception(error)
+
+        threading.Thread(target=attempt, daemon=True).start()
+        wait([done], seconds)
+        if done.done():
+            return done.result()
+    raise DataError(
+        f"{path} was not read to its end in {seconds:.0f} s: it is damaged, or its disk does not answer; move "
+        f"{path.parent} away"
+    )
 
 
 def _check_size(dataset: netCDF4.Dataset, path: Path, name: str) -> None:

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ValidationError
 from safetensors import safe_open
 
 from study.design.cell import Cell
-from study.errors import StudyError
+from study.errors import EnvironmentFault, StudyError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,7 +48,7 @@ def reading(name: str) -> Iterator[None]:
     """Turns every failure of the block into :class:`Corrupt`, which names the file ``name``."""
     try:
         yield
-    except Corrupt:
+    except (Corrupt, EnvironmentFault):
         raise
     except FileNotFoundError as error:
         raise Corrupt(f"{name} is absent") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,9 @@ def agree(first: xr.DataTree, second: xr.DataTree) -> bool:
 
 
 def write_result(result: CellResult, tree: Path, weights: Path) -> None:
-    """Writes the files of a ``result``: netCDF to ``tree``, safetensors to ``weights``."""
-    result.tree.to_netcdf(tree, engine="netcdf4")
+    """Writes the files of a ``result``: netCDF to ``tree``, safetensors to ``weights``; raises OSError."""
+    try:
+        result.tree.to_netcdf(tree, engine="netcdf4")
+    except RuntimeError as error:  # as the netCDF library says that a disk is full
+        raise OSError(errno.EIO, f"the netCDF library reports: {error}") from error
     safetensors.numpy.save_file({name: np.ascontiguousarray(array) for name, array in result.weights.items()}, weights)

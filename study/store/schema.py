@@ -37,6 +37,9 @@ _RECORDS = {
     "samples": _Group(frozenset({"chain", "source", "image", "channel", "height", "width"}), ("pixels",)),
 }
 
+LARGEST = 1e100
+"""Of finite numbers: what is computed with larger ones overflows."""
+
 _NUMBERS, _TEXTS = ("value", "standard_error", "n", "num_draws"), ("bound", "flags")
 
 _TEXT_DIMS = {"split", "source", "density", "quantity", "covariance"}
@@ -68,6 +71,8 @@ def _check_variables(name: str, group: xr.Dataset) -> None:
     for variable, values in group.variables.items():
         if not (_is_numeric(values) or _is_text(values)):
             raise Corrupt(f"{name}/{variable} of its result holds neither numbers nor texts")
+        if values.dtype == np.float64 and (np.abs(values.values[np.isfinite(values.values)]) > LARGEST).any():
+            raise Corrupt(f"{name}/{variable} of its result has finite numbers beyond {LARGEST:g}")
         if _is_text(values) and not all(str(text).isprintable() for text in values.values.flat):
             raise Corrupt(f"{variable} in {name} of its result has characters that cannot be shown")
     for dim, index in group.indexes.items():
@@ -88,6 +93,8 @@ def _check_estimates(name: str, group: xr.Dataset, rows: str) -> None:
             raise Corrupt(f"{name}/{field} of its result is of the wrong type")
     if not {rows, "quantity"} <= set(group.indexes):
         raise Corrupt(f"{name} of its result does not name its {rows} and quantity")
+    if (group["standard_error"].values < 0).any():
+        raise Corrupt(f"{name}/standard_error of its result is negative")
     for field in {"n", "num_draws"} & set(group.data_vars):
         counts = group[field].values.astype(float)
         if not ((counts >= 0) & (counts <= MAX_NUMBER)).all():

@@ -84,7 +84,8 @@ class Store:
         """Keys of all cells that have left a trace here, sorted."""
         names = os.listdir(self.cells) if self.cells.is_dir() else []
         marks = {"", "partial", "failed.json"}
-        return sorted({key for key, _, mark in (name.partition(".") for name in names) if mark in marks})
+        parts = (name.partition(".") for name in names)
+        return sorted({key for key, _, mark in parts if mark in marks and key and key.isascii()})
 
     def stored_keys(self) -> list[str]:
         """Keys of the cells that are finished, whole or not, sorted."""

@@ -1,6 +1,7 @@
 """Bad input at the command line: the named exit code, one sentence that names the fault, nothing written or lost."""
 
 import os
+import shlex
 import subprocess
 import sys
 import urllib.error
@@ -21,6 +22,7 @@ FILES = {
     "list.yaml": "- digits\n",
     "named.yaml": "name: ../../elsewhere\nsettings: {beta: 1}\n",
     "empty.yaml": "",
+    "two.yaml": "settings: {beta: 1}\n---\nsettings: {beta: 2}\n",
     "section.yaml": "setings: {}\n",
     "typo.yaml": "settings: {train: {epoch: 3}}\n",
     "factor.yaml": "factors: {latent_dims: [2, 4]}\n",
@@ -43,6 +45,12 @@ FILES = {
 CASES = [
     # the words after `latent-study`, the exit code, and what the sentence must name
     ("rum", CONFIGURATION, ["rum"]),
+    ("export results ''", CONFIGURATION, ["words that say something", "variable is not set"]),
+    ("gather results --into=", CONFIGURATION, ["words that say something", "--into="]),
+    ("run two.yaml", CONFIGURATION, ["two.yaml", "line 2", "a single document", "another document"]),
+    ("diagnose good.yaml --draws 99999999999", CONFIGURATION, ["draws", "99999999999"]),
+    ("diagnose good.yaml --name ../x", CONFIGURATION, ["'../x' cannot be the name of a file"]),
+    ("diagnose .hidden.npz", CONFIGURATION, ["'.hidden' cannot be the name of a file", "rename"]),
     ("--versoin", CONFIGURATION, ["--versoin"]),
     ("run --dryrun", CONFIGURATION, ["--dryrun", "--dry-run"]),
     ("run --workers", CONFIGURATION, ["--workers"]),
@@ -176,7 +184,7 @@ def assert_one_sentence(stderr: str, names: list[str]):
 @pytest.mark.parametrize(("words", "code", "names"), CASES, ids=[words for words, *_ in CASES])
 def test_one_sentence_and_the_exit_code(folder, capsys, words, code, names):
     before = contents(folder)
-    assert main(words.split()) == code
+    assert main(shlex.split(words)) == code
     out, err = capsys.readouterr()
     assert_one_sentence(err, names)
     assert out == ""

@@ -247,6 +247,9 @@ RESULTS = {
     "rows that are numbers": changed(lambda g: g | {"aggregate": g["aggregate"].assign_coords(split=[1, 2])}),
     "no replicates": changed(lambda g: g | {"aggregate": g["aggregate"].isel(chain=[])}),
     "a replicate more in one group": changed(lambda g: g | {"aggregate": estimates(["train"], "split", ["kl"], 3)}),
+    "negative errors": changed(lambda g: replaced(g, "aggregate", standard_error=g["aggregate"]["n"] * -0.5)),
+    "numbers that overflow": changed(lambda g: replaced(g, "sample_stats", log_q=g["sample_stats"]["log_q"] * 1e300)),
+    "other replicates than were trained": changed(lambda g: {name: group.isel(chain=[0]) for name, group in g.items()}),
     "counts without end": changed(lambda g: replaced(g, "aggregate", n=g["aggregate"]["value"] * np.inf)),
     "an unknown bound": changed(lambda g: g | {"log_likelihood": g["log_likelihood"].rename(log_px_10="px")}),
     "draws without a split": changed(lambda g: g | {"sample_stats": g["sample_stats"].isel(split=0, drop=True)}),
@@ -274,6 +277,16 @@ def test_a_result_that_is_none_is_left_out_and_named(copy, folder, capsys, kind)
     assert len(out.splitlines()) == 2
     code, _, err = said(capsys, ["compare", copy.root])
     assert (code, f"left out: {place}: " in err) == (0, True)
+
+
+def test_names_that_are_no_keys_are_no_cells(copy, folder, capsys):
+    for name in (b".partial", b".failed.json", b"\xff\xfe", "été".encode()):
+        os.mkdir(os.fsencode(copy.cells) + b"/" + name)
+    assert copy.known_keys() == sorted(folder.keys)
+    for words in (["status", copy.root], ["report", copy.root], ["summary", copy.root]):
+        code, out, err = said(capsys, words)
+        assert code == 0
+        assert "absent" not in out + err
 
 
 def test_status_says_why_a_cell_is_corrupt(copy, folder, capsys):
@@ -544,7 +557,7 @@ def test_results_folders_that_cannot_be(verb, place, capsys, tmp_path, monkeypat
     assert len(err) < 500
 
 
-@pytest.mark.parametrize("output", ["/", ".", "..", ""])
+@pytest.mark.parametrize("output", ["/", ".", ".."])
 def test_a_page_needs_a_name(copy, capsys, output, monkeypatch):
     monkeypatch.chdir(copy.root)
     code, _, err = said(capsys, ["report", copy.root, "--output", output])

@@ -1,5 +1,6 @@
 """Gathering: every whole cell once, verified, conflicts and gaps named, and nothing computed or lost."""
 
+import errno
 import json
 import os
 import shutil
@@ -10,7 +11,7 @@ import xarray as xr
 
 from study.cli import main
 from study.design.cell import Cell
-from study.errors import DataError, TrainingFailed
+from study.errors import DataError, EnvironmentFault, TrainingFailed
 from study.store.export import export
 from study.store.gather import gather
 from study.store.manifest import Manifest
@@ -210,3 +211,40 @@ def test_verify_reads_every_byte(stores, capsys):
     out, err = capsys.readouterr()
     assert f"{first.folder(CELLS[4].key)}: {WEIGHTS} has other bytes" in out
     assert "1 cells are not as they were written" in err
+
+
+def test_a_disk_that_is_full_is_not_the_fault_of_a_cell(stores, monkeypatch, capsys):
+    *sources, target = stores
+    put(sources[0], 2)
+
+    def full(source, place):
+        raise OSError(errno.ENOSPC, "No space left on device", str(source), None, str(place))
+
+    monkeypatch.setattr("study.store.gather.shutil.copyfile", full)
+    with pytest.raises(EnvironmentFault, match=r"cannot write .*all.*: No space left on device"):
+        gather(sources, target)
+
+
+def test_what_another_process_gathers_meanwhile_is_there_and_nothing_is_set_aside(stores, monkeypatch):
+    first, second, _, target = stores
+    put(first, 2, 4)
+    lock = Store.lock
+
+    def after_another(self, key, **settings):
+        monkeypatch.setattr(Store, "lock", lock)
+        gather([first], Store(self.root))
+        return lock(self, key, **settings)
+
+    monkeypatch.setattr(Store, "lock", after_another)
+    done = gather([first, second], target)
+    assert (done.copied, set(done.present), done.missing) == ((), {CELLS[2].key, CELLS[4].key}, {})
+    assert not list(target.cells.glob("*.corrupt-*"))
+
+
+def test_conflicts_are_counted_by_cells_and_words_of_a_study_that_are_none_are_refused(stores, tmp_path, capsys):
+    first, second, third, target = stores
+    put(first, 2), put(second, 2, value=1.0), put(third, 2, value=2.0)
+    with pytest.raises(DataError, match="different results of one cell; move"):
+        gather([first, second, third], target)
+    assert main(["gather", str(tmp_path / "a"), "--into", str(tmp_path / "all"), "--study", "'"]) == 2
+    assert "the words that `run` was given" in capsys.readouterr().err

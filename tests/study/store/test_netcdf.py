@@ -1,11 +1,16 @@
 """Reading of netCDF: the same tree, type for type, as xarray's own way reads, whether or not it takes the short one."""
 
+import threading
+
 import numpy as np
 import pytest
 import xarray as xr
 
+from study.errors import DataError
 from study.store import netcdf
 from study.store.netcdf import tree
+from study.store.reading import Corrupt
+from study.store.result import CellResult, write_result
 
 DRAWS = {"rate": (("chain", "draw"), np.array([[1.0, np.nan], [np.inf, -0.0]]))}
 
@@ -83,3 +88,31 @@ def test_characters_and_groups_within_groups_are_left_to_xarray(tmp_path, monkey
     assert_alike(tmp_path / "result.nc", monkeypatch, short=False)
     xr.DataTree.from_dict({"/a/b": PLAIN["numbers"]}).to_netcdf(tmp_path / "nested.nc", engine="netcdf4")
     assert_alike(tmp_path / "nested.nc", monkeypatch, short=False)
+
+
+@pytest.mark.parametrize("read", [tree, lambda path: netcdf.group_of(path, "some")])
+def test_a_file_that_is_never_read_to_its_end_ends_in_a_sentence(tmp_path, monkeypatch, read):
+    """HDF5 follows some damaged files for ever."""
+    xr.DataTree.from_dict({"some": xr.Dataset(DRAWS)}).to_netcdf(tmp_path / "result.nc")
+    released = threading.Event()
+    monkeypatch.setattr(netcdf, "LEAST_SECONDS", 0.05)
+    monkeypatch.setattr(netcdf.netCDF4, "Dataset", lambda place: released.wait(20) and pytest.fail("too late"))
+    with pytest.raises(DataError, match=r"result\.nc was not read to its end in 0 s: .* move .* away"):
+        read(tmp_path / "result.nc")
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    released.set()
+
+
+def test_what_is_wrong_with_a_file_is_said_from_the_thread_that_reads_it(tmp_path):
+    (tmp_path / "result.nc").write_bytes(b"none")
+    with pytest.raises(Corrupt, match=r"result\.nc is not readable"):
+        tree(tmp_path / "result.nc")
+
+
+def test_a_disk_that_is_full_is_an_error_of_the_system(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise RuntimeError("NetCDF: HDF error")
+
+    monkeypatch.setattr(xr.DataTree, "to_netcdf", full)
+    with pytest.raises(OSError, match="the netCDF library reports: NetCDF: HDF error"):
+        write_result(CellResult(xr.DataTree(), {}, {}), tmp_path / "result.nc", tmp_path / "weights.safetensors")

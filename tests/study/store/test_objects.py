@@ -618,7 +618,7 @@ def computed(monkeypatch):
     return keys
 
 
-RUN = ["run", "smoke", "latent_dim=2,8", "seeds=1", "prior=standard_normal", "--workers", "1", "--no-report"]
+RUN = ["run", "smoke", "latent_dim=2,8", "seeds=2", "prior=standard_normal", "--workers", "1", "--no-report"]
 
 
 def test_a_run_publishes_and_another_users_computes_nothing_twice(url, computed, cache, capsys):
@@ -637,7 +637,7 @@ def test_a_run_publishes_and_another_users_computes_nothing_twice(url, computed,
 
 @IN_MEMORY
 def test_a_program_runs_a_study_at_a_url(url, computed):
-    small = Study.load("smoke").override(["latent_dim=2,8", "seeds=1", "prior=standard_normal"])
+    small = Study.load("smoke").override(["latent_dim=2,8", "seeds=2", "prior=standard_normal"])
     store = run(small, results=url, workers=1, device="cpu", progress=False)
     assert set(store.known_keys()) == set(computed) == set(_keys_at(url))
 
