@@ -62,6 +62,10 @@ PICTURED = (1, 3)
 """Numbers of channels of images that a result keeps."""
 
 
+SECONDS_BETWEEN = 1.0
+"""Between two lines that say what a diagnosis is at."""
+
+
 def evaluation(**settings: Any) -> Evaluate:
     """Settings of a diagnosis: those of a study's cell, but for the choice of mixtures, which no question asks for."""
     return validated(Evaluate, {"components": (1,), "covariances": ("diagonal",), **settings})
@@ -227,8 +231,11 @@ def _diagnosed(
     extra: dict[str, Records] = {}
     try:
         with full_float32():
+            told = 0.0
             for step in measuring.steps():
-                say(f"{time.perf_counter() - began:7.1f} s  {step}")
+                if (seconds := time.perf_counter() - began) - told >= SECONDS_BETWEEN:
+                    say(f"{seconds:7.1f} s  {step}")
+                    told = seconds
         extra = dimension_records(replicate, numbers)
         if gives != "nothing":
             extra["weight"] = _scalars(weight(replicate))

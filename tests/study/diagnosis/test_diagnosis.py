@@ -1,6 +1,8 @@
 """A diagnosis against closed forms, planted mismatches, and the cell of a model that this project trained."""
 
 import math
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -300,6 +302,20 @@ def test_what_was_given_cannot_be_run(capsys):
     assert "prior=given" in capsys.readouterr().err
 
 
+@pytest.fixture
+def every_step(monkeypatch):
+    """Each step has a line, however short it is."""
+    monkeypatch.setattr(sys.modules["study.diagnosis.diagnose"], "SECONDS_BETWEEN", 0.0)
+
+
+def test_few_lines_say_what_a_short_diagnosis_is_at():
+    lines = []
+    began = time.perf_counter()
+    of_arrays(*gaussian_codes(100, 2), say=lines.append)
+    assert 1 <= len(lines) <= 2 + time.perf_counter() - began
+
+
+@pytest.mark.usefixtures("every_step")
 def test_convolutions_keep_fp32_while_measuring():
     seen = {}
     of_arrays(*gaussian_codes(100, 2), say=lambda line: seen.setdefault(line, torch.backends.cudnn.allow_tf32))
@@ -309,6 +325,7 @@ def test_convolutions_keep_fp32_while_measuring():
     assert torch.backends.cudnn.allow_tf32, "torch's default, which is put back"
 
 
+@pytest.mark.usefixtures("every_step")
 def test_an_interrupt_keeps_what_was_done():
     done = []
 
