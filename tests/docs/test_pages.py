@@ -34,6 +34,10 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^(?: {4}|\$ )(?:pip install uv && )?(?:uv run )?(latent-study .*)$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#\s,=]+)(?:#[^)]*)?\)")
 
+SOURCE = re.compile(r"`((?:analysis|models|study|tests)/[\w/.]*\.\w+)`")
+WRITTEN_BY_A_READER = {"models/priors/laplace.py", "study/measurement/estimators/largest_mean.py"}
+"""Files that a page shows how to add."""
+
 STANDS_FOR = {"RESULTS": "results/first_look", "results/other/first_look": "results/first_look", "DIR": "data"}
 """Names on a page that stand for a user's own files."""
 
@@ -155,6 +159,12 @@ def test_links_lead_somewhere(page):
     for target in LINK.findall(FENCE.sub("", page.read_text("utf-8"))):
         if not target.startswith(("http", "mailto:", *generated)):
             assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "analysis" / "METHODS.md"], ids=str)
+def test_sources_that_a_page_names_are_there(page):
+    named = set(SOURCE.findall(page.read_text("utf-8"))) - WRITTEN_BY_A_READER
+    assert not [path for path in sorted(named) if not (ROOT / path).exists()]
 
 
 @pytest.mark.slow
