@@ -35,7 +35,12 @@ COMMAND = re.compile(r"^(?: {4}|\$ )(?:pip install uv && )?(?:uv run )?(latent-s
 LINK = re.compile(r"\]\(([^)#\s,=]+)(?:#[^)]*)?\)")
 
 SOURCE = re.compile(r"`((?:analysis|models|study|tests)/[\w/.]*\.\w+)`")
-WRITTEN_BY_A_READER = {"models/priors/laplace.py", "study/measurement/estimators/largest_mean.py"}
+WRITTEN_BY_A_READER = {
+    "models/priors/laplace.py",
+    "study/answers/hypotheses/h23_use.py",
+    "study/measurement/estimators/largest_mean.py",
+    "tests/study/answers/hypotheses/worlds/h23_use.py",
+}
 """Files that a page shows how to add."""
 
 STANDS_FOR = {"RESULTS": "results/first_look", "results/other/first_look": "results/first_look", "DIR": "data"}
