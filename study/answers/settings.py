@@ -9,6 +9,7 @@ from typing import Any
 
 from study.design.cell import Cell
 from study.design.families import FAMILIES
+from study.design.latent import shape_of
 from study.design.length import planned_updates
 
 
@@ -25,7 +26,7 @@ def settings(config: Mapping[str, Any], num_images: int | None = None) -> dict[s
     shape = str(flat["latent_dim"])
     updates = planned_updates(config, num_images)
     length = {} if updates is None else {"updates": updates}
-    return flat | length | {"latent": shape, "latent_dim": math.prod(map(int, shape.split("x")))}
+    return flat | length | {"latent": shape, "latent_dim": math.prod(shape_of(shape))}
 
 
 def _flat(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

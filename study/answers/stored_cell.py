@@ -15,6 +15,7 @@ from analysis.address import Address
 from analysis.layout import ROWS
 from study.answers.settings import settings
 from study.design.cell import Cell, Train, seeds_of
+from study.design.latent import sides
 from study.design.length import LENGTHS
 from study.store.contents import Contents, Tables, axes_of, ordered
 from study.store.manifest import Manifest
@@ -167,6 +168,5 @@ def _held_fixed(settings: Mapping[str, Any], factors: tuple[str, ...]) -> tuple[
         if name not in free and not name.startswith((*heads, "evaluate.")) and name not in {"latent", "latent_dim"}
     }
     if "latent" not in factors:
-        sides = "×".join(settings["latent"].split("x")[1:])
-        fixed["latent"] = sides if "latent_dim" in factors else settings["latent"]
+        fixed["latent"] = sides(settings["latent"]) if "latent_dim" in factors else settings["latent"]
     return tuple(sorted((name, str(value)) for name, value in fixed.items()))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import re
 from collections.abc import Mapping
 from functools import cached_property, partial
 from typing import Annotated, Any, ClassVar, Literal, final
@@ -24,7 +23,7 @@ from pydantic import (
 )
 
 from models.options import LARGEST_COUNT, AtLeastTwo, Count, NonNegative, Positive
-from study.design.limits import DIGITS
+from study.design.latent import shape_of, written
 from study.design.notation import frozen
 from study.design.parts import Member, Part, resolve
 from study.design.settings import Settings, validated
@@ -185,20 +184,6 @@ class Evaluate(Settings):
         return densities
 
 
-def _shape(value: Any) -> tuple[int, ...]:
-    """Event shape of z from its notation: ``32``, or channels × height × width as ``16x8x8``."""
-    if isinstance(value, tuple) and value and all(type(size) is int and size >= 1 for size in value):
-        return value
-    text = str(value)
-    if isinstance(value, bool) or len(text) > DIGITS or not re.fullmatch(r"[1-9][0-9]*(x[1-9][0-9]*)*", text):
-        raise ValueError("expected a positive integer, or a shape such as 16x8x8 (channels first)")
-    return tuple(int(size) for size in text.split("x"))
-
-
-def _notation(shape: tuple[int, ...]) -> int | str:
-    return shape[0] if len(shape) == 1 else "x".join(map(str, shape))
-
-
 LATER: dict[tuple[str, ...], Any] = {
     ("train", "updates"): None,
     ("evaluate", "refinement"): 0,
@@ -257,7 +242,7 @@ class Cell(Settings):
     )
     image_size: Annotated[Count | None, OrNone] = Field(default=None, description="side in pixels; none: as stored")
     limit: Annotated[AtLeastTwo | None, OrNone] = Field(default=None, description="training images to use; none: all")
-    latent_shape: Annotated[tuple[int, ...], BeforeValidator(_shape), PlainSerializer(_notation)] = Field(
+    latent_shape: Annotated[tuple[int, ...], BeforeValidator(shape_of), PlainSerializer(written)] = Field(
         default=(32,), alias="latent_dim", description="D, or channels × height × width as 16x8x8"
     )
     network: Annotated[Part, Member("network")] = _choice("network", "mlp", "encoder and decoder bodies")

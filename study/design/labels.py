@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from study.design.cell import Train
+from study.design.latent import shape_of, sides
 from study.design.length import LENGTHS, planned_updates
 
 
@@ -65,7 +66,7 @@ def _flat(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     updates = planned_updates(config)
     for name, value in config.items():
         if name == "latent_dim":
-            yield "latent", "×".join(str(value).split("x")[1:]) or "vector"
+            yield "latent", sides(value) or "vector"
         elif not isinstance(value, Mapping):
             yield name, _written(value)
         else:
@@ -98,4 +99,4 @@ def titles(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
 
 def latent_dim(config: Mapping[str, Any]) -> int:
     """D of a configuration, in which 16x8x8 stands for its product."""
-    return math.prod(map(int, str(config["latent_dim"]).split("x")))
+    return math.prod(shape_of(config["latent_dim"]))

@@ -20,6 +20,7 @@ from analysis.tree import Measured, Records, build_tree
 from models.vae import VAE
 from study.design.cell import Cell, Evaluate
 from study.design.families import PRIORS
+from study.design.latent import written
 from study.design.parts import GIVEN
 from study.design.settings import validated
 from study.diagnosis.answer import Answer
@@ -254,7 +255,7 @@ def _diagnosed(
         "features": getattr(space, "flag", "features of a classifier of the labels" if gives != "nothing" else "none"),
         "num_pixels": subject.num_pixels,
         "latent_dim": math.prod(vae.prior.latent_shape),
-        "latent_shape": "x".join(map(str, vae.prior.latent_shape)),
+        "latent_shape": str(written(vae.prior.latent_shape)),
         "device": str(device),
         "measurement_seconds": round(time.perf_counter() - began, 3),
     }
@@ -290,7 +291,7 @@ def _cell(subject: _Subject, vae: VAE, evaluate: Evaluate) -> Cell:
         {
             "dataset": GIVEN,
             "binarisation": "none",
-            "latent_dim": shape[0] if len(shape) == 1 else "x".join(map(str, shape)),
+            "latent_dim": written(shape),
             "network": {"name": GIVEN, "of": subject.name},
             "posterior": GIVEN,
             "prior": prior,

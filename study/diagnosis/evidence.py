@@ -14,6 +14,7 @@ from analysis.address import Address
 from analysis.estimate import Estimate
 from analysis.tree import ROWS, UNDEFINED
 from study.design.families import DENSITIES
+from study.design.latent import shape_of
 from study.design.parts import part_name
 
 
@@ -79,7 +80,7 @@ class Evidence:
     @property
     def latent_shape(self) -> tuple[int, ...]:
         """Shape of one latent."""
-        return tuple(int(side) for side in str(self.details["latent_shape"]).split("x"))
+        return shape_of(self.details["latent_shape"])
 
     def repaired(self) -> str | None:
         """The density that certifies the most nats of those whose draws are not the training codes again, or None."""

@@ -15,6 +15,7 @@ import pandas as pd
 
 from study.answers.hypotheses._base import MissingCells
 from study.answers.results import IMMATERIAL, Results
+from study.design.latent import sides
 from study.design.length import LENGTHS
 from study.design.parts import part_name
 
@@ -258,8 +259,8 @@ def _fixed(family: Results) -> dict[str, str]:
     unsaid = {*IMMATERIAL, *(LENGTHS if "updates" in common else ())}
     material = sorted(name for name in common if name not in unsaid and not name.startswith("evaluate."))
     fixed = {name: levels[0] for name in material if len(levels := family.levels(name)) == 1}
-    sides = {"×".join(cell.settings["latent"].split("x")[1:]) or "vector" for cell in family}
-    shape = f"D={fixed['latent']}" if "latent" in fixed else "/".join(sorted(sides))
+    shapes = {sides(cell.settings["latent"]) or "vector" for cell in family}
+    shape = f"D={fixed['latent']}" if "latent" in fixed else "/".join(sorted(shapes))
     others = {name: f"{name}={value}" for name, value in fixed.items() if name not in {"prior", "latent", "latent_dim"}}
     prior = {"prior": str(fixed["prior"])} if "prior" in fixed else {}
     return prior | {"latent": shape} | others
