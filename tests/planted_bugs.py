@@ -158,7 +158,7 @@ BUGS = [
         "return self._order[:num]", "return torch.arange(len(self))[:num]",
         "tests/study/measurement/test_measurement.py::test_a_choice_of_images_is_one_of_all_of_them_and_grows"),
     Bug("seeds in common that count twice", "study/answers/pooling.py",
-        "best[bisect_right(stops, _seeds(cell).start)]", "best[-1]",
+        "best[bisect_left(lasts, cell.seeds[0])]", "best[-1]",
         "tests/study/answers/test_pooling.py::test_seeds_that_two_cells_share_do_not_count_twice"),
     Bug("refined codes in the place of the encoder's", "study/measurement/estimators/refinement.py",
         "replicate.prior, before, after, draws", "replicate.prior, after, before, draws", "tests/study/measurement/test_calibration_annealing.py -k refinement"),

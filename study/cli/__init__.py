@@ -99,11 +99,13 @@ for _verb in VERBS:
 
 
 def _called(words: list[str]) -> int | None:
-    empty = [word for word in words if not word or (word.startswith("--") and word.endswith("="))]
+    empty = [place for place, word in enumerate(words) if not word or (word.startswith("--") and word.endswith("="))]
     if empty:
+        before = words[empty[0] - 1] if empty[0] else ""
+        after = f" after {before}" if before.startswith("--") else ""
         raise ConfigurationError(
-            f"expected words that say something; got {empty[0]!r}, as where a variable is not set: give it a value, or "
-            "leave it out"
+            f"expected words that say something; got {words[empty[0]]!r}{after}, as where a variable is not set: give "
+            "it a value, or leave it out"
         )
     if "matplotlib" not in sys.modules:
         os.environ["MPLBACKEND"] = "agg"  # figures are written to files, whatever would show them

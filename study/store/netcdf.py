@@ -8,11 +8,14 @@ is not waited for without end.
 from __future__ import annotations
 
 import math
+import os
 import threading
 import warnings
 from collections.abc import Callable
 from concurrent.futures import Future, wait
+from functools import lru_cache
 from pathlib import Path
+from queue import SimpleQueue
 
 import netCDF4
 import numpy as np
@@ -77,23 +80,47 @@ def group_of(path: Path, name: str) -> xr.Dataset:
     return _in_time(read, path)
 
 
-def _in_time[Read](read: Callable[[Path], Read], path: Path) -> Read:
-    """What ``read`` gives of the file at ``path``; a thread that does not end is left to itself."""
-    with regular(path, MAX_RESULT) as place, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        seconds = LEAST_SECONDS + place.stat().st_size / BYTES_A_SECOND
+class _Reader:
+    """A thread that reads one file after another."""
+
+    def __init__(self) -> None:
+        self._waiting: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        threading.Thread(target=self._work, name="netCDF", daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            self._waiting.get()()
+
+    def begun[Read](self, read: Callable[[], Read]) -> Future[Read]:
+        """What ``read`` will have given."""
         done: Future[Read] = Future()
 
         def attempt() -> None:
             try:
-                done.set_result(read(place))
+                done.set_result(read())
             except BaseException as error:
                 done.set_exception(error)
 
-        threading.Thread(target=attempt, daemon=True).start()
+        self._waiting.put(attempt)
+        return done
+
+
+@lru_cache(maxsize=1)
+def _reader(process: int) -> _Reader:
+    """The reader of a process; one that was forked has none of the threads before."""
+    return _Reader()
+
+
+def _in_time[Read](read: Callable[[Path], Read], path: Path) -> Read:
+    """What ``read`` gives of the file at ``path``; a reader that does not come to an end is left to itself."""
+    with regular(path, MAX_RESULT) as place, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        seconds = LEAST_SECONDS + place.stat().st_size / BYTES_A_SECOND
+        done = _reader(os.getpid()).begun(lambda: read(place))
         wait([done], seconds)
         if done.done():
             return done.result()
+    _reader.cache_clear()
     raise DataError(
         f"{path} was not read to its end in {seconds:.0f} s: it is damaged, or its disk does not answer; move "
         f"{path.parent} away"

@@ -81,8 +81,14 @@ def _observations(phenomenon: Phenomenon) -> Iterable[Statement]:
     """Each observation of the question that was measured: made in every training, or not."""
     texts = {
         "error": ("Reconstructions are faithful", "squared error per pixel"),
-        "rms_loc": ("The codes of single images lie close to the centre in every dimension", "root mean square"),
-        "mean_scale": ("The cloud around a code is about as wide as the prior in every dimension", "mean width"),
+        "rms_loc": (
+            "Codes of single images lie close to the centre, on average over dimensions",
+            "root mean square",
+        ),
+        "mean_scale": (
+            "The cloud around a code is about as wide as the prior, on average over dimensions",
+            "mean width",
+        ),
         "agreement": ("A code with as much noise as the prior has still decodes to its own class", "share"),
     }
     for name, (text, unit) in texts.items():
@@ -147,6 +153,19 @@ def _own_aggregate(phenomenon: Phenomenon, aggregate: Level) -> Statement:
     )
 
 
+def _claims(cases: Sequence[Case]) -> Statement:
+    """How the claims were decided that there are cells for; what is true by construction is no evidence."""
+    claims = [case for case in cases if case.hypothesis.family != "check"]
+    judged = [case for case in claims if case.verdict.rule is not None]
+    counts = Counter(case.verdict.decision for case in judged)
+    numbers = ", ".join(f"{counts[decision]} {decision}" for decision in get_args(Decision))
+    absent = len(claims) - len(judged)
+    return Statement(
+        "The claims of the study that these cells can be asked about were each judged by a rule",
+        numbers + (f"; {absent} more would need other cells" if absent else ""),
+    )
+
+
 def how_sure(
     phenomenon: Phenomenon | None, parts: Sequence[Part], cases: Sequence[Case], left_out: Mapping[Path, str]
 ) -> Part:
@@ -162,7 +181,8 @@ def how_sure(
     if phenomenon:
         seeds = phenomenon.gap.n
         text = (
-            "Differences are taken training by training, and count where an interval of twice the width leaves zero out"
+            "Differences are taken training by training, and count where their interval, drawn twice as wide, still "
+            "leaves zero out"
             if seeds > 1
             else "One training has no spread to compare with, so no difference is decided here"
         )
@@ -172,12 +192,10 @@ def how_sure(
         statements.append(Statement(text, numbers))
     undecided = [each for part in parts for each in part.statements if not each.decided]
     if undecided:
-        statements.append(Statement("Some statements above are not decided by these cells", f"{len(undecided)}"))
+        statements.append(Statement("Statements above that say so are not decided by these cells", f"{len(undecided)}"))
     if left_out:
         numbers = "; ".join(f"{place.name}: {reason}" for place, reason in left_out.items())
         statements.append(Statement("Stored results that could not be read are left out", numbers, decided=False))
     if cases:
-        counts = Counter(case.verdict.decision for case in cases)
-        numbers = ", ".join(f"{counts[decision]} {decision}" for decision in get_args(Decision))
-        statements.append(Statement("The claims of the study were each judged by a rule", numbers))
+        statements.append(_claims(cases))
     return Part("How sure", tuple(statements))

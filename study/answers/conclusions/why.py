@@ -54,8 +54,10 @@ def _put_right(phenomenon: Phenomenon) -> list[Statement]:
             effect = "changes next to nothing of the difference"
         elif above(share, 0.5):
             effect = "closes most of the difference"
+        elif above(share) and below(share, 0.5):
+            effect = "closes less than half of the difference"
         elif above(share):
-            effect = "closes a part of the difference"
+            effect = f"closes a part of the difference, and whether it is most of it {UNDECIDED}"
         elif below(share):
             effect = "makes the difference larger"
         elif share.lower > 0:
@@ -81,10 +83,10 @@ def _controls(phenomenon: Phenomenon, results: Results) -> Iterator[Statement]:
         if on_prior == on_aggregate == _OPEN:
             text = "no change is decided here"
         numbers = f"prior {prior} for {phenomenon.prior}, aggregate {aggregate} for {phenomenon.aggregate}"
-        yield Statement(f"With {change} {text}", f"{detail}; {numbers}", _OPEN not in (on_prior, on_aggregate))
+        yield Statement(f"With {change}, {text}", f"{detail}; {numbers}", _OPEN not in (on_prior, on_aggregate))
 
 
-_OPEN = "not decidedly closer or further"
+_OPEN = "not decidedly closer to real images or further from them"
 
 
 def _direction(shown: Level, other: Level) -> str:

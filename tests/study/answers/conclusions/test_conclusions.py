@@ -10,6 +10,7 @@ from study.answers.conclusions import conclude
 from study.answers.conclusions.levels import above, below
 from study.answers.conclusions.phenomenon import LARGEST, OBSERVED, phenomenon
 from study.answers.conclusions.repair import best, repairs
+from study.answers.hypotheses import cases
 from study.answers.report.strip import TILES
 from study.answers.terminal import EXPLAINED, NARROWEST, WIDEST, answer_lines, cell_table
 from study.design.labels import labels
@@ -171,7 +172,7 @@ def test_one_training_decides_nothing():
     ("level", "effect"),
     [
         (50.0, "closes most of the difference"),
-        (220.0, "closes a part of the difference"),
+        (220.0, "closes less than half of the difference"),
         (400.0, "makes the difference larger"),
         (300.0, "changes next to nothing of the difference"),
         (298.0, "changes next to nothing of the difference"),
@@ -183,6 +184,30 @@ def test_putting_one_thing_right_says_what_it_changed(level, effect):
 
     why = conclude(results_of("latent_dim=4", levels), []).parts[1]
     assert why.statements[0].text.endswith(effect)
+
+
+def test_whether_more_than_half_is_closed_is_said_to_be_open_where_it_is():
+    """So that a share of 0.7 whose interval is wide is not called less than one of 0.6 whose interval is narrow."""
+
+    def truth(cell, replicate):
+        estimates, records = world(lambda _: {"prior": 300.0, "aggregate_train": 20.0})(cell, replicate)
+        level = 120.0 + 30.0 * (replicate - 1)
+        return estimates | {"realism/shuffled_dimensions/squared_frechet": level}, records
+
+    (put_right, *_) = conclude(remembered(study_of(GREY + "latent_dim=4"), truth), []).parts[1].statements
+    assert put_right.text.endswith("closes a part of the difference, and whether it is most of it is not decided here")
+
+
+def test_claims_that_have_no_cells_are_counted_apart_and_checks_are_no_claims():
+    results = results_of("latent_dim=4", lambda _: {"prior": 300.0, "aggregate_train": 20.0})
+    every = cases(results)
+    (counted,) = [each for each in conclude(results, every).parts[-1].statements if "claims" in each.text]
+    judged = [case for case in every if case.verdict.rule is not None and case.hypothesis.family != "check"]
+    absent = sum(case.hypothesis.family != "check" for case in every) - len(judged)
+    assert sum(map(int, re.findall(r"(\d+) (?:supported|refuted|not supported|undecided)", counted.numbers))) == len(
+        judged
+    )
+    assert counted.numbers.endswith(f"; {absent} more would need other cells")
 
 
 def test_what_closes_the_difference_stands_before_what_does_not():
