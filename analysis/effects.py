@@ -62,7 +62,7 @@ class Replicates:
     prior: names of the replicates' priors, S of them; with one prior there is no effect of prior to estimate, and none
         is reported.
     cell: of each replicate, S names; so for
-    replicate: its index in the cell, and
+    replicate: its training seed, and
     dataset: the name of its data set. A grouping with one group, or with a group for each row, has no intercepts.
 
     Raises:

@@ -86,7 +86,8 @@ class Estimate:
         flags: tuple[str, ...] = (),
         groups: Tensor | None = None,
     ) -> Estimate:
-        """Mean with the standard error of a mean of independent units.
+        """Mean with the standard error of a mean of independent units; refused where there is none, or an integrand is
+        no number.
 
         Args:
             integrands: values of any shape, flattened.

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,10 @@ Say = Callable[[str], None]
 PICTURED = (1, 3)
 """Numbers of channels of images that a result keeps."""
 
+
+IMPORTED_LATE = ("sklearn.ensemble",)
+"""What estimators import when they are called. Ctrl-C within an import ends the process, and with it what was measured;
+so they are imported before there is anything to lose."""
 
 SECONDS_BETWEEN = 1.0
 """Between two lines that say what a diagnosis is at."""
@@ -227,6 +232,8 @@ def _diagnosed(
     evaluate = evaluate.model_copy(update=unasked)
     replicate = Replicate(vae, data, data, evaluate, seed=0, features=space)
     say(announced(replicate))
+    for name in IMPORTED_LATE:
+        import_module(name)
     began, interrupted = time.perf_counter(), False
     measuring = Measuring(replicate)
     extra: dict[str, Records] = {}

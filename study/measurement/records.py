@@ -27,7 +27,7 @@ CODES = 1_000
 """Training images whose bubbles are kept one by one."""
 RANKS = 512
 PADDING_IMAGES, PADDING_DRAWS = 200, 100
-FAMILIES = {
+FAMILY_OF = {
     "importance_bounds": "likelihood",
     "spectrum": "spectrum",
     "subsampling": "growth",
@@ -59,7 +59,7 @@ def records(replicate: Replicate, sources: Mapping[str, Samples]) -> dict[str, R
         "displacements": lambda: _displacements(sources),
         "samples": lambda: _pictures(sources, replicate.evaluate.pictures),
     }
-    asked = {name: made for name, made in groups.items() if FAMILIES.get(name) not in replicate.evaluate.omit}
+    asked = {name: made for name, made in groups.items() if FAMILY_OF.get(name) not in replicate.evaluate.omit}
     return {name: group for name, made in asked.items() if (group := made()) is not None}
 
 

@@ -73,7 +73,9 @@ def gather(sources: Sequence[Store], target: Store) -> Gathered:
     copied = []
     missing = {key: store.standing(key) for key, store in traces.items() if key not in copies}
     for key in copies.keys() - set(present):
-        best = max(copies[key], key=lambda copy: _extent(key, copy))  # the first of those that have the most
+        best, *others = copies[key]
+        if others:
+            best = max(copies[key], key=lambda copy: _extent(key, copy))  # the first of those that have the most
         with target.lock(key, wait=False) as held:
             if not held:
                 missing[key] = Standing("unfinished", best.manifest.config, ("another process holds it here",))

@@ -117,10 +117,13 @@ def _in_time[Read](read: Callable[[Path], Read], path: Path) -> Read:
         warnings.simplefilter("ignore")
         seconds = LEAST_SECONDS + place.stat().st_size / BYTES_A_SECOND
         done = _reader(os.getpid()).begun(lambda: read(place))
-        wait([done], seconds)
+        try:
+            wait([done], seconds)
+        finally:
+            if not done.done():
+                _reader.cache_clear()  # the next file has a reader of its own
         if done.done():
             return done.result()
-    _reader.cache_clear()
     raise DataError(
         f"{path} was not read to its end in {seconds:.0f} s: it is damaged, or its disk does not answer; move "
         f"{path.parent} away"

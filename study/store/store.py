@@ -85,6 +85,7 @@ class Store:
         names = os.listdir(self.cells) if self.cells.is_dir() else []
         marks = {"", "partial", "failed.json"}
         parts = (name.partition(".") for name in names)
+        # Other names, hidden or of bytes that are no text, are no cell's.
         return sorted({key for key, _, mark in parts if mark in marks and key and key.isascii()})
 
     def stored_keys(self) -> list[str]:

@@ -301,3 +301,12 @@ def test_a_prior_without_its_base_is_a_sentence(monkeypatch, capsys):
     (line,) = capsys.readouterr().err.splitlines()
     assert "super().__init__(context)" in line
     assert "standard_normal" in line
+
+
+def test_a_backend_of_matplotlib_that_there_is_not_ends_no_command():
+    """Figures are written to files: what would show them does not matter."""
+    program = "from study.cli import main; main(['list', 'priors']); import matplotlib; print(matplotlib.get_backend())"
+    environment = os.environ | {"MPLBACKEND": "nope", "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[-1].lower() == "agg"

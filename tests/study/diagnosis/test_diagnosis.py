@@ -1,8 +1,12 @@
 """A diagnosis against closed forms, planted mismatches, and the cell of a model that this project trained."""
 
 import math
+import os
+import signal
+import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -361,3 +365,21 @@ def test_an_interrupted_command_stores_what_was_done_and_says_that_it_was_stoppe
     assert "interrupted: what had been done by then is kept" in shown.out
     assert "second" not in shown.out
     assert (results / "first" / "diagnosis-first.html").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pause", [0.0, 0.7, 1.5])
+def test_ctrl_c_while_it_measures_keeps_what_was_measured(tmp_path, pause):
+    """Also where an estimator would import what it needs: an import that is interrupted ends the process at once."""
+    loc, scale = gaussian_codes(4_000, 64)
+    np.savez(tmp_path / "codes.npz", loc=loc, scale=scale)
+    words = [sys.executable, "-m", "study", "diagnose", tmp_path / "codes.npz", "--results", tmp_path / "results"]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        next(line for line in process.stderr if " s  " in line)
+        time.sleep(pause)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    assert "interrupted: what had been done by then is kept" in out
+    assert len(Store(tmp_path / "results" / "codes").stored_keys()) == 1

@@ -1,5 +1,7 @@
 """Reading of netCDF: the same tree, type for type, as xarray's own way reads, whether or not it takes the short one."""
 
+import os
+import signal
 import threading
 
 import numpy as np
@@ -116,3 +118,19 @@ def test_a_disk_that_is_full_is_an_error_of_the_system(tmp_path, monkeypatch):
     monkeypatch.setattr(xr.DataTree, "to_netcdf", full)
     with pytest.raises(OSError, match="the netCDF library reports: NetCDF: HDF error"):
         write_result(CellResult(xr.DataTree(), {}, {}), tmp_path / "result.nc", tmp_path / "weights.safetensors")
+
+
+def test_a_read_that_does_not_end_hears_ctrl_c_and_the_next_file_is_read(tmp_path, monkeypatch):
+    xr.DataTree.from_dict({"some": xr.Dataset(DRAWS)}).to_netcdf(tmp_path / "result.nc")
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    released = threading.Event()
+    with monkeypatch.context() as patch:
+        patch.setattr(netcdf.netCDF4, "Dataset", lambda place: released.wait(20) and pytest.fail("too late"))
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt):
+            tree(tmp_path / "result.nc")
+        patch.setattr(netcdf, "LEAST_SECONDS", 0.05)
+        with pytest.raises(DataError):
+            tree(tmp_path / "result.nc")
+    assert set(tree(tmp_path / "result.nc").children) == {"some"}
+    released.set()
