@@ -28,7 +28,7 @@ from study.diagnosis.answer import Answer
 from study.diagnosis.codes import CodeArrays
 from study.diagnosis.cost import announced, of_fits
 from study.diagnosis.dimensions import dimension_records, weight
-from study.diagnosis.features import GivenFeatures
+from study.diagnosis.features import GivenFeatures, flagged
 from study.diagnosis.model import (
     check_decoder,
     check_encoder,
@@ -252,7 +252,7 @@ def _diagnosed(
         say("interrupted: what is done is kept")
     if (costs := of_fits(measuring.densities)) is not None:
         extra["costs"] = costs
-    measured = _flagged(measuring.result(), getattr(space, "flag", ""))
+    measured = flagged(measuring.result(), getattr(space, "flag", ""))
     if not measured.tables:
         raise KeyboardInterrupt
     details = {
@@ -277,17 +277,6 @@ def _diagnosed(
 def _scalars(estimate: Estimate) -> Records:
     values = {"value": estimate.value, "standard_error": estimate.standard_error}
     return Records({name: ((), torch.tensor(value, dtype=torch.float64)) for name, value in values.items()})
-
-
-def _flagged(measured: Measured, flag: str) -> Measured:
-    """The same with estimates of realism flagged, where features are no classifier's."""
-    if not flag or "realism" not in measured.tables:
-        return measured
-    rows = {
-        row: {name: estimate.flagged(flag) for name, estimate in estimates.items()}
-        for row, estimates in measured.tables["realism"].items()
-    }
-    return Measured(tables={**measured.tables, "realism": rows}, mixtures=measured.mixtures, records=measured.records)
 
 
 def _cell(subject: _Subject, vae: VAE, evaluate: Evaluate) -> Cell:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from analysis.tree import Measured
 from study.errors import DataError
 from study.measurement.classifier import CHUNK
 
@@ -34,3 +35,14 @@ class GivenFeatures:
                 got = tuple(block.shape) if isinstance(block, Tensor) else type(block).__name__
                 raise DataError(f"features must give ({len(chunk)}, F) for {len(chunk)} images; got {got}")
         return torch.cat(blocks).double()
+
+
+def flagged(measured: Measured, flag: str) -> Measured:
+    """What was ``measured`` with the ``flag`` on estimates of realism, where features are no classifier's."""
+    if not flag or "realism" not in measured.tables:
+        return measured
+    rows = {
+        row: {name: estimate.flagged(flag) for name, estimate in estimates.items()}
+        for row, estimates in measured.tables["realism"].items()
+    }
+    return Measured(tables={**measured.tables, "realism": rows}, mixtures=measured.mixtures, records=measured.records)
