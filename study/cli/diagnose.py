@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +16,7 @@ from study.diagnosis.codes import from_file
 from study.diagnosis.diagnose import diagnose_codes, evaluation
 from study.errors import ConfigurationError, say, say_line
 from study.paths import RESULTS, ensure_writable
+from study.run.execution import Stop
 
 
 def command(
@@ -72,20 +75,48 @@ def command(
     evaluate = evaluation(**settings)
     for path in codes:
         own, held_out, said = from_file(path)
-        answer = diagnose_codes(
-            own,
-            held_out,
-            said=said,
-            prior=prior,
-            evaluate=evaluate,
-            name=path.stem,
-            say=lambda line: say_line(line, err=True),
-        )
-        say(str(answer))
-        folder = answer.save(kept, name, command=shlex.join(["latent-study", *context.obj]))
-        say(f"\nresults: {folder}; `latent-study summary {folder}` has every number")
-        say(f"page: {answer.page(folder / f'diagnosis-{answer.name}.html')}")
-        if answer.details["interrupted"]:
-            raise KeyboardInterrupt
+        with _stopping_between_steps() as heartbeat:
+            answer = diagnose_codes(
+                own,
+                held_out,
+                said=said,
+                prior=prior,
+                evaluate=evaluate,
+                name=path.stem,
+                say=_say_if_heard,
+                heartbeat=heartbeat,
+            )
+            folder = answer.save(kept, name, command=shlex.join(["latent-study", *context.obj]))
+            page = answer.page(folder / f"diagnosis-{answer.name}.html")
+            say(str(answer))
+            say(f"\nresults: {folder}; `latent-study summary {folder}` has every number")
+            say(f"page: {page}")
         if sampler is not None:
             say(f"sampler: {answer.sampler(folder=sampler)}, from {answer.best}")
+
+
+def _say_if_heard(line: str) -> None:
+    """A line of progress: a terminal that was closed meanwhile must not cost what is measured."""
+    with suppress(OSError):
+        say_line(line, err=True)
+
+
+@contextmanager
+def _stopping_between_steps() -> Iterator[Callable[[], None]]:
+    """The heartbeat that ends a measurement after a signal; what is measured by then is still stored.
+
+    A second signal does not wait. The command ends with the block, with 128 + the number of the first.
+    """
+    with Stop(patience=1).listening() as stop:
+
+        def heartbeat() -> None:
+            if stop.signum is not None:
+                raise KeyboardInterrupt
+
+        try:
+            yield heartbeat
+        except KeyboardInterrupt:
+            if stop.signum is None:
+                raise
+    if stop.signum is not None:
+        raise typer.Exit(128 + stop.signum)

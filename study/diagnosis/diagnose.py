@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -58,15 +57,12 @@ from study.measurement.replicate import Observations, Replicate
 from study.measurement.untrained import UntrainedFeatures
 
 Say = Callable[[str], None]
+Heartbeat = Callable[[], None]
 """Receiver of lines on progress."""
 
 PICTURED = (1, 3)
 """Numbers of channels of images that a result keeps."""
 
-
-IMPORTED_LATE = ("sklearn.ensemble",)
-"""What estimators import when they are called. Ctrl-C within an import ends the process, and with it what was measured;
-so they are imported before there is anything to lose."""
 
 SECONDS_BETWEEN = 1.0
 """Between two lines that say what a diagnosis is at."""
@@ -91,6 +87,7 @@ def diagnose(
     evaluate: Evaluate | None = None,
     name: str = "model",
     say: Say = lambda line: None,
+    heartbeat: Heartbeat = lambda: None,
 ) -> Answer:
     """Diagnosis of the prior of a model, from its encoder and, where it is given, its decoder.
 
@@ -111,6 +108,8 @@ def diagnose(
         evaluate: what is measured, see :func:`evaluation`.
         name: what the model is called.
         say: takes lines on what is being done.
+        heartbeat: called between steps; a KeyboardInterrupt that it raises, or that a signal raises within a step, ends
+            the diagnosis, and what was done by then is kept.
 
     Raises:
         DataError: where images or codes are not what they should be, in one sentence.
@@ -160,7 +159,7 @@ def diagnose(
         content = sha256(f"{tuple(images.shape)}".encode())
         content.update(_centre(posterior_of(encode(rows.images[:64]), len(rows.images[:64]))).cpu().numpy().tobytes())
         subject = _Subject(name, content.hexdigest()[:12], said, math.prod(shape), _prior_name(prior))
-        return _diagnosed(vae, data, evaluate or evaluation(), subject, rows.numbers, space, say)
+        return _diagnosed(vae, data, evaluate or evaluation(), subject, rows.numbers, space, say, heartbeat)
 
 
 def diagnose_codes(
@@ -172,6 +171,7 @@ def diagnose_codes(
     evaluate: Evaluate | None = None,
     name: str = "codes",
     say: Say = lambda line: None,
+    heartbeat: Heartbeat = lambda: None,
 ) -> Answer:
     """Diagnosis of the prior of a model, from its codes alone.
 
@@ -179,7 +179,7 @@ def diagnose_codes(
         codes: of training observations, see :func:`study.diagnosis.codes.from_file`.
         held_out: of others.
         said: a sentence on where these come from.
-        prior, evaluate, name, say: as in :func:`diagnose`.
+        prior, evaluate, name, say, heartbeat: as in :func:`diagnose`.
 
     Raises:
         DataError, ConfigurationError: as :func:`diagnose` does.
@@ -200,7 +200,7 @@ def diagnose_codes(
     with held_still([]):
         vae = VAE(prior_of(prior, context), GivenPosterior(context, encode), NoDecoder(context))
         subject = _Subject(name, codes.checksum, said, 0, _prior_name(prior))
-        return _diagnosed(vae, data, evaluate or evaluation(), subject, numbers, None, say)
+        return _diagnosed(vae, data, evaluate or evaluation(), subject, numbers, None, say, heartbeat)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +219,14 @@ class _Subject:
 
 
 def _diagnosed(
-    vae: VAE, data: Observations, evaluate: Evaluate, subject: _Subject, numbers: Tensor, space: Any, say: Say
+    vae: VAE,
+    data: Observations,
+    evaluate: Evaluate,
+    subject: _Subject,
+    numbers: Tensor,
+    space: Any,
+    say: Say,
+    heartbeat: Heartbeat,
 ) -> Answer:
     vae = vae.eval()
     device = data.images.device
@@ -230,10 +237,8 @@ def _diagnosed(
     elif data.images.shape[1] not in PICTURED:
         unasked |= {"pictures": 0}
     evaluate = evaluate.model_copy(update=unasked)
-    replicate = Replicate(vae, data, data, evaluate, seed=0, features=space)
+    replicate = Replicate(vae, data, data, evaluate, seed=0, features=space, heartbeat=heartbeat)
     say(announced(replicate))
-    for name in IMPORTED_LATE:
-        import_module(name)
     began, interrupted = time.perf_counter(), False
     measuring = Measuring(replicate)
     extra: dict[str, Records] = {}
@@ -241,6 +246,7 @@ def _diagnosed(
         with full_float32():
             told = 0.0
             for step in measuring.steps():
+                heartbeat()
                 if (seconds := time.perf_counter() - began) - told >= SECONDS_BETWEEN:
                     say(f"{seconds:7.1f} s  {step}")
                     told = seconds

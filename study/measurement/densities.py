@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,9 +32,8 @@ class Fitted:
         return len(self.replicate.train.codes)
 
 
-def fitted(replicate: Replicate) -> dict[str, Fitted]:
-    """Every density that is asked for, by name."""
-    densities = {}
+def fitted(replicate: Replicate) -> Iterator[Fitted]:
+    """Every density that is asked for, one after the other."""
     for part in replicate.evaluate.densities:
         name = part.label
         replicate.heartbeat()
@@ -46,5 +45,4 @@ def fitted(replicate: Replicate) -> dict[str, Fitted]:
             fit = part.create().fit(replicate.train.codes, replicate.held_out.codes, generator)
         except DensityRefused as reason:
             fit = reason
-        densities[name] = Fitted(name, replicate, fit, {}, time.process_time() - began)
-    return densities
+        yield Fitted(name, replicate, fit, {}, time.process_time() - began)

@@ -69,8 +69,9 @@ class Measuring:
         """Does one step at a time, and names it once it is done."""
         replicate = self.replicate
         yield from self._fill("aggregate", replicate.splits)
-        self.densities = fitted(replicate)
-        yield "densities"
+        for density in fitted(replicate):
+            self.densities[density.name] = density
+            yield f"density {density.name}"
         yield from self._fill("densities", self.densities)
         sources = _sources(replicate, self.densities)
         yield "samples"
