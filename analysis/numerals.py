@@ -53,6 +53,18 @@ def with_interval(value: float, lower: float, upper: float) -> str:
     return f"{plain(shown)} [{plain(lower)}, {plain(upper)}]"
 
 
+def three_places(value: float) -> str:
+    """A share to three places, since the error of none here bears more; a dash where it is not finite.
+
+    Args:
+        value: the share.
+
+    >>> three_places(-0.0000155), three_places(0.53712), three_places(-0.3, ), three_places(math.nan)
+    ('0.000', '0.537', '−0.300', '–')
+    """
+    return _signed(f"{value:.3f}") if math.isfinite(value) else NONE
+
+
 def plus_minus(value: float, error: float, most: int | None = None) -> str:
     """``value ± error`` to two digits of the error.
 

@@ -50,10 +50,11 @@ def verdicts(results: Results) -> pd.DataFrame:
 def case_table(cases: Iterable[Case]) -> pd.DataFrame:
     """One line per case, with the columns COLUMNS.
 
-    ``family`` says how much the verdict can bear; ``probability`` is that of the claim, at least; ``p_value`` is of the
-    side that the evidence is on, and ``adjusted`` the same by Holm over the primary family. ``value`` is the effect and
-    ``lower`` and ``upper`` the ends of its 95 % interval over ``seeds``, NaN where cells are missing; ``decides`` says
-    which runs would decide what is undecided, and ``needs`` which cells the claim needs, and how to compute them.
+    ``family`` says how much the verdict can bear; ``probability`` is the confidence level of the region that the claim
+    names, at least; ``p_value`` is two-sided, for the claim or against it, whichever the estimate favours, and
+    ``adjusted`` the same by Holm over the primary family. ``value`` is the effect and ``lower`` and ``upper`` the ends
+    of its 95 % interval over ``seeds``, NaN where cells are missing; ``decides`` says which runs would decide what is
+    undecided, and ``needs`` which cells the claim needs, and how to compute them.
     """
     lines = []
     for case in cases:
@@ -88,12 +89,13 @@ def verdict_text(folders: Sequence[Path], format: Format, width: int | None) -> 
 def terminal_table(table: pd.DataFrame) -> Table:
     """The verdicts of one data set as a table to read."""
     lines = Table(box=box.HORIZONTALS, show_lines=True, expand=True)
-    for name, ratio in (("", None), ("claim", 4), ("verdict", None), ("P", None), ("p", None), ("why", 7)):
-        lines.add_column(name, ratio=ratio, overflow="fold", justify="right" if name in {"P", "p"} else "left")
+    for name, ratio in (("", None), ("claim", 4), ("verdict", None), ("conf.", None), ("p", None), ("why", 7)):
+        lines.add_column(name, ratio=ratio, overflow="fold", justify="right" if name in {"conf.", "p"} else "left")
     lines.title = ", ".join(table["dataset"].unique())
     lines.caption = (
-        "P: probability that the claim holds by its rule, at least, over seeds and evaluation. p: of the side that the "
-        "evidence is on; of primary claims, which have a *, adjusted for each other (Holm). A check is true by "
+        "conf.: confidence level of the region that the claim names, at least, over seeds and evaluation; it is not "
+        "adjusted, and no posterior probability. p: two-sided p-value for the claim or against it, whichever the "
+        "estimate favours; of primary claims, which have a *, adjusted for each other (Holm). A check is true by "
         "construction and no evidence; all others are exploratory."
     )
     for line in table.to_dict("records"):

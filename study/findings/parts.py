@@ -16,6 +16,7 @@ from typing import Final
 import pandas as pd
 
 from analysis.interval import Interval
+from analysis.numerals import three_places
 from study.answers.results import Results
 from study.findings import asker, confirmation
 from study.findings.first_look import HERE, maps
@@ -241,12 +242,8 @@ def share_text(found: pd.DataFrame, part: str) -> str:
     if lines.empty:
         return "—"
     (line,) = lines.to_dict("records")
-    value, lower, upper = (_three_places(line[name]) for name in ("value", "lower", "upper"))
+    value, lower, upper = (three_places(line[name]) for name in ("value", "lower", "upper"))
     return f"{value} [{lower}, {upper}]"
-
-
-def _three_places(value: float) -> str:
-    return f"{value if abs(value) >= 0.0005 else 0:.3f}".replace("-", "−")
 
 
 def in_markdown(corner: str, heads: Sequence[str], rows: Mapping[str, Sequence[str]]) -> str:

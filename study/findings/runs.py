@@ -223,7 +223,7 @@ def _verdict(line: Mapping[Any, Any]) -> str:
     adjusted = ""
     if line["family"] == "primary":
         adjusted = f", adjusted p {'< 0.001' if line['adjusted'] < 0.001 else f'= {line["adjusted"]:.3f}'}"
-    return f"**{line['decision']}**, {effect}, P {likely}{adjusted}"
+    return f"**{line['decision']}**, {effect}, confidence level {likely}{adjusted}"
 
 
 def main(folders: Sequence[Path]) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from analysis.interval import Interval
-from analysis.numerals import plus_minus
+from analysis.numerals import plus_minus, three_places
 from analysis.summaries import over_seeds
 from study.answers.results import StoredCell
 
@@ -58,6 +58,14 @@ def share_closed(start: Level, reached: Level, end: Level) -> Interval:
     gained = [start.by_seed[seed] - reached.by_seed[seed] for seed in seeds]
     closable = [start.by_seed[seed] - end.by_seed[seed] for seed in seeds]
     return Interval.fieller([(gained, closable)])
+
+
+def share_text(share: Interval) -> str:
+    """A share with its interval, or why it has none."""
+    if share.reason:
+        return str(share)
+    value, lower, upper = map(three_places, (share.value, share.lower, share.upper))
+    return f"{value} [{lower}, {upper}]"
 
 
 def above(interval: Interval, edge: float = 0.0) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from analysis.numerals import plain
-from study.answers.conclusions.levels import Level, above, below, difference, level, share_closed
+from study.answers.conclusions.levels import Level, above, below, difference, level, share_closed, share_text
 from study.answers.conclusions.phenomenon import Phenomenon
 from study.answers.conclusions.repair import Repair, best
 from study.answers.conclusions.statement import UNDECIDED, Part, Statement
@@ -17,7 +17,10 @@ from study.answers.hypotheses import Case, Decision
 from study.answers.hypotheses.h10_reductions import COLUMNS, REGIONS
 from study.answers.results import Results, estimate_of
 
-CODES = "Every image becomes a point, its code, and the decoder turns points back into pictures"
+CODES = (
+    "The encoder gives every image a distribution of points, its posterior, of which a code is a draw; the decoder "
+    "turns points into pictures"
+)
 AGGREGATE = "those drawn from the aggregate, which is made of the codes of the training images"
 NOT_MEASURED = Statement("How real the samples are was not measured", decided=False)
 
@@ -82,23 +85,32 @@ def _observations(phenomenon: Phenomenon) -> Iterable[Statement]:
     texts = {
         "error": ("Reconstructions are faithful", "squared error per pixel"),
         "rms_loc": (
-            "Codes of single images lie close to the centre, on average over dimensions",
-            "root mean square",
+            "The means of the posteriors are close to zero, on average over dimensions",
+            "root mean square of μ",
         ),
         "mean_scale": (
-            "The cloud around a code is about as wide as the prior, on average over dimensions",
-            "mean width",
+            "The posteriors are about as wide as the prior, on average over dimensions",
+            "mean of σ",
         ),
-        "agreement": ("A code with as much noise as the prior has still decodes to its own class", "share"),
+        "agreement": (
+            "Points around the mean of a posterior, as widely spread as the prior, decode to the class of its image",
+            "share of them",
+        ),
     }
     for name, (text, unit) in texts.items():
         table = Results((phenomenon.cell,)).values(COLUMNS[name])
         if len(table):
             fails = f"This does not hold in every training: {text[0].lower()}{text[1:]}"
             least, most = REGIONS[name]
-            region = f"below {most:g}" if least < 0 else f"{least:g} to {most:g}" if most < 9 else f"above {least:g}"
+            region = (
+                f"below {most:g}"
+                if least < 0
+                else f"between {least:g} and {most:g}"
+                if most < 9
+                else f"above {least:g}"
+            )
             shown = text if name in phenomenon.observed else fails
-            yield Statement(shown, f"{unit} {plain(table['value'].mean())}, counted {region}")
+            yield Statement(shown, f"{unit} {plain(table['value'].mean())}, counts if {region}")
 
 
 def what_helps(phenomenon: Phenomenon, repairs: Sequence[Repair]) -> Part:
@@ -116,7 +128,11 @@ def what_helps(phenomenon: Phenomenon, repairs: Sequence[Repair]) -> Part:
     else:
         name, gain = repair_name(repair.treatment), difference(phenomenon.prior, repair.level)
         share = share_closed(phenomenon.prior, repair.level, phenomenon.aggregate)
-        closed = f"; share of the difference closed {share}" if above(phenomenon.gap) and not share.reason else ""
+        closed = (
+            f"; share of the difference closed {share_text(share)}"
+            if above(phenomenon.gap) and not share.reason
+            else ""
+        )
         numbers = f"{repair.level} for {phenomenon.prior}, aggregate {phenomenon.aggregate}{closed}"
         if above(gain):
             text = f"Drawing points from {name} gives pictures that are closer to real images"
@@ -191,8 +207,13 @@ def how_sure(
         numbers = f"{seeds} training{'s' if seeds != 1 else ''}{images}; 95 % intervals; ± is one standard error"
         statements.append(Statement(text, numbers))
     undecided = [each for part in parts for each in part.statements if not each.decided]
+    number = sum(len(part.statements) for part in parts)
     if undecided:
-        statements.append(Statement("Statements above that say so are not decided by these cells", f"{len(undecided)}"))
+        statements.append(
+            Statement(
+                "Some statements above are not decided by these cells, and say so", f"{len(undecided)} of {number}"
+            )
+        )
     if left_out:
         numbers = "; ".join(f"{place.name}: {reason}" for place, reason in left_out.items())
         statements.append(Statement("Stored results that could not be read are left out", numbers, decided=False))

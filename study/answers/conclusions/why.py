@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from analysis.numerals import plain
+from analysis.numerals import plus_minus
 from analysis.summaries import over_seeds
-from study.answers.conclusions.levels import Level, above, below, difference, level, share_closed
+from study.answers.conclusions.levels import Level, above, below, difference, level, share_closed, share_text
 from study.answers.conclusions.phenomenon import Phenomenon
 from study.answers.conclusions.statement import UNDECIDED, Part, Statement
 from study.answers.conclusions.words import PUT_RIGHT, objective_name
@@ -64,7 +64,7 @@ def _put_right(phenomenon: Phenomenon) -> list[Statement]:
             effect = f"may close a part of the difference, which {UNDECIDED}"
         else:
             effect = "has no effect that is decided here"
-        numbers = f"{phenomenon.prior} becomes {reached}, aggregate {phenomenon.aggregate}; share {share}"
+        numbers = f"{phenomenon.prior} becomes {reached}, aggregate {phenomenon.aggregate}; share {share_text(share)}"
         statement = Statement(f"{text} {effect}", numbers, negligible or above(share) or below(share))
         (closing if above(share) and not negligible else others).append(statement)
     return closing + others
@@ -150,7 +150,9 @@ def _in_use(phenomenon: Phenomenon) -> Iterator[Statement]:
     found = phenomenon.cell.numbers("aggregate/train/active_units")
     if found is None:
         return
-    used, dim = float(found[:, 0].mean()), phenomenon.cell.settings["latent_dim"]
-    if math.isfinite(used):
-        most = "Most dimensions respond" if used > dim / 2 else "Most dimensions do not respond"
-        yield Statement(f"{most} to the image", f"{plain(used)} of {dim} dimensions")
+    number, dim = over_seeds(*found.T), phenomenon.cell.settings["latent_dim"]
+    if math.isfinite(number.value):
+        most = "Most dimensions respond" if number.value > dim / 2 else "Most dimensions do not respond"
+        yield Statement(
+            f"{most} to the image", f"{plus_minus(number.value, number.standard_error)} of {dim:,} dimensions"
+        )

@@ -62,7 +62,7 @@ def headline(chapter: Chapter) -> Iterator[CaptionedFigure]:
         "squared Fréchet distance",
         quality_gap,
         "How much further from real images samples of the prior are than samples of the aggregate posterior, seed by "
-        "seed: 0 where the decoder cannot tell them apart.",
+        "seed: 0 where both are equally far, as also where the decoder makes only noise.",
     )
 
 
@@ -100,9 +100,15 @@ def estimates(chapter: Chapter) -> Iterator[CaptionedFigure]:
             "Norms alone",
             "AUC of ‖z‖",
             (0.5,),
-            "How well norms tell draws of q_N from draws of p: ½ is not.",
+            "Area under the ROC curve (AUC) with which the norm ‖z‖ tells draws of q_N from draws of p; ½: not at all.",
         ),
-        ("log_ratio_auc", "The best test", "AUC of log q_N − log p", (0.5, 1.0), "How well the exact log-ratio does."),
+        (
+            "log_ratio_auc",
+            "The best test",
+            "AUC of log q_N − log p",
+            (0.5, 1.0),
+            "The same area for the exact log-ratio of the two densities, the best test there is.",
+        ),
         ("total_variation", "Overlap", "TV(q_N, p)", (0.0, 1.0), "Total variation distance: 1 is no overlap at all."),
         ("active_units", "Units in use", "active units", (), "Dimensions whose posterior mean varies with the image."),
     ):
@@ -166,7 +172,7 @@ _REMEDIES = (
     "Share of the quality gap that each remedy closes, with Fieller's 95 % interval, paired by seed: at 0 samples are "
     "as bad as those of the standard prior, at 1 as good as those of its exact aggregate posterior; a model trained "
     "otherwise may pass 1. Fitted: a density of the codes, networks frozen; trained: with the networks. The axis is "
-    "linear between −1 and 1 and logarithmic beyond. An interval that holds 0 shows no help."
+    "linear between −1 and 1 and logarithmic beyond. Where an interval holds 0, it is not shown that the remedy helps."
 )
 
 

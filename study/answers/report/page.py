@@ -20,7 +20,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from analysis.numerals import plain, with_interval
+from analysis.numerals import plain, three_places, with_interval
 from analysis.rank_plot import predictions
 from study.answers.effects import OUTCOMES, TOGETHER, stored_effects
 from study.answers.hypotheses import Case, Group, Verdict
@@ -83,6 +83,7 @@ def render(chapters: Sequence[Chapter]) -> str:
         "number": plain,
         "effect": _effect,
         "chance": _chance,
+        "share": three_places,
         "duration": _duration,
         "slug": _slug,
         "prose": _prose,
@@ -177,13 +178,21 @@ def _effect(verdict: Verdict) -> str:
 
 
 def _chance(verdict: Verdict) -> str:
-    """The probability that the claim holds, and the p-value; empty where the verdict has none."""
+    """The confidence level of the region that the claim names, and the p-value; empty where the verdict has none."""
     parts = {
-        "probability that the claim holds by its rule": verdict.probability,
-        "p-value": verdict.p_value,
-        "p-value adjusted over the primary claims": verdict.adjusted,
+        "confidence level of the region that the claim names, no posterior probability:": (verdict.probability, 2),
+        "p-value": (verdict.p_value, 3),
+        "p-value adjusted over the primary claims": (verdict.adjusted, 3),
     }
-    return "; ".join(f"{name} {plain(value)}" for name, value in parts.items() if math.isfinite(value))
+    return "; ".join(f"{name} {_bounded(*each)}" for name, each in parts.items() if math.isfinite(each[0]))
+
+
+def _bounded(value: float, places: int) -> str:
+    """A probability to so many places; a bound where it would round to 0 or to 1."""
+    least = 10.0**-places
+    if value < least:
+        return f"< {least:g}"
+    return f"> {1 - least:g}" if value > 1 - least else f"{value:.{places}f}"
 
 
 def _lines(table: pd.DataFrame) -> list[dict[str, Any]]:

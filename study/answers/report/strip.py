@@ -15,7 +15,7 @@ from study.answers.results import StoredCell
 TILES = {
     "held_out": ("Real", "images held out of training"),
     "reconstruction": ("Reconstruction", "decoded from the code of each image"),
-    "local": ("Around a code", "the code, with as much noise as the prior has"),
+    "local": ("Around a code", "points around the mean of a posterior, as widely spread as the prior"),
     "aggregate_train": ("Aggregate", "codes of all training images, drawn at random"),
     "prior": ("Prior", "points drawn from the distribution that training assumes for codes"),
 }
