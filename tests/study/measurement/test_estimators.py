@@ -56,7 +56,7 @@ class World:
         self.replicate = Replicate(vae, data, data, cell.evaluate, seed=0)
         network = Network(SHAPE, 2).double().eval()
         classifier = self.replicate.__dict__["classifier"] = Classifier(network, Estimate.mean(torch.arange(60) % 2))
-        densities = fitted(self.replicate)
+        densities = {density.name: density for density in fitted(self.replicate)}
         sources = samples(Reference(self.replicate, classifier), {name: own.fit for name, own in densities.items()})
         self.rows = {"aggregate": self.replicate.splits, "realism": sources, "densities": densities}
 

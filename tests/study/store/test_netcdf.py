@@ -124,11 +124,13 @@ def test_a_read_that_does_not_end_hears_ctrl_c_and_the_next_file_is_read(tmp_pat
     xr.DataTree.from_dict({"some": xr.Dataset(DRAWS)}).to_netcdf(tmp_path / "result.nc")
     monkeypatch.setattr(threading, "excepthook", lambda _: None)
     released = threading.Event()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     with monkeypatch.context() as patch:
         patch.setattr(netcdf.netCDF4, "Dataset", lambda place: released.wait(20) and pytest.fail("too late"))
         threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
         with pytest.raises(KeyboardInterrupt):
             tree(tmp_path / "result.nc")
+        signal.signal(signal.SIGINT, before)
         patch.setattr(netcdf, "LEAST_SECONDS", 0.05)
         with pytest.raises(DataError):
             tree(tmp_path / "result.nc")
