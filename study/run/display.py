@@ -1,8 +1,9 @@
 """Display: the progress of a study, as live lines on a terminal and as plain lines elsewhere.
 
 On a terminal each running cell has one line, and the study one below them with the time that is left; a cell that ended
-leaves a line behind. Elsewhere a cell that ended has a line, and once a minute the study has one. No line but that of a
-failure is longer than the terminal is wide, or 80 columns elsewhere.
+leaves a line behind. Elsewhere a cell that ended has a line, and once a minute the study has one, which says how far
+its running cells are where there is room. No line but that of a failure is longer than the terminal is wide, or 80
+columns elsewhere.
 """
 
 from __future__ import annotations
@@ -124,9 +125,13 @@ class _Tally:
         seconds = self._forecast.seconds
         return f"about {readable_seconds(seconds)} left" if seconds > 0 else ""
 
-    def study(self) -> str:
-        """The line of the study."""
+    def study(self, phases: bool = False) -> str:
+        """The line of the study, with the ``phases`` of its running cells, as far as they have reported any."""
         running = f"{len(self.running)} running" if self.running else ""
+        reports = [progress for progress in self.running.values() if progress and progress.total] if phases else []
+        if reports:
+            at = [f"{progress.phase} {progress.done / progress.total:.0%}" for progress in reports]
+            running += f" ({', '.join(at)})"
         parts = [f"{self._ended.total()} of {len(self.titles)} cells ended", running, self.left()]
         return "study: " + ", ".join(filter(None, parts))
 
@@ -164,7 +169,8 @@ class _Lines:
             left = self._tally.left() if outcome.status == "stored" else ""
             self._print(self._tally.ending(outcome, COLUMNS, f"; {left}" if left else ""))
         elif time.monotonic() - self._latest >= HEARTBEAT_SECONDS:
-            self._print(self._tally.study())
+            line = self._tally.study(phases=True)
+            self._print(line if len(line) <= COLUMNS else self._tally.study())
 
     def _print(self, line: str) -> None:
         self._latest = time.monotonic()

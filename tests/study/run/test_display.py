@@ -26,11 +26,11 @@ class Clock:
         return self.now
 
 
-def shown(events, *, terminal=False, width=80, expected=None):
+def shown(events, *, terminal=False, width=80, expected=None, titles=TITLES):
     clock = Clock()
-    forecast = Forecast(expected or dict.fromkeys(TITLES, 1.0), 1, clock)
+    forecast = Forecast(expected or dict.fromkeys(titles, 1.0), 1, clock)
     console = Console(file=io.StringIO(), force_terminal=terminal, width=width, color_system=None)
-    with display(TITLES, console, forecast) as show:
+    with display(titles, console, forecast) as show:
         for seconds, event in events:
             clock.now += seconds
             show(event)
@@ -61,7 +61,17 @@ def test_a_pipe_has_one_line_for_each_cell_that_ended_with_the_time_left():
 def test_a_pipe_hears_of_the_study_now_and_then(monkeypatch):
     monkeypatch.setattr(module, "HEARTBEAT_SECONDS", 0.0)
     lines = shown([(0.0, Event("a", None)), (1.0, Event("a", TRAINING))]).splitlines()
-    assert lines[-1] == "study: 0 of 3 cells ended, 1 running"
+    assert lines[-1] == "study: 0 of 3 cells ended, 1 running (training 10%)"
+
+
+def test_a_pipe_has_no_phases_where_there_is_no_room(monkeypatch):
+    monkeypatch.setattr(module, "HEARTBEAT_SECONDS", 0.0)
+    lines = shown([*[(0.0, Event(key, None)) for key in "abc"], *[(1.0, Event(key, TRAINING)) for key in "abc"]])
+    assert "3 running (training 10%, training 10%, training 10%)" in lines
+    many = {f"{number}": "vamp, D=2" for number in range(9)}
+    lines = shown([(1.0, Event(key, TRAINING)) for key in many], titles=many).splitlines()
+    assert lines[0] == "study: 0 of 9 cells ended, 1 running (training 10%)"
+    assert lines[-1] == "study: 0 of 9 cells ended, 9 running"
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])
