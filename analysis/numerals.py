@@ -1,4 +1,4 @@
-"""Numerals: numbers as people read them: three significant digits, no powers of ten where digits will do."""
+"""Numerals: numbers as people read them: three significant digits, no powers of ten where digits will do, and times."""
 
 from __future__ import annotations
 
@@ -83,6 +83,21 @@ def plus_minus(value: float, error: float, most: int | None = None) -> str:
     decimals = _decimals(error, 2) if most is None else min(_decimals(error, 2), _decimals(value, most))
     decimals = max(0, decimals)
     return f"{_signed(f'{value:.{decimals}f}')} ± {error:.{decimals}f}"
+
+
+def duration(seconds: float) -> str:
+    """A time in days, hours, minutes or seconds, whichever is the largest of which there are two.
+
+    Args:
+        seconds: the time, s.
+
+    >>> duration(0.2), duration(119.0), duration(121.0), duration(5400.0), duration(200_000.0)
+    ('1 s', '119 s', '2 min', '90 min', '2 d')
+    """
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:,.0f} {unit}"
+    return f"{max(seconds, 1):.0f} s"
 
 
 def _decimals(value: float, digits: int) -> int:

@@ -62,6 +62,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
+from analysis.numerals import duration
 from study.design.cell import MIXTURES, Cell, Evaluate
 from study.design.length import num_updates
 from study.design.limits import CELL_BYTES, CELL_SECONDS
@@ -200,7 +201,7 @@ class Cost:
         if self.parameters is not None:
             parts.insert(0, f"{self.parameters:,} parameters")
         if self.seconds is not None:
-            parts.append(f"≥ {readable_seconds(self.seconds)}")
+            parts.append(f"≥ {duration(self.seconds)}")
         return ", ".join(parts)
 
 
@@ -245,8 +246,8 @@ def check_cost(cell: Cell, cost: Cost) -> None:
         )
     if cost.seconds is not None and cost.seconds > CELL_SECONDS:
         raise ConfigurationError(
-            f"{cell.prior.name} at D = {cell.latent_dim} cannot be computed: it takes {readable_seconds(cost.seconds)} "
-            f"at least, where {readable_seconds(CELL_SECONDS)} are allowed; lower its epochs or updates, or what is "
+            f"{cell.prior.name} at D = {cell.latent_dim} cannot be computed: it takes {duration(cost.seconds)} "
+            f"at least, where {duration(CELL_SECONDS)} are allowed; lower its epochs or updates, or what is "
             "asked of evaluate (draws, importance, annealing, refinement, calibration, displacements, padding)"
         )
 
@@ -264,11 +265,3 @@ def readable_bytes(number: float) -> str:
     """A number of bytes in MB, GB or TB."""
     unit, size = next(((unit, size) for unit, size in _UNITS if number >= size), _UNITS[-1])
     return f"{number / size:,.3g} {unit}" if number < 1e15 else f"{number / size:,.0f} {unit}"
-
-
-def readable_seconds(seconds: float) -> str:
-    """A time in seconds, minutes, hours or days."""
-    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:,.0f} {unit}"
-    return f"{max(seconds, 1):.0f} s"

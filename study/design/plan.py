@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from analysis.numerals import duration
 from study.design.cell import Cell
-from study.design.cost import Cost, memory_together, readable_bytes, readable_seconds
+from study.design.cost import Cost, memory_together, readable_bytes
 from study.design.schedule import enough_machines, makespan
 
 
@@ -91,8 +92,8 @@ class Plan:
             useful = enough_machines(self.seconds)
             reached = "1 process reaches" if useful == 1 else f"{useful} processes reach"
             lines += [
-                f"time: {readable_seconds(self.total)} of work, {readable_seconds(self.makespan)} with {processes}",
-                f"critical path: {readable_seconds(self.longest)}, the longest cell, which {reached}",
+                f"time: {duration(self.total)} of work, {duration(self.makespan)} with {processes}",
+                f"critical path: {duration(self.longest)}, the longest cell, which {reached}",
             ]
         if self.cores > self.workers:
             lines.append(f"cores: {self.cores}, since several processes train one cell (train.processes)")

@@ -15,6 +15,7 @@ import torch
 
 from analysis.density_fits import FittedDensity
 from analysis.density_fits.aggregate_kernel import MOST_LOGS
+from analysis.numerals import duration
 from analysis.pairwise import mixture_log_density
 from analysis.randomness import stream
 from analysis.tree import Records
@@ -99,14 +100,10 @@ def announced(replicate: Replicate) -> str:
     if (kept := len(replicate.train.rows)) < num:
         parts.append(f"densities fitted to {kept:,} codes, which fit in memory")
     if replicate.vae.likelihood.gives == "nothing":
-        return f"{'; '.join(parts)}; about {_spelled(seconds(replicate))} in all"
+        return f"{'; '.join(parts)}; about {duration(seconds(replicate))} in all"
     decoding = decoding_seconds(replicate)
-    total = _spelled(seconds(replicate) + decoding)
-    return f"{'; '.join(parts)}; about {total} in all, of which {_spelled(decoding)} for decoding samples"
-
-
-def _spelled(total: float) -> str:
-    return f"{total:,.0f} s" if total < 100 else f"{total / 60:,.0f} min"
+    total = duration(seconds(replicate) + decoding)
+    return f"{'; '.join(parts)}; about {total} in all, of which {duration(decoding)} for decoding samples"
 
 
 def of_fits(densities: Mapping[str, Fitted]) -> Records | None:

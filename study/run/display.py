@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from study.design.cost import readable_seconds
+from analysis.numerals import duration
 from study.files import printable
 from study.run.forecast import Forecast
 from study.run.job import Event, Outcome
@@ -75,7 +75,7 @@ def fitted(text: str, room: int) -> str:
 def _ending(outcome: Outcome) -> str:
     match outcome.status:
         case "stored":
-            return f"stored after {readable_seconds(outcome.seconds)}"
+            return f"stored after {duration(outcome.seconds)}"
         case "present":
             return "already stored"
         case "busy":
@@ -123,7 +123,7 @@ class _Tally:
     def left(self) -> str:
         """The time that is left, in words; empty where nothing is known, or nothing is left."""
         seconds = self._forecast.seconds
-        return f"about {readable_seconds(seconds)} left" if seconds > 0 else ""
+        return f"about {duration(seconds)} left" if seconds > 0 else ""
 
     def study(self, phases: bool = False) -> str:
         """The line of the study, with the ``phases`` of its running cells, as far as they have reported any."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.numerals import duration
 from study.answers.hypotheses._rule import Rule
 from study.answers.results import Results, StoredCell
 
@@ -36,7 +37,7 @@ def what_decides(rule: Rule, seconds: float, level: float = 0.95) -> str:
     needed = max([unit for unit in units if unit is not None], default=seeds)
     if needed <= seeds or rule.combine([each.decision_without_spread for each in rule.criteria]) == "undecided":
         return "no seeds: at their present values the criteria contradict each other"
-    cost = f", about {_duration((needed - seeds) * seconds)} of computing" if seconds > 0 else ""
+    cost = f", about {duration((needed - seeds) * seconds)} of computing" if seconds > 0 else ""
     return f"{needed} seeds in place of {seeds}{cost}{draws}"
 
 
@@ -57,9 +58,3 @@ def _seconds(cell: StoredCell) -> float:
     parts = [cell.manifest.details.get(name) for name in ("training_seconds", "measurement_seconds")]
     known = [float(part) for part in parts if isinstance(part, int | float)]
     return sum(known) if len(known) == len(parts) else cell.manifest.seconds
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

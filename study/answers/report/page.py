@@ -20,7 +20,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from analysis.numerals import plain, three_places, with_interval
+from analysis.numerals import duration, plain, three_places, with_interval
 from analysis.rank_plot import predictions
 from study.answers.effects import OUTCOMES, TOGETHER, stored_effects
 from study.answers.hypotheses import Case, Group, Verdict
@@ -84,7 +84,7 @@ def render(chapters: Sequence[Chapter]) -> str:
         "effect": _effect,
         "chance": _chance,
         "share": three_places,
-        "duration": _duration,
+        "duration": duration,
         "slug": _slug,
         "prose": _prose,
     }
@@ -197,12 +197,6 @@ def _bounded(value: float, places: int) -> str:
 
 def _lines(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [dict(zip(table.columns, line, strict=True)) for line in table.itertuples(index=False)]
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def _prose(text: str) -> Markup:
