@@ -59,7 +59,7 @@ def three_places(value: float) -> str:
     Args:
         value: the share.
 
-    >>> three_places(-0.0000155), three_places(0.53712), three_places(-0.3, ), three_places(math.nan)
+    >>> three_places(-0.0000155), three_places(0.53712), three_places(-0.3), three_places(math.nan)
     ('0.000', '0.537', '−0.300', '–')
     """
     return _signed(f"{value:.3f}") if math.isfinite(value) else NONE
