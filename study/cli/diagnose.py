@@ -91,6 +91,8 @@ def command(
             say(str(answer))
             say(f"\nresults: {folder}; `latent-study summary {folder}` has every number")
             say(f"page: {page}")
+            if sampler is not None and answer.details["interrupted"]:
+                say("sampler: none, since the diagnosis was interrupted")
         if sampler is not None:
             say(f"sampler: {answer.sampler(folder=sampler)}, from {answer.best}")
 

@@ -255,7 +255,7 @@ def _diagnosed(
             extra["weight"] = _scalars(weight(replicate))
     except KeyboardInterrupt:
         interrupted = True
-        say("interrupted: what is done is kept")
+        say("interrupted: what is done is kept; the same command measures anew")
     if (costs := of_fits(measuring.densities)) is not None:
         extra["costs"] = costs
     measured = flagged(measuring.result(), getattr(space, "flag", ""))

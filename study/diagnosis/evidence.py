@@ -57,6 +57,11 @@ class Evidence:
             flags,
         )
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether something was left unmeasured, so that what is absent says nothing."""
+        return bool(self.details.get("interrupted"))
+
     def number(self, address: str) -> float:
         """The value of an estimate; NaN where there is none."""
         estimate = self(address)

@@ -65,5 +65,5 @@ def tile(samples: xr.Dataset | None, source: str, title: str, note: str, level_t
     if samples is None or source not in samples["source"].values:
         return None
     pixels = sprite(samples.sel(source=source)["pixels"].isel(chain=0).values)
-    picture = Picture.of_pixels(pixels, f"{title}: images decoded from {note}", max(1, round(160 / pixels.shape[1])))
+    picture = Picture.of_pixels(pixels, f"{title}: {note}", max(1, round(160 / pixels.shape[1])))
     return Tile(source, title, note, picture, level_text)

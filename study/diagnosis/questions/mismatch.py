@@ -49,11 +49,12 @@ def certified(evidence: Evidence) -> bool:
 def _verdict(evidence: Evidence) -> list[Finding]:
     rate, dim = evidence.number("aggregate/train/rate"), evidence("aggregate/train/active_units_by_kl")
     collapsed = dim is not None and dim.value == 0 and rate < 0.5
-    verdict = (
-        "yes: held-out codes certify that the aggregate is not the prior"
-        if certified(evidence)
-        else "held-out codes certify none at 95 %"
-    )
+    if certified(evidence):
+        verdict = "yes: held-out codes certify that the aggregate is not the prior"
+    elif evidence.interrupted:
+        verdict = "not decided: the diagnosis was interrupted before all was measured that could certify one"
+    else:
+        verdict = "held-out codes certify none at 95 %"
     lines = [Finding(verdict)]
     if collapsed:
         lines.append(Finding("posterior collapse: no dimension carries information"))

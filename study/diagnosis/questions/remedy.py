@@ -13,9 +13,11 @@ QUESTION = "What to do?"
 
 def findings(evidence: Evidence) -> list[Finding]:
     """Certified nats, squared Fréchet distance and cost of each density, the most certified first; where nothing is
-    certified, the prior comes before all of them."""
+    certified, the prior comes before all of them. An interrupted diagnosis gives no advice."""
     lines = []
-    if not certified(evidence):
+    if evidence.interrupted:
+        lines.append(Finding("not decided: the diagnosis was interrupted before all densities were compared"))
+    elif not certified(evidence):
         lines.append(Finding("keep the prior: held-out codes certify no density that is better than it"))
     for name, gap in evidence.ranking():
         realism = evidence(f"realism/{name}/squared_frechet")
@@ -24,7 +26,8 @@ def findings(evidence: Evidence) -> list[Finding]:
         if repeats_training(name):
             remarks.append("its draws are codes of training observations, slightly moved")
         better = gap.interval().lower > 0 and certified(evidence)
-        text = f"sample from {name} in place of the prior" if better else f"{name}, not shown to be better"
+        advice = name if evidence.interrupted else f"sample from {name} in place of the prior"
+        text = advice if better else f"{name}, not shown to be better"
         lines.append(Finding(f"{text}: gain on held-out codes, nats", gap, "; ".join(remarks)))
     refused = set(evidence.rows("densities")) - {name for name, _ in evidence.ranking()}
     for name in sorted(refused):

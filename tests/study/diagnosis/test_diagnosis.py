@@ -342,6 +342,9 @@ def test_an_interrupt_keeps_what_was_done():
     answer = of_arrays(loc, scale, say=say)
     assert answer.details["interrupted"]
     assert "interrupted: what had been done by then is kept" in str(answer)
+    assert "not decided: the diagnosis was interrupted" in str(answer)
+    assert "certify none" not in str(answer), "what was not measured says nothing"
+    assert "keep the prior" not in str(answer)
     assert evidence_of(answer)("aggregate/train/bubble_bhattacharyya") is not None
 
 
