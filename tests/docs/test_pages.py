@@ -76,6 +76,7 @@ def place(tmp_path_factory):
     ]
     assert main(["run", "smoke", *words, "--workers", "1", "--results", str(folder / "results")]) == 0
     shutil.move(folder / "results" / "smoke", folder / "results" / "first_look")
+    shutil.copytree(folder / "results" / "first_look", folder / "swapped" / "first_look")
     rng = np.random.default_rng(0)
     for name in ("codes", "epoch_10", "epoch_90"):
         np.savez(folder / f"{name}.npz", loc=rng.normal(size=(400, 3)), scale=np.full((400, 3), 0.5))
