@@ -54,7 +54,7 @@ def with_interval(value: float, lower: float, upper: float) -> str:
 
 
 def three_places(value: float) -> str:
-    """A share to three places, since the error of none here bears more; a dash where it is not finite.
+    """A share to three places, since more would be within its error; a dash where it is not finite.
 
     Args:
         value: the share.
@@ -63,6 +63,36 @@ def three_places(value: float) -> str:
     ('0.000', '0.537', '−0.300', '–')
     """
     return _signed(f"{value:.3f}") if math.isfinite(value) else NONE
+
+
+def share_with_interval(value: float, lower: float, upper: float) -> str:
+    """A share and the ends of its interval, each to three places.
+
+    Args:
+        value: the share.
+        lower: end of its interval.
+        upper: the other end.
+
+    >>> share_with_interval(0.53712, 0.50481, 0.56201)
+    '0.537 [0.505, 0.562]'
+    """
+    return f"{three_places(value)} [{three_places(lower)}, {three_places(upper)}]"
+
+
+def probability(value: float, places: int) -> str:
+    """A probability to so many places; a bound where it would round to 0 or to 1.
+
+    Args:
+        value: the probability.
+        places: digits after the point, at least 1.
+
+    >>> probability(0.0436, 2), probability(0.0004, 3), probability(0.999, 2)
+    ('0.04', '< 0.001', '> 0.99')
+    """
+    least = 10.0**-places
+    if value < least:
+        return f"< {least:g}"
+    return f"> {1 - least:g}" if value > 1 - least else f"{value:.{places}f}"
 
 
 def plus_minus(value: float, error: float, most: int | None = None) -> str:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from analysis.numerals import probability
 from study.answers.formats import Format
 from study.answers.hypotheses import Case, cases
 from study.answers.results import Results
@@ -110,7 +111,5 @@ def terminal_table(table: pd.DataFrame) -> Table:
 
 
 def _probability(value: float) -> str:
-    """Two digits; empty where there is none."""
-    if math.isnan(value):
-        return ""
-    return "<.01" if value < 0.01 else ">.99" if value > 0.99 else f"{value:.2f}".removeprefix("0")
+    """Two digits, without the zero before the point; empty where there is none."""
+    return "" if math.isnan(value) else probability(value, 2).replace(" ", "").replace("0.", ".")

@@ -57,8 +57,10 @@ from study.measurement.replicate import Observations, Replicate
 from study.measurement.untrained import UntrainedFeatures
 
 Say = Callable[[str], None]
-Heartbeat = Callable[[], None]
 """Receiver of lines on progress."""
+
+Heartbeat = Callable[[], None]
+"""Called between steps; a KeyboardInterrupt out of it ends the measurement."""
 
 PICTURED = (1, 3)
 """Numbers of channels of images that a result keeps."""
@@ -228,8 +230,7 @@ def _diagnosed(
     say: Say,
     heartbeat: Heartbeat,
 ) -> Answer:
-    vae = vae.eval()
-    device = data.images.device
+    vae, device = vae.eval(), data.images.device
     gives = vae.likelihood.gives
     unasked: dict[str, Any] = {} if gives == "density" else {"importance": (), "calibration": 0, "annealing": 0}
     if gives == "nothing":
@@ -245,8 +246,7 @@ def _diagnosed(
     try:
         with full_float32():
             told = 0.0
-            for step in measuring.steps():
-                heartbeat()
+            for step in measuring.steps():  # the heart beats before each estimator and each fit
                 if (seconds := time.perf_counter() - began) - told >= SECONDS_BETWEEN:
                     say(f"{seconds:7.1f} s  {step}")
                     told = seconds

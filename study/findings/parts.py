@@ -16,7 +16,7 @@ from typing import Final
 import pandas as pd
 
 from analysis.interval import Interval
-from analysis.numerals import three_places
+from analysis.numerals import share_with_interval
 from study.answers.results import Results
 from study.findings import asker, confirmation
 from study.findings.first_look import HERE, maps
@@ -242,8 +242,7 @@ def share_text(found: pd.DataFrame, part: str) -> str:
     if lines.empty:
         return "—"
     (line,) = lines.to_dict("records")
-    value, lower, upper = (three_places(line[name]) for name in ("value", "lower", "upper"))
-    return f"{value} [{lower}, {upper}]"
+    return share_with_interval(line["value"], line["lower"], line["upper"])
 
 
 def in_markdown(corner: str, heads: Sequence[str], rows: Mapping[str, Sequence[str]]) -> str:

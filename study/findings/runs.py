@@ -17,7 +17,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.numerals import plus_minus, with_interval
+from analysis.numerals import plus_minus, probability, with_interval
 from study.answers.results import Results
 from study.answers.verdicts import verdicts
 from study.findings.first_look import HERE, ROWS, maps
@@ -216,10 +216,10 @@ def _head(corner: str, columns: Sequence[tuple[str, int | str]]) -> list[str]:
 
 
 def _verdict(line: Mapping[Any, Any]) -> str:
-    """Decision, effect with its interval, and the probability that the claim holds, in Markdown."""
+    """Decision, effect with its interval, and the confidence level of the claim, in Markdown."""
     effect = with_interval(line["value"], line["lower"], line["upper"])
-    probability = line["probability"]
-    likely = "< 0.01" if probability < 0.01 else "> 0.99" if probability > 0.99 else f"= {probability:.2f}"
+    level = probability(line["probability"], 2)
+    likely = f"= {level}" if level[0].isdigit() else level
     adjusted = ""
     if line["family"] == "primary":
         adjusted = f", adjusted p {'< 0.001' if line['adjusted'] < 0.001 else f'= {line["adjusted"]:.3f}'}"

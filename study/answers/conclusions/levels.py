@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from analysis.interval import Interval
-from analysis.numerals import plus_minus, three_places
+from analysis.numerals import plus_minus, share_with_interval
 from analysis.summaries import over_seeds
 from study.answers.results import StoredCell
 
@@ -62,10 +62,7 @@ def share_closed(start: Level, reached: Level, end: Level) -> Interval:
 
 def share_text(share: Interval) -> str:
     """A share with its interval, or why it has none."""
-    if share.reason:
-        return str(share)
-    value, lower, upper = map(three_places, (share.value, share.lower, share.upper))
-    return f"{value} [{lower}, {upper}]"
+    return str(share) if share.reason else share_with_interval(share.value, share.lower, share.upper)
 
 
 def above(interval: Interval, edge: float = 0.0) -> bool:

@@ -101,16 +101,15 @@ def _observations(phenomenon: Phenomenon) -> Iterable[Statement]:
         table = Results((phenomenon.cell,)).values(COLUMNS[name])
         if len(table):
             fails = f"This does not hold in every training: {text[0].lower()}{text[1:]}"
-            least, most = REGIONS[name]
-            region = (
-                f"below {most:g}"
-                if least < 0
-                else f"between {least:g} and {most:g}"
-                if most < 9
-                else f"above {least:g}"
-            )
             shown = text if name in phenomenon.observed else fails
-            yield Statement(shown, f"{unit} {plain(table['value'].mean())}, counts if {region}")
+            yield Statement(shown, f"{unit} {plain(table['value'].mean())}, counts if {_region(*REGIONS[name])}")
+
+
+def _region(least: float, most: float) -> str:
+    """Where an observation is made, in words."""
+    if least < 0:
+        return f"below {most:g}"
+    return f"between {least:g} and {most:g}" if most < 9 else f"above {least:g}"
 
 
 def what_helps(phenomenon: Phenomenon, repairs: Sequence[Repair]) -> Part:

@@ -20,7 +20,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from analysis.numerals import duration, plain, three_places, with_interval
+from analysis.numerals import duration, plain, probability, three_places, with_interval
 from analysis.rank_plot import predictions
 from study.answers.effects import OUTCOMES, TOGETHER, stored_effects
 from study.answers.hypotheses import Case, Group, Verdict
@@ -184,15 +184,7 @@ def _chance(verdict: Verdict) -> str:
         "p-value": (verdict.p_value, 3),
         "p-value adjusted over the primary claims": (verdict.adjusted, 3),
     }
-    return "; ".join(f"{name} {_bounded(*each)}" for name, each in parts.items() if math.isfinite(each[0]))
-
-
-def _bounded(value: float, places: int) -> str:
-    """A probability to so many places; a bound where it would round to 0 or to 1."""
-    least = 10.0**-places
-    if value < least:
-        return f"< {least:g}"
-    return f"> {1 - least:g}" if value > 1 - least else f"{value:.{places}f}"
+    return "; ".join(f"{name} {probability(*each)}" for name, each in parts.items() if math.isfinite(each[0]))
 
 
 def _lines(table: pd.DataFrame) -> list[dict[str, Any]]:
