@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -34,10 +34,8 @@ def docket(hypotheses: Sequence[Hypothesis[Any]], results: Results) -> list[Case
     cases = {hypothesis.id: hypothesis.examine(results) for hypothesis in hypotheses}
     ruled = {name: case.verdict.rule for name, case in cases.items() if case.verdict.rule and case.hypothesis.needs}
     noises = {name: Noise(cases[name].hypothesis, rule) for name, rule in ruled.items()}
-    for time in range(REMEASUREMENTS) if noises else ():  # one after another: each is as large as the results
-        again = remeasured(results, NormalNoise(time, "remeasured"))
-        for noise in noises.values():
-            noise.evaluate(again)
+    for time in range(REMEASUREMENTS) if noises else ():  # each is as large as the results, and gone before the next
+        _evaluate(noises.values(), remeasured(results, NormalNoise(time, "remeasured")))
     cases |= {name: replace(cases[name], verdict=noise.rule().verdict) for name, noise in noises.items()}
     primary = sum(hypothesis.family == "primary" for hypothesis in hypotheses)
     levels = {"primary": 1 - ERROR / max(primary, 1)}  # the least that Holm asks for of one of them
@@ -45,6 +43,12 @@ def docket(hypotheses: Sequence[Hypothesis[Any]], results: Results) -> list[Case
         _decided(case, results, levels.get(case.hypothesis.family, 1 - ERROR))
         for case in _adjusted(list(cases.values()))
     ]
+
+
+def _evaluate(noises: Iterable[Noise], again: Results) -> None:
+    """Shows every rule the results of another evaluation."""
+    for noise in noises:
+        noise.evaluate(again)
 
 
 def _adjusted(cases: Sequence[Case]) -> list[Case]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -74,9 +74,10 @@ def by_replicate(lines: pd.DataFrame, statistic: Callable[[pd.DataFrame], Any]) 
         return pd.DataFrame.from_dict(values, orient="index").sort_index(axis=1)
     parts = lines.groupby(["family", "replicate"])
     cells = parts["key"].nunique().to_dict()
-    for (label, replicate), part in parts:
-        if cells[label, replicate] == sizes[label]:
-            values[str(label)][replicate] = statistic(part)
+    for unit, places in parts.indices.items():  # iteration over parts would copy all lines at once
+        label, replicate = cast(tuple[Any, Any], unit)
+        if cells[unit] == sizes[label]:
+            values[str(label)][replicate] = statistic(lines.iloc[places])
     return pd.DataFrame.from_dict(values, orient="index").sort_index(axis=1)
 
 

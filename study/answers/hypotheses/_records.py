@@ -53,7 +53,9 @@ def record_lines(
         for number, name in enumerate(columns)
     }
     lengths = [values[key][0].shape[1] for key, _ in units]
-    return pd.DataFrame(measured).join(having.loc[having.index.repeat(lengths)].reset_index(drop=True))
+    values.clear()  # there are millions: what they are copied to takes as much
+    repeated = {name: having[name].repeat(lengths).reset_index(drop=True) for name in having}
+    return pd.DataFrame(measured | repeated, copy=False)
 
 
 def _entries(

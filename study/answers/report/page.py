@@ -18,6 +18,7 @@ from typing import Any
 
 import jinja2
 import pandas as pd
+from jinja2.environment import TemplateStream
 from markupsafe import Markup
 
 from analysis.numerals import duration, plain, probability, three_places, with_interval
@@ -62,12 +63,12 @@ def write_page(chapters: Sequence[Chapter], path: Path) -> Path:
     Raises:
         EnvironmentFault: if it cannot be written.
     """
-    text = render(chapters)
+    page = _stream(chapters)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         sweep(path.parent, path.name, older_than=3600.0)
         with replacing(path) as aside:
-            aside.write_text(text, "utf-8")
+            page.dump(str(aside), "utf-8")
     except OSError as error:
         raise EnvironmentFault(f"cannot write {path}: {error.strerror or error}; choose another --output") from error
     return path
@@ -75,6 +76,11 @@ def write_page(chapters: Sequence[Chapter], path: Path) -> Path:
 
 def render(chapters: Sequence[Chapter]) -> str:
     """The page as text."""
+    return "".join(_stream(chapters))
+
+
+def _stream(chapters: Sequence[Chapter]) -> TemplateStream:
+    """The page piece by piece: that of ten thousand cells is tens of megabytes long."""
     style, script = (FOLDER.joinpath(name).read_text("utf-8") for name in ("style.css", "script.js"))
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
@@ -89,7 +95,7 @@ def render(chapters: Sequence[Chapter]) -> str:
         "prose": _prose,
     }
     template = environment.from_string(FOLDER.joinpath("template.html.j2").read_text("utf-8"))
-    return template.render(
+    return template.stream(
         policy=policy(style, script),
         style=Markup(style),
         script=Markup(script),
