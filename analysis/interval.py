@@ -94,13 +94,17 @@ class Interval:
         return cls.around(float(finite.mean()), error, freedom=len(finite) - 1, n=len(finite), level=level)
 
     @classmethod
-    def fieller(cls, strata: Sequence[tuple[npt.ArrayLike, npt.ArrayLike]], level: float = 0.95) -> Interval:
+    def fieller(
+        cls, strata: Sequence[tuple[npt.ArrayLike, npt.ArrayLike]], level: float = 0.95, *, error: float = math.nan
+    ) -> Interval:
         """Fieller's interval of Σ_k mean(a_k) / Σ_k mean(b_k), for a denominator that should be positive.
 
         Args:
             strata: paired values (a_k, b_k), ``(S_k,)`` each and finite; strata have two pairs or more, or there is one
                 pair in all, whose ratio has no interval.
             level: of confidence.
+            error: standard error of the b of one pair in all, which has no spread that would tell it from 0; in the
+                unit of b, NaN where it is not known.
 
         >>> print(Interval.fieller([([1.9, 2.1, 2.0], [4.1, 4.0, 3.9])]))
         0.5 [0.421, 0.586]
@@ -112,6 +116,8 @@ class Interval:
             return cls(math.nan, math.nan, math.nan, n, level=level, reason=NO_RATIO)
         value = float(above / below)
         if sizes.min() < 2:
+            if 0.0 in cls.around(below, error, level=level):
+                return cls(math.nan, math.nan, math.nan, n, level=level, reason=NO_RATIO)
             return cls(value, math.nan, math.nan, n, level=level, reason=ONE_VALUE)
         covariances = np.stack([np.cov(pair) / size for pair, size in zip(pairs, sizes, strict=True)])
         freedom = _effective_freedom(covariances, sizes - 1, np.array([1.0, -value]))

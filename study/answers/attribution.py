@@ -12,6 +12,8 @@ The three contributions sum to F(∅) − F(all), and ``beyond`` them is what G 
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 
 from analysis.interval import Interval
@@ -49,7 +51,8 @@ def attribution(results: Results) -> pd.DataFrame:
     of its Student-t interval; ``share`` of the gap F(prior) − F(q_N), with the ends of Fieller's interval;
     ``first`` and ``last``, the mean contribution where the part is taken as early and as late as it can be;
     ``least`` and ``most``, that in the orders in which it is extreme. Differences are taken seed by seed. Cells of
-    one seed have no intervals.
+    one seed have no intervals, and a share where the gap is distinguishable from 0 by its evaluation's error, see
+    :mod:`study.answers.remedies`.
     """
     names_of = labels({cell.key: cell.manifest.config for cell in results})
     names = {f"f_{source}": DISTANCE.format(source) for source in (*SOURCES.values(), AGGREGATE)}
@@ -60,6 +63,7 @@ def attribution(results: Results) -> pd.DataFrame:
             continue
         distance = {moments: found[f"f_{source}"] for moments, source in SOURCES.items()}
         gap = distance[frozenset()] - found[f"f_{AGGREGATE}"]
+        error = math.hypot(*found[[f"f_{name}_error" for name in (SOURCES[frozenset()], AGGREGATE)]].iloc[0])
         marginal: dict[str, list[tuple[int, pd.Series]]] = {part: [] for part in ORDERS[0]}
         for order in ORDERS:
             for place, part in enumerate(order):
@@ -71,7 +75,7 @@ def attribution(results: Results) -> pd.DataFrame:
         for part, placed in marginal.items():
             by_order = [gain for _, gain in sorted(placed, key=lambda each: each[0])]
             closed = sum(by_order[1:], by_order[0]) / len(by_order)
-            interval, share = Interval.student_t(closed), Interval.fieller([(closed, gap)])
+            interval, share = Interval.student_t(closed), Interval.fieller([(closed, gap)], error=error)
             means = [float(each.mean()) for each in by_order]
             ends = (interval.value, interval.lower, interval.upper, share.value, share.lower, share.upper)
             where = names_of[cell.key], cell.settings["latent_dim"], part

@@ -15,11 +15,14 @@ and bad samples. The level of the remedy's own aggregate stands beside it. Remed
 marked: their level is low because they copy.
 
 The interval is Fieller's (:meth:`analysis.interval.Interval.fieller`), and where the gap is not distinguishable from 0
-the share is refused. Over several latent dimensions, strata with seeds of their own, the means are summed.
+the share is refused. A single seed has no spread: its gap is held to the standard errors of the evaluation of both F,
+as if these were independent, which is too large since they share the held-out images. Over several latent dimensions,
+strata with seeds of their own, the means are summed.
 """
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -88,14 +91,15 @@ class Treatment:
 
 
 def treatments(results: Results, cell: StoredCell) -> list[Treatment]:
-    """Remedies of ``cell``: densities fitted to its codes, and cells of ``results`` that differ in one of KINDS."""
+    """Remedies of ``cell``: densities fitted to its codes, and cells of ``results``, of the same images, that differ in
+    one of KINDS."""
     names, families = _alike(results)
     densities = cell.tables.get("densities")
     fitted = [] if densities is None else list(densities.rows)
     return [Treatment(cell, name, name, EX_POST) for name in fitted] + [
         Treatment(other, "prior", _added(names[cell.key], names[other.key]), kind)
         for other in families[cell.key]
-        if (kind := _kind(cell, other)) in KINDS
+        if other.manifest.images == cell.manifest.images and (kind := _kind(cell, other)) in KINDS
     ]
 
 
@@ -125,8 +129,10 @@ def remedies(results: Results) -> pd.DataFrame:
         replicated = [levels for levels in by_dim.values() if levels.shape[1] > 1]
         pooled = {POOLED: replicated} if len(replicated) > 1 else {}
         for dim, strata in (pooled | {dim: [levels] for dim, levels in by_dim.items()}).items():
-            share = Interval.fieller([(prior - remedied, prior - best) for prior, best, remedied, _ in strata])
-            means = dict(zip(LEVELS, np.mean([levels.mean(1) for levels in strata], axis=0).tolist(), strict=True))
+            values = [levels[..., 0] for levels in strata]
+            pairs = [(prior - remedied, prior - best) for prior, best, remedied, _ in values]
+            share = Interval.fieller(pairs, error=math.hypot(*strata[0][:2, 0, 1]))
+            means = dict(zip(LEVELS, np.mean([each.mean(1) for each in values], axis=0).tolist(), strict=True))
             interval = {"share": share.value, "lower": share.lower, "upper": share.upper, "seeds": share.n}
             rest = {"gap": means["prior"] - means["aggregate"], "repeats": repeats, "flag": _FLAGS[share.reason]}
             lines.append({"remedy": remedy, "kind": kind, "of": of, "latent_dim": dim} | means | interval | rest)
@@ -135,7 +141,8 @@ def remedies(results: Results) -> pd.DataFrame:
 
 
 _Levels = NDArray[np.float64]
-"""The LEVELS by seed, ``(4, S)``; NaN where the remedy's own aggregate was not measured."""
+"""The LEVELS by seed with their standard errors, ``(4, S, 2)``; NaN where the remedy's own aggregate was not
+measured."""
 
 
 def _levels(results: Results) -> Iterator[tuple[tuple[str, str, str, bool], int, _Levels]]:
@@ -156,7 +163,7 @@ def _levels(results: Results) -> Iterator[tuple[tuple[str, str, str, bool], int,
             by_seed = [*untreated, reached]
             seeds = sorted(set.intersection(*map(set, by_seed)))
             if seeds:
-                levels = [[values.get(seed, np.nan) for seed in seeds] for values in (*by_seed, own)]
+                levels = [[values.get(seed, (np.nan, np.nan)) for seed in seeds] for values in (*by_seed, own)]
                 identity = each.remedy, each.kind, names[cell.key], each.repeats
                 yield identity, cell.settings["latent_dim"], np.array(levels)
 
@@ -170,10 +177,10 @@ def _kind(untreated: StoredCell, treated: StoredCell) -> str:
     return " and ".join(kind for kind, names in TREATED.items() if chosen(untreated, names) != chosen(treated, names))
 
 
-def _frechet(cell: StoredCell, source: str) -> dict[int, float]:
-    """Squared Fréchet distance of a source's samples to held-out images, by seed."""
+def _frechet(cell: StoredCell, source: str) -> dict[int, tuple[float, float]]:
+    """Squared Fréchet distance of a source's samples to held-out images, with its standard error, by seed."""
     found = Results((cell,)).by_replicate(f"realism/{source}/squared_frechet")
-    return {replicate: value for (_, replicate), (value, _) in found.items()}
+    return {replicate: numbers for (_, replicate), numbers in found.items()}
 
 
 def _added(untreated: str, treated: str) -> str:

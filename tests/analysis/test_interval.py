@@ -60,6 +60,16 @@ def test_the_ratio_of_one_pair_has_no_interval():
     assert (found.n, found.reason) == (1, ONE_VALUE)
 
 
+@pytest.mark.parametrize(("error", "value"), [(2.0, 0.75), (2.1, math.nan)])
+def test_the_ratio_of_one_pair_is_refused_where_its_denominator_is_within_its_own_error(error, value):
+    """4 is 2.0 errors of 2.0 from 0, and 1.9 of 2.1; Fieller's rule at 1.96 refuses the second."""
+    found = Interval.fieller([([3.0], [4.0])], error=error)
+    assert found.value == pytest.approx(value, nan_ok=True)
+    by_rule = Interval.of_ratio((3.0, 4.0), np.diag([0.0, error**2]), freedom=math.inf, n=1)
+    assert math.isnan(by_rule.value) == math.isnan(value)
+    assert found.reason == (NO_RATIO if math.isnan(value) else ONE_VALUE)
+
+
 @pytest.mark.parametrize("centre", [0.0, -50.0])
 @pytest.mark.parametrize("pairs", [1, 3])
 def test_where_the_denominator_is_not_distinguishably_positive_the_ratio_is_refused(centre, pairs):

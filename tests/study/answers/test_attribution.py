@@ -6,22 +6,22 @@ from study.answers.attribution import ORDERS, SOURCES, attribution
 
 from .hypotheses.conftest import remembered, study_of
 
-STUDY = "latent-study run smoke prior=standard_normal latent_dim=4 seeds=3"
+STUDY = "latent-study run smoke prior=standard_normal latent_dim=4 seeds={}"
 EFFECT = {"mean": 50.0, "variances": 5.0, "correlations": 20.0}
 
 
-def table(together=0.0, without=()):
+def table(together=0.0, without=(), seeds=3, aggregate=15.0):
     """Of a world in which each moment closes its EFFECT, and mean and correlations ``together`` so much more."""
 
     def truth(cell, replicate):
-        distances = {"realism/aggregate_train/squared_frechet": 15.0}
+        distances = {"realism/aggregate_train/squared_frechet": aggregate}
         for moments, source in SOURCES.items():
             closed = sum(EFFECT[part] for part in moments) + together * ({"mean", "correlations"} <= moments)
             if source not in without:
                 distances[f"realism/{source}/squared_frechet"] = 100.0 - closed
         return distances, {}
 
-    return attribution(remembered(study_of(STUDY), truth))
+    return attribution(remembered(study_of(STUDY.format(seeds)), truth))
 
 
 def test_effects_that_add_are_found_whatever_the_order():
@@ -56,3 +56,12 @@ def test_a_part_is_shown_as_the_first_and_as_the_last_to_be_put_right_beside_the
         (20.0, 29.0), abs=0.5
     )
     assert found[["prior", "all", "aggregate"]].iloc[0].tolist() == pytest.approx([100.0, 16.0, 15.0], abs=0.5)
+
+
+@pytest.mark.parametrize(("aggregate", "decided"), [(15.0, True), (98.0, False)])
+def test_one_seed_has_shares_where_the_gap_is_beyond_the_error_of_its_evaluation(aggregate, decided):
+    """Made-up evaluations have standard errors of a hundredth, so that 100 − 98 is 1.4 errors."""
+    found = table(seeds=1, aggregate=aggregate)
+    assert found["share"].notna().all() == found["share"].notna().any() == decided
+    assert found["closed"].notna().all()
+    assert found["share_lower"].isna().all()

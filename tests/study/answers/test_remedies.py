@@ -1,5 +1,8 @@
 """Remedies: the share of the gap closed, its interval, and which cells are paired."""
 
+import math
+from dataclasses import replace
+
 import pytest
 
 from analysis.interval import Interval
@@ -83,11 +86,25 @@ def test_the_interval_of_a_share_is_fiellers_over_seeds_and_latent_dimensions():
         assert (line.seeds, line.flag) == (expected.n, "")
 
 
-@pytest.mark.parametrize(("seeds", "aggregate", "flag"), [(1, 20.0, ONE_SEED), (3, 200.0, NO_GAP)])
+@pytest.mark.parametrize(
+    ("seeds", "aggregate", "flag"), [(1, 20.0, ONE_SEED), (1, 98.0, NO_GAP), (1, 96.0, ONE_SEED), (3, 200.0, NO_GAP)]
+)
 def test_a_share_without_an_interval_says_why(seeds, aggregate, flag):
+    """Made-up evaluations have standard errors of a hundredth, so that 100 − 98 is 1.4 errors, and 100 − 96 is 2.9."""
+
     def truth(cell, _replicate):
         prior = WORSE[cell.prior.name]
         return {"realism/prior/squared_frechet": prior, "realism/aggregate_train/squared_frechet": aggregate}, {}
 
     command = f"latent-study run smoke latent_dim=4 seeds={seeds} train.epochs=2 prior=standard_normal,vamp"
-    assert shares(command, truth)[4].flag == flag
+    line = shares(command, truth)[4]
+    assert line.flag == flag
+    assert math.isnan(line.share) == (flag == NO_GAP)
+
+
+def test_a_cell_made_from_other_images_is_no_remedy():
+    command = "latent-study run smoke latent_dim=4 train.epochs=2 prior=standard_normal,vamp"
+    untreated, treated = sorted(remembered(study_of(command), distances), key=lambda cell: cell.settings["prior"])
+    other = replace(treated, manifest=treated.manifest.model_copy(update={"images": "others"}))
+    assert len(remedies(Results((untreated, treated)))) == 1
+    assert remedies(Results((untreated, other))).empty

@@ -98,7 +98,7 @@ def remembered(study: Study, truth: Truth) -> Results:
     """The results that such a world would have, without its files: they take most of the time."""
     cells = {cell.key: cell for cell in study.cells()}
     memory = Memory({key: tree(cell, truth) for key, cell in cells.items()})
-    known: dict = {"details": {}, "seconds": 60.0}
+    known: dict = {"images": "", "details": {}, "seconds": 60.0}
     manifests = [
         Manifest.model_construct(key=key, config=cell.config(), **known) for key, cell in sorted(cells.items())
     ]
