@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from study.answers.joining import joined
 from study.answers.pooling import pooled
 from study.answers.stored_cell import FIELDS, IMMATERIAL, StoredCell, estimate_of
 from study.design.cell import Cell
@@ -94,9 +95,12 @@ class Results:
 
     @classmethod
     def some(cls, folders: Sequence[Path]) -> Results:
-        """:meth:`load`, where there must be a cell; see :func:`check_some`."""
+        """:meth:`load`, where there must be a cell; see :func:`check_some`. Where cells of several studies are joined,
+        the log names these, and says whether their numbers can be compared."""
         results = cls.load(folders)
         check_some([results], folders)
+        if len(folders) > 1 and (sentence := joined(results)):
+            log.warning(sentence)
         return results
 
     def __len__(self) -> int:
