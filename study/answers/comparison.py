@@ -20,10 +20,14 @@ import xarray as xr
 from arviz_stats.utils import ELPDData
 
 from analysis.interval import Interval
+from analysis.summaries import over_seeds
 from study.answers.results import Results, StoredCell
 from study.design.labels import labels
 
-RANKED = ["dataset", "latent_dim", "model", "rank", "elpd", "se", "elpd_diff", "dse", "weight", "images", "draws"]
+SAME = ("latent", "binarisation", "image_size", "likelihood")
+"""Settings in which cells must agree, beside their images, for their densities to be of the same thing."""
+
+RANKED = ["rank", "elpd", "se", "elpd_diff", "dse", "weight", "images", "draws"]
 """elpd and its differences are sums over images, nats; weight is of stacking; draws is K."""
 
 BESIDE = {
@@ -33,29 +37,36 @@ BESIDE = {
     "frechet_aggregate": "realism/aggregate_train/squared_frechet",
 }
 """Columns beside it: the mismatch, its part that held-out images certify, and samples of the prior and of its ceiling,
-each a mean over seeds with the standard error of that mean as ``<name>_se``; and the seconds that training took."""
+each a mean over seeds with the standard error of that mean as ``<name>_se``, of a single seed that of its evaluation;
+and the seconds that training took."""
 
-COLUMNS = [*RANKED, *(name + end for name in BESIDE for end in ("", "_se")), "training_seconds"]
-
-_SAME = ("binarisation", "image_size", "likelihood", "latent")
-"""Settings in which cells must agree, beside their images, for their densities to be of the same thing."""
+COLUMNS = [
+    "dataset", "latent_dim", "ranking", *SAME, "model", *RANKED,
+    *(name + end for name in BESIDE for end in ("", "_se")), "training_seconds",
+]  # fmt: skip
 
 
 def held_out(results: Results) -> pd.DataFrame:
     """Cells on the same held-out images, by latent dimension, best first; those without the bound that the others have
     are left out.
+
+    ``rank`` counts from 0 among the cells of one ``ranking`` alone, which agree in SAME and in their held-out images;
+    rankings are numbered within a data set.
     """
     names = labels({cell.key: cell.manifest.config for cell in results})
-    groups: dict[tuple[str, ...], dict[str, StoredCell]] = defaultdict(dict)
+    groups: dict[tuple[str | int, ...], dict[str, StoredCell]] = defaultdict(dict)
     for cell in results:
         if _sizes(cell):
-            same = (cell.manifest.images, *(str(cell.settings.get(name)) for name in _SAME))
-            groups[same][names[cell.key]] = cell
-    bounded = (_bounded_alike(group) for group in groups.values())
-    tables = [_compared(cells, draws) for draws, cells in bounded if len(cells) > 1]
-    if not tables:
+            place = cell.settings["dataset"], cell.settings["latent_dim"]
+            same = (str(cell.settings.get(name)) for name in SAME)
+            images = cell.manifest.images, cell.contents.sizes["importance_bounds"]["image"]
+            groups[*place, *same, *images][names[cell.key]] = cell
+    bounded = (_bounded_alike(groups[each]) for each in sorted(groups))
+    ranked = [each for each in bounded if len(each[1]) > 1]
+    if not ranked:
         return pd.DataFrame(columns=COLUMNS)
-    return pd.concat(tables, ignore_index=True).sort_values(["dataset", "latent_dim", "rank"], ignore_index=True)
+    tables = [_compared(cells, draws).assign(ranking=number) for number, (draws, cells) in enumerate(ranked, 1)]
+    return pd.concat(tables, ignore_index=True)[COLUMNS]
 
 
 def _bounded_alike(cells: Mapping[str, StoredCell]) -> tuple[int, Mapping[str, StoredCell]]:
@@ -69,16 +80,17 @@ def _compared(cells: Mapping[str, StoredCell], draws: int) -> pd.DataFrame:
     densities = {label: _elpd(cell, draws) for label, cell in cells.items()}
     table = az.compare(densities, round_to="none").rename_axis("model").reset_index()
     first = next(iter(cells.values()))
-    where = {"dataset": first.settings["dataset"], "latent_dim": first.settings["latent_dim"], "draws": draws}
+    where = {name: first.settings.get(name) for name in ("dataset", "latent_dim", *SAME)}
     images = next(iter(densities.values())).n_data_points
     beside = pd.DataFrame([_beside(cells[label]) for label in table["model"]], index=table.index)
-    return table.assign(images=images, **where).join(beside)[COLUMNS]
+    return table.assign(images=images, draws=draws, **where).join(beside)
 
 
 def _beside(cell: StoredCell) -> dict[str, float]:
     columns: dict[str, float] = {}
     for name, estimate in BESIDE.items():
-        mean = Interval.student_t([value for value, _ in Results((cell,)).by_replicate(estimate).values()])
+        numbers = cell.numbers(estimate)
+        mean = Interval.student_t([]) if numbers is None else over_seeds(*numbers.T)
         columns |= {name: mean.value, f"{name}_se": mean.standard_error}
     seconds = cell.manifest.details.get("training_seconds")
     return columns | {"training_seconds": float(seconds) if isinstance(seconds, int | float) else math.nan}

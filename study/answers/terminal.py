@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 from analysis.interval import Interval
-from analysis.numerals import DIGITS, NONE, plus_minus
+from analysis.numerals import NONE
 from analysis.summaries import over_seeds
 from study.answers.conclusions import Conclusion, Part, Statement
 from study.answers.conclusions.levels import difference, level
 from study.answers.conclusions.repair import best, repairs
+from study.answers.listing import Row, columns_in, listing, with_error
 from study.answers.results import Results, StoredCell
 
-WIDEST = 100
-"""Columns that are used at most."""
-NARROWEST = 80
-"""Columns that are used at least, whatever the terminal says."""
 LINES = {"What happens": 3, "Why": 2, "What helps": 3, "How sure": 2}
 """Lines that each part of the answer may take."""
-LEAST_LABEL = 14
 
-_HEADS = ("D", "rate", "error", "F prior", "F aggregate", "F repaired", "gap")
+_HEADS = ("prior", "D", "rate", "error", "F prior", "F aggregate", "F repaired", "gap")
 EXPLAINED = (
     "D: latent dimensions; rate: nats per image; error: held-out squared error per pixel; F: squared Fréchet distance "
     "to real images; gap: F prior less F aggregate. Means over trainings ± their standard error; of a single "
@@ -37,7 +33,7 @@ def answer_lines(conclusion: Conclusion, width: int) -> list[str]:
         conclusion: the answer.
         width: columns of the terminal.
     """
-    columns = _columns(width)
+    columns = columns_in(width)
     return [line for part in conclusion.parts for line in _lines(part, columns)]
 
 
@@ -67,32 +63,9 @@ def cell_table(results: Results, labels: Mapping[str, str], width: int) -> str:
     labels: of each cell by its key.
     width: columns of the terminal; where they are too few for standard errors, means alone are shown.
     """
-    columns = _columns(width)
     cells = sorted(results, key=lambda cell: (labels[cell.key], cell.settings["latent_dim"]))
-    rows = [[str(cell.settings["latent_dim"]), *_numbers(cell, results)] for cell in cells]
-    widths = _widths(rows)
-    if columns - sum(widths) - 2 * len(widths) < LEAST_LABEL:
-        rows = [[text.partition("±")[0] for text in row] for row in rows]
-        widths = _widths(rows)
-    room = min(max(len(label) for label in ["prior", *labels.values()]), columns - sum(widths) - 2 * len(widths))
-    lines = [_line("prior", _HEADS, room, widths)]
-    for cell, row in zip(cells, rows, strict=True):
-        first, *rest = textwrap.wrap(labels[cell.key], room) or [""]
-        lines += [_line(first, row, room, widths), *(f"  {line}"[:columns] for line in rest)]
-    return "\n".join([*lines, *textwrap.wrap(EXPLAINED, columns)])
-
-
-def _columns(width: int) -> int:
-    return max(NARROWEST, min(WIDEST, width))
-
-
-def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
-    return [max(map(len, column)) for column in zip(_HEADS, *rows, strict=True)]
-
-
-def _line(label: str, row: Sequence[str], room: int, widths: Sequence[int]) -> str:
-    cells = [text.rjust(width) for text, width in zip(row, widths, strict=True)]
-    return "  ".join([label.ljust(room), *cells]).rstrip()
+    rows = [Row(labels[cell.key], [str(cell.settings["latent_dim"]), *_numbers(cell, results)]) for cell in cells]
+    return listing(_HEADS, {"": rows}, EXPLAINED, width)
 
 
 def _numbers(cell: StoredCell, results: Results) -> list[str]:
@@ -106,12 +79,7 @@ def _numbers(cell: StoredCell, results: Results) -> list[str]:
         repair.level.mean if repair else None,
         difference(prior, aggregate) if prior and aggregate else None,
     ]
-    return [_short(mean) if mean else NONE for mean in means]
-
-
-def _short(mean: Interval) -> str:
-    """``value±error`` to three significant digits of the value; the value alone where it has no error."""
-    return plus_minus(mean.value, mean.standard_error, DIGITS).replace(" ± ", "±")
+    return [with_error(mean.value, mean.standard_error) if mean else NONE for mean in means]
 
 
 def _mean(cell: StoredCell, estimate: str) -> Interval | None:

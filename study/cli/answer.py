@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from pathlib import Path
 
 from study.answers.report import Chapter, chapters, write_files, write_page
-from study.answers.terminal import WIDEST, answer_lines, cell_table
+from study.answers.terminal import answer_lines, cell_table
+from study.cli.options import terminal_width
 from study.errors import say
 
 PAGE = "report.html"
@@ -19,7 +18,7 @@ def print_answers(folders: list[Path], *, with_table: bool = False) -> list[Chap
     folders: of studies, ``<results>/<study>`` each.
     with_table: whether the table of its cells follows.
     """
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDEST
+    width = terminal_width()
     found = chapters(folders)
     for chapter in found:
         say("\n".join([f"\n{chapter.dataset}", *answer_lines(chapter.conclusion, width)]))

@@ -8,7 +8,7 @@ import typer
 
 from study.answers.comparisons import comparison_text
 from study.answers.formats import Comparison, Format
-from study.cli.options import ResultsFolders, study_folders
+from study.cli.options import ResultsFolders, study_folders, terminal_width
 from study.errors import say
 
 
@@ -22,6 +22,7 @@ def command(
     """Rank remedies by level and share of the quality gap closed, and models by held-out log p(x); attribute the gap to
     mean, variances and correlations of the codes.
 
-    Cells of several folders are compared together where nothing but the remedy differs, paired by seed.
+    Cells of several folders are compared together where nothing but the remedy differs, paired by seed. A share is left
+    out where the gap is within its error; log p(x) is ranked among models of the same images in the same form alone.
     """
-    say(comparison_text(study_folders(results), format, by))
+    say(comparison_text(study_folders(results), format, by, terminal_width()))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import typer
 
+from study.answers.listing import WIDEST
 from study.errors import ConfigurationError
 from study.paths import RESULTS, is_url, studies
 from study.store import objects
@@ -17,6 +20,12 @@ log = logging.getLogger(__name__)
 
 WIDTH = 160
 """Columns of a table that goes to a file or a pipe."""
+
+
+def terminal_width() -> int:
+    """Columns of the terminal; WIDEST, the most that a listing uses, where the output goes to a file or a pipe."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDEST
+
 
 ResultsFolders = Annotated[
     list[str] | None,

@@ -15,10 +15,11 @@ from matplotlib.figure import Figure
 
 from analysis.numerals import plus_minus
 from study.answers.formats import Format
+from study.answers.listing import WIDEST
 from study.answers.report import chapters
 from study.answers.results import Results
 from study.answers.tables import summary_text
-from study.answers.terminal import WIDEST, cell_table
+from study.answers.terminal import cell_table
 from study.answers.verdicts import verdict_text
 
 HERE = Path(__file__).parent

@@ -1,6 +1,7 @@
 """Comparison by held-out log p(x): the same images, best first, with paired errors."""
 
 import io
+import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +10,9 @@ import pytest
 import xarray as xr
 
 from study.answers.comparison import COLUMNS, held_out
+from study.answers.comparisons import VIEWS
+from study.answers.formats import Comparison
+from study.answers.listing import WIDEST
 from study.answers.remedies import POOLED
 from study.answers.results import Results
 from study.cli import main
@@ -19,13 +23,14 @@ RNG = np.random.default_rng(0)
 IMAGES = RNG.normal(-20, 3, size=200)
 
 
-def cell(prior, shift, dim=2, images="a", sizes=(1, 10)):
-    bounds = {f"log_px_{size}": (("chain", "image"), np.stack([IMAGES + shift, IMAGES + shift])) for size in sizes}
+def cell(prior, shift, dim=2, images="a", sizes=(1, 10), number=200, binarisation="dynamic"):
+    bounds = {f"log_px_{size}": (("chain", "image"), np.stack([IMAGES[:number] + shift] * 2)) for size in sizes}
     settings = {"prior": prior, "latent_dim": dim, "latent": str(dim), "dataset": "digits", "likelihood": "bernoulli"}
+    settings["binarisation"] = binarisation
     config = {"prior": {"name": prior}, "latent_dim": dim}
     measured = {"aggregate/train/kl": np.array([[4.0, 1.0], [6.0, 1.0]])}
     return SimpleNamespace(
-        key=f"{prior}{dim}{images}",
+        key=f"{prior}{dim}{images}{number}{binarisation}",
         manifest=SimpleNamespace(config=config, images=images, details={"training_seconds": 3.5}),
         settings=settings,
         groups={"importance_bounds"},
@@ -52,7 +57,24 @@ def test_models_are_ranked_by_their_sum_over_the_same_images():
 
 
 def test_other_images_and_other_dimensions_are_not_compared():
-    assert held_out(Results((cell("vamp", 0), cell("flow", 0, images="b"), cell("lars", 0, dim=4)))).empty
+    others = cell("flow", 0, images="b"), cell("lars", 0, dim=4), cell("maf", 0, number=100)
+    assert held_out(Results((cell("vamp", 0), *others))).empty
+
+
+def test_binarised_and_grey_images_are_ranked_apart_one_ranking_after_the_other():
+    cells = [cell(f"{name}{how}", -i, binarisation=how) for i, name in enumerate("abc") for how in ("none", "dynamic")]
+    table = held_out(Results(tuple(cells)))
+    assert list(table["ranking"]) == [1, 1, 1, 2, 2, 2]
+    assert list(table["rank"]) == [0, 1, 2] * 2
+    assert list(table["binarisation"]) == ["dynamic"] * 3 + ["none"] * 3
+    assert all(model.endswith(how) for model, how in zip(table["model"], table["binarisation"], strict=True))
+
+
+def test_levels_of_a_single_seed_have_the_error_of_their_evaluation():
+    one = cell("vamp", 0.0)
+    one.numbers = {"realism/prior/squared_frechet": np.array([[50.0, 2.5]])}.get
+    line = held_out(Results((one, cell("flow", -1.0)))).iloc[0]
+    assert (line["frechet_prior"], line["frechet_prior_se"]) == (50.0, 2.5)
 
 
 def test_the_largest_number_of_draws_that_the_most_have_is_used():
@@ -74,8 +96,12 @@ def stored(tmp_path, monkeypatch):
     cells = [cell("vamp", 0.0), cell("flow", -1.0), cell("lars", -2.0)]
     cells[2].settings["dataset"] = "mnist"
     monkeypatch.setattr(Results, "load", classmethod(lambda *_: Results(tuple(cells))))
-    ranked = pd.DataFrame({"latent_dim": [POOLED, 2], "share": [0.5, 1]})
-    monkeypatch.setattr("study.answers.comparisons.remedies", lambda _: ranked)
+    known = {"remedy": "vamp", "kind": "prior", "of": "standard_normal, network.hidden=[32,32]", "seeds": 3}
+    levels = {"prior": 100.0, "aggregate": 20.0, "remedied": 60.0, "remedied_aggregate": 21.0, "repeats": False}
+    shares = {"latent_dim": [POOLED, 2], "share": [0.5, math.nan], "lower": [0.4, math.nan], "upper": [0.6, math.nan]}
+    ranked = pd.DataFrame(shares).assign(**known, **levels)
+    view = VIEWS[Comparison.QUALITY]._replace(make=lambda _: ranked)
+    monkeypatch.setitem(VIEWS, Comparison.QUALITY, view)
     return tmp_path
 
 
@@ -93,7 +119,13 @@ def test_what_a_program_reads_is_one_table_and_nothing_else(stored, capsys, word
 def test_what_a_person_reads_is_both_under_their_titles(stored, capsys):
     assert main(["compare", str(stored)]) == 0
     shown = capsys.readouterr().out
-    assert shown.index("share of the quality gap closed") < shown.index("held-out log p(x)") < shown.index("vamp")
+    assert shown.index("share of the quality gap closed") < shown.index("held-out log p(x)") < shown.index("flow")
+    assert "digits, D = all, standard_normal, network.hidden=[32,32]: F prior 100, F aggregate 20, gap 80\n" in shown
+    assert "vamp (prior)  60     21  0.5 [0.4, 0.6]      3\n" in shown
+    assert "vamp (prior)  60     21               –      3\n" in shown
+    assert "ranking 1: digits, D = 2, binarisation=dynamic, likelihood=bernoulli, 200 images, 10 draws\n" in shown
+    assert "binarised and grey images are ranked apart" in " ".join(shown.split())
+    assert max(map(len, shown.splitlines())) <= WIDEST
 
 
 def test_without_a_finished_cell_nothing_is_compared(tmp_path, capsys):

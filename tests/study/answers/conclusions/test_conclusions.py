@@ -11,8 +11,9 @@ from study.answers.conclusions.levels import above, below
 from study.answers.conclusions.phenomenon import LARGEST, OBSERVED, phenomenon
 from study.answers.conclusions.repair import best, repairs
 from study.answers.hypotheses import cases
+from study.answers.listing import NARROWEST, WIDEST
 from study.answers.report.strip import TILES
-from study.answers.terminal import EXPLAINED, NARROWEST, WIDEST, answer_lines, cell_table
+from study.answers.terminal import EXPLAINED, answer_lines, cell_table
 from study.design.labels import labels
 
 from ..hypotheses.conftest import remembered, study_of

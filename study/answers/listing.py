@@ -1,0 +1,92 @@
+"""Listing: rows of a label and its numbers, in sections with titles, as wide as the terminal is."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from analysis.numerals import DIGITS, plus_minus
+
+WIDEST = 100
+"""Columns that are used at most."""
+NARROWEST = 80
+"""Columns that are used at least, whatever the terminal says."""
+LEAST_LABEL = 14
+"""Columns that a label has at least, where leaving errors out makes room for it."""
+
+
+class Row(NamedTuple):
+    """One row.
+
+    label: its words.
+    numbers: the text of each: a value, ``value±error``, or ``value [lower, upper]``.
+    """
+
+    label: str
+    numbers: Sequence[str]
+
+
+def listing(heads: Sequence[str], sections: Mapping[str, Sequence[Row]], caption: str, width: int) -> str:
+    """The rows of all sections under one line of heads, and the caption; labels, titles and caption are wrapped.
+
+    Args:
+        heads: of the labels, and of each number.
+        sections: rows by the title above them; a section without a title has the empty one.
+        caption: what the heads mean.
+        width: columns of the terminal; where they are too few for errors and intervals, values stand alone.
+    """
+    columns = columns_in(width)
+    if _room(heads, sections, columns) < LEAST_LABEL:
+        sections = {title: [_without_errors(row) for row in rows] for title, rows in sections.items()}
+    widths, room = _widths(heads, sections), _room(heads, sections, columns)
+    labels = [row.label for rows in sections.values() for row in rows]
+    room = min(max(map(len, [heads[0], *labels])), room)
+    lines = [_line(heads[0], heads[1:], room, widths)]
+    for title, rows in sections.items():
+        lines += ["", *textwrap.wrap(title, columns, subsequent_indent="  ")] if title else []
+        for label, numbers in rows:
+            first, *rest = textwrap.wrap(label, room, break_long_words=False) or [""]
+            if len(first) > room:  # a word that its column does not hold has a line of its own
+                lines += textwrap.wrap(first, columns)
+                first = ""
+            lines.append(_line(first, numbers, room, widths))
+            lines += [f"  {part}" for line in rest for part in textwrap.wrap(line, columns - 2)]
+    space = [""] if any(sections) else []
+    return "\n".join([*lines, *space, *textwrap.wrap(caption, columns)])
+
+
+def columns_in(width: int) -> int:
+    """Columns to fill of a terminal with ``width`` of them."""
+    return max(NARROWEST, min(WIDEST, width))
+
+
+def with_error(value: float, error: float) -> str:
+    """``value±error`` to three significant digits of the value; the value alone where it has no error.
+
+    Args:
+        value: the number.
+        error: its standard error, in the same unit.
+    """
+    return plus_minus(value, error, DIGITS).replace(" ± ", "±")
+
+
+def _without_errors(row: Row) -> Row:
+    return Row(row.label, [re.split("±| \\[", text)[0] for text in row.numbers])
+
+
+def _room(heads: Sequence[str], sections: Mapping[str, Sequence[Row]], columns: int) -> int:
+    """Columns that are left for labels, one at least; two more stand before each number."""
+    widths = _widths(heads, sections)
+    return max(1, columns - sum(widths) - 2 * len(widths))
+
+
+def _widths(heads: Sequence[str], sections: Mapping[str, Sequence[Row]]) -> list[int]:
+    numbers = [row.numbers for rows in sections.values() for row in rows]
+    return [max(map(len, column)) for column in zip(heads[1:], *numbers, strict=True)]
+
+
+def _line(label: str, numbers: Sequence[str], room: int, widths: Sequence[int]) -> str:
+    cells = [text.rjust(width) for text, width in zip(numbers, widths, strict=True)]
+    return "  ".join([label.ljust(room), *cells]).rstrip()
