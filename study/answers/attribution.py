@@ -51,7 +51,7 @@ def attribution(results: Results) -> pd.DataFrame:
     of its Student-t interval; ``share`` of the gap F(prior) − F(q_N), with the ends of Fieller's interval;
     ``first`` and ``last``, the mean contribution where the part is taken as early and as late as it can be;
     ``least`` and ``most``, that in the orders in which it is extreme. Differences are taken seed by seed. Cells of
-    one seed have no intervals, and a share where the gap is distinguishable from 0 by its evaluation's error, see
+    one seed have no intervals, and a share only where the gap is distinguishable from 0 by its evaluation's error, see
     :mod:`study.answers.remedies`.
     """
     names_of = labels({cell.key: cell.manifest.config for cell in results})
