@@ -19,17 +19,20 @@ from study.design.latent import shape_of, sides
 from study.design.length import LENGTHS, planned_updates
 
 
-def labels(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """The label of each key's configuration."""
-    return _distinguished(configs, {key: dict(_flat(config)) for key, config in configs.items()})
+def labels(configs: Mapping[str, Mapping[str, Any]], *, latent: bool = True, every: bool = False) -> dict[str, str]:
+    """The label of each key's configuration, with how cells are evaluated only where it must be.
 
-
-def _distinguished(configs: Mapping[str, Mapping[str, Any]], flat: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-    """Labels of the dotted settings ``flat`` of configurations, with how cells are evaluated only where it must be."""
-    defining = {key: _defining(settings) for key, settings in flat.items()}
-    named = _labels(defining)
+    Args:
+        configs: of the cells, by key.
+        latent: whether height and width of a map are told, which D does not say; not where its shape stands beside.
+        every: whether a value is told that more than half of the cells share.
+    """
+    told = {key: dict(_flat(config)) for key, config in configs.items()}
+    if not latent:
+        told = {key: {name: text for name, text in own.items() if name != "latent"} for key, own in told.items()}
+    named = _labels({key: _defining(settings) for key, settings in told.items()}, every)
     places = Counter((named[key], str(config["latent_dim"])) for key, config in configs.items())
-    return named if max(places.values(), default=1) == 1 else _labels(flat)
+    return named if max(places.values(), default=1) == 1 else _labels(told, every)
 
 
 def _defining(settings: Mapping[str, str]) -> dict[str, str]:
@@ -38,7 +41,7 @@ def _defining(settings: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in settings.items() if not name.startswith("evaluate.") and name not in known}
 
 
-def _labels(flat: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+def _labels(flat: Mapping[str, Mapping[str, str]], every: bool) -> dict[str, str]:
     # Options of a part are compared among cells with that part; sections such as train have no name to share.
     compared: Counter[tuple[str, str | None]] = Counter()
     alike: Counter[tuple[str, str | None, str]] = Counter()
@@ -54,7 +57,7 @@ def _labels(flat: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
             part = name.partition(".")[0]
             total = len(flat) if part == name else compared[part, settings.get(part)]
             count = alike[name, settings.get(part) if part != name else None, value]
-            if name != "prior" and count < total and 2 * count <= total:
+            if name != "prior" and count < total and (every or 2 * count <= total):
                 yield f"{name}={value}"
 
     return {key: ", ".join([settings["prior"], *differences(settings)]) for key, settings in flat.items()}
@@ -89,12 +92,20 @@ def _written(value: Any) -> str:
     return json.dumps(value).replace("null", "none").replace(" ", "")
 
 
-def titles(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Each key's label with the shape of its latent, in the order of both; the label does not say the shape again."""
-    flat = {key: {name: text for name, text in _flat(config) if name != "latent"} for key, config in configs.items()}
-    named = _distinguished(configs, flat)
+def titles(
+    configs: Mapping[str, Mapping[str, Any]], *, every: bool = False, common_prior: bool = True
+) -> dict[str, str]:
+    """Each key's label with the shape of its latent, in the order of both; the label does not say the shape again.
+
+    Args:
+        configs: of the cells, by key.
+        every: as in :func:`labels`.
+        common_prior: whether the prior is told where all cells have the same.
+    """
+    named = labels(configs, latent=False, every=every)
     order = sorted(configs, key=lambda key: (named[key], latent_dim(configs[key])))
-    return {key: f"{named[key]}, D={configs[key]['latent_dim']}" for key in order}
+    untold = int(not common_prior and len({config["prior"]["name"] for config in configs.values()}) == 1)
+    return {key: ", ".join([*named[key].split(", ")[untold:], f"D={configs[key]['latent_dim']}"]) for key in order}
 
 
 def latent_dim(config: Mapping[str, Any]) -> int:

@@ -2,8 +2,8 @@
 
 On a terminal each running cell has one line, and the study one below them with the time that is left; a cell that ended
 leaves a line behind. Elsewhere a cell that ended has a line, and once a minute the study has one, which says how far
-its running cells are where there is room. No line but that of a failure is longer than the terminal is wide, or 80
-columns elsewhere.
+its running cells are where there is room. What is longer than the terminal is wide, or than 80 columns elsewhere, goes
+on in the next line, so that every cell has its whole name.
 """
 
 from __future__ import annotations
@@ -63,13 +63,10 @@ def figures(progress: Progress) -> str:
     return ", ".join(parts)
 
 
-def fitted(text: str, room: int) -> str:
-    """``text`` in ``room`` columns: where it is longer, its middle gives way to an ellipsis."""
-    if len(text) <= room:
-        return text
-    kept = max(0, room - 1)
-    head = (kept + 1) // 2
-    return text[:head] + "…"[:room] + text[len(text) - (kept - head) :]
+def wrapped(text: str, columns: int) -> list[str]:
+    """``text`` in lines of at most ``columns``, those after the first indented; words, as names are, stay whole where
+    they fit."""
+    return textwrap.wrap(text, columns, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def _ending(outcome: Outcome) -> str:
@@ -111,14 +108,9 @@ class _Tally:
         return None
 
     def ending(self, outcome: Outcome, columns: int, note: str = "") -> str:
-        """The line of a cell that ended, with a ``note``; further lines, indented, where the reason needs them."""
-        number, ending = f"[{self._ended.total()}/{len(self.titles)}] ", printable(_ending(outcome)) + note
-        title = self.titles[outcome.key]
-        room = columns - len(number) - len(ending) - 2
-        if room >= min(len(title), COLUMNS // 4):
-            return f"{number}{fitted(title, room)}: {ending}"
-        first = f"{number}{fitted(title, columns - len(number) - 1)}:"
-        return "\n".join([first, *textwrap.wrap(ending, columns, initial_indent="  ", subsequent_indent="  ")])
+        """The lines of a cell that ended, with a ``note``."""
+        line = f"[{self._ended.total()}/{len(self.titles)}] {self.titles[outcome.key]}: {printable(_ending(outcome))}"
+        return "\n".join(wrapped(line + note, columns))
 
     def left(self) -> str:
         """The time that is left, in words; empty where nothing is known, or nothing is left."""
@@ -135,18 +127,15 @@ class _Tally:
         parts = [f"{self._ended.total()} of {len(self.titles)} cells ended", running, self.left()]
         return "study: " + ", ".join(filter(None, parts))
 
-    def cell(self, key: str, columns: int) -> str:
-        """The line of a running cell: bar, phase, title and figures, as much of them as there is room for."""
+    def cell(self, key: str, columns: int) -> list[str]:
+        """The lines of a running cell: bar, phase, title and, where there is room, figures."""
         progress = self.running[key]
         share = progress.done / progress.total if progress and progress.total else 0.0
         full = round(BAR * min(1.0, share))
         phase = progress.phase if progress else "starting"
-        head = f"{'━' * full}{'─' * (BAR - full)} {share:4.0%} {phase:<9}  "
+        head = f"{'━' * full}{'─' * (BAR - full)} {share:4.0%} {phase:<9}  {self.titles[key]}"
         tail = f"  {numbers}" if progress and (numbers := figures(progress)) else ""
-        room = columns - len(head)
-        if room - len(tail) < COLUMNS // 4:
-            tail = ""
-        return head + fitted(self.titles[key], room - len(tail)) + tail
+        return [head + tail] if len(head + tail) <= columns else wrapped(head, columns)
 
 
 @final
@@ -206,6 +195,6 @@ class _Live:
 
     def _lines(self) -> Text:
         columns = self._console.width
-        running = [self._tally.cell(key, columns) for key in list(self._tally.running)]
-        lines = [*running, fitted(self._tally.study(), columns)]
+        running = [line for key in list(self._tally.running) for line in self._tally.cell(key, columns)]
+        lines = [*running, *wrapped(self._tally.study(), columns)]
         return Text("\n".join(lines), no_wrap=True, overflow="crop")

@@ -110,12 +110,12 @@ class Launch:
             for cell in (cells if here else _longest_first(cells, costs))
             if cell.key not in stored
         ]
-        names = titles({cell.key: cell.config() for cell in cells})
+        configs = {cell.key: cell.config() for cell in cells}
         forecast = Forecast({job.cell.key: costs[job.cell.key].seconds for job in jobs}, workers)
         with (
             publishing(self.mirror) as publish,
-            tracking(self.tensorboard, self.store, names) as track,
-            display(names, console, forecast) as show,
+            tracking(self.tensorboard, self.store, titles(configs)) as track,
+            display(titles(configs, common_prior=False), console, forecast) as show,
         ):
 
             def watch(event: Event) -> None:

@@ -411,6 +411,20 @@ def test_maps_are_labelled_apart_from_vectors():
     ]
 
 
+def test_titles_tell_a_common_prior_and_what_most_cells_share_where_they_are_asked_to():
+    cells = [Cell.from_config({"beta": beta, "latent_dim": size}) for beta, size in ((1, 2), (1, 4), (4, 2))]
+    configs = {cell.key: cell.config() for cell in cells}
+    assert set(titles(configs).values()) == {
+        "standard_normal, D=2",
+        "standard_normal, D=4",
+        "standard_normal, beta=4, D=2",
+    }
+    assert set(titles(configs, common_prior=False).values()) == {"D=2", "D=4", "beta=4, D=2"}
+    assert titles(configs, every=True)[cells[0].key] == "standard_normal, beta=1, D=2"
+    several = configs | {"other": Cell.from_config({"prior": "vamp"}).config()}
+    assert titles(several, common_prior=False)["other"].startswith("vamp, ")
+
+
 DENSITY_OPTIONS = [{"name": "gaussian_mixture", "covariance": "low_rank", "rank": 8}, "moment_normal"]
 
 

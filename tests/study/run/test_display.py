@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from study.run import display as module
-from study.run.display import display, fitted
+from study.run.display import display, wrapped
 from study.run.forecast import Forecast
 from study.run.job import Event, Outcome
 from study.run.progress import Progress
 
 LONG = "standard_normal, latent=8×8, objective=both_means, train.epochs=400, D=64x8x8"
-TITLES = {"a": LONG, "b": "vamp, D=2", "c": "vamp, D=4"}
+TITLES = {"a": "vamp, objective=both_means, D=4", "b": "vamp, D=2", "c": "vamp, D=4"}
 
 
 class Clock:
@@ -75,12 +75,23 @@ def test_a_pipe_has_no_phases_where_there_is_no_room(monkeypatch):
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])
-def test_no_line_of_a_terminal_is_wider_than_it_is(width):
-    text = shown(STORED[:2], terminal=True, width=width)
+@pytest.mark.parametrize("title", ["vamp, D=2", LONG])
+def test_no_line_of_a_terminal_is_wider_than_it_is_and_a_running_cell_has_its_whole_name(width, title):
+    text = shown(STORED[:2], terminal=True, width=width, titles=TITLES | {"a": title})
+    lines = module.Text.from_ansi(text).plain.splitlines()
     assert "training" in text
     assert "study: 0 of 3" in text
-    assert max(len(line) for line in module.Text.from_ansi(text).plain.splitlines()) <= width
+    assert max(len(line) for line in lines) <= width
+    assert " ".join(line.strip() for line in lines).count(title) >= 1
     assert ("images/s" in text) == (width == 200)
+
+
+def test_cells_that_differ_in_the_middle_of_their_names_end_in_lines_that_differ():
+    titles = {name: LONG.replace("both_means", name) for name in ("both_means", "kl_mean")}
+    lines = shown([(0.0, Event(name, Outcome(name, "stored", "", 60.0))) for name in titles], titles=titles)
+    assert all(title in " ".join(line.strip() for line in lines.splitlines()) for title in titles.values())
+    assert all(len(line) <= 80 for line in lines.splitlines())
+    assert "…" not in lines
 
 
 def test_a_reason_is_whole_and_its_lines_fit():
@@ -90,13 +101,11 @@ def test_a_reason_is_whole_and_its_lines_fit():
     assert all(len(line) <= 80 for line in lines)
 
 
-@given(st.text(min_size=0, max_size=60), st.integers(1, 50))
-def test_what_does_not_fit_gives_way_in_its_middle(text, room):
-    short = fitted(text, room)
-    assert len(short) <= room
-    assert len(text) > room or short == text
-    if len(text) > room > 2:
-        assert (short[0], short[-1]) == (text[0], text[-1])
+@given(st.lists(st.text("ab-=,", min_size=1, max_size=20), min_size=1), st.integers(22, 50))
+def test_what_does_not_fit_goes_on_in_the_next_line_word_by_word(words, columns):
+    lines = wrapped(" ".join(words), columns)
+    assert [word for line in lines for word in line.split()] == words
+    assert all(len(line) <= columns for line in lines)
 
 
 def test_the_time_left_follows_expected_costs():
