@@ -13,8 +13,6 @@ WIDEST = 100
 """Columns that are used at most."""
 NARROWEST = 80
 """Columns that are used at least, whatever the terminal says."""
-LEAST_LABEL = 14
-"""Columns that a label has at least, where leaving errors out makes room for it."""
 
 
 class Row(NamedTuple):
@@ -29,7 +27,8 @@ class Row(NamedTuple):
 
 
 def listing(heads: Sequence[str], sections: Mapping[str, Sequence[Row]], caption: str, width: int) -> str:
-    """The rows of all sections under one line of heads, and the caption; labels, titles and caption are wrapped.
+    """The rows of all sections under one line of heads, and the caption; what of a label does not fit beside its numbers
+    goes on below, as whole settings.
 
     Args:
         heads: of the labels, and of each number.
@@ -38,23 +37,35 @@ def listing(heads: Sequence[str], sections: Mapping[str, Sequence[Row]], caption
         width: columns of the terminal; where they are too few for errors and intervals, values stand alone.
     """
     columns = columns_in(width)
-    if _room(heads, sections, columns) < LEAST_LABEL:
+    labels = [row.label for rows in sections.values() for row in rows]
+    if _room(heads, sections, columns) < max(len(label.partition(" ")[0]) for label in labels):
         sections = {title: [_without_errors(row) for row in rows] for title, rows in sections.items()}
     widths, room = _widths(heads, sections), _room(heads, sections, columns)
-    labels = [row.label for rows in sections.values() for row in rows]
     room = min(max(map(len, [heads[0], *labels])), room)
     lines = [_line(heads[0], heads[1:], room, widths)]
     for title, rows in sections.items():
-        lines += ["", *textwrap.wrap(title, columns, subsequent_indent="  ")] if title else []
+        lines += ["", *wrapped(title, columns)] if title else []
         for label, numbers in rows:
-            first, *rest = textwrap.wrap(label, room, break_long_words=False) or [""]
-            if len(first) > room:  # a word that its column does not hold has a line of its own
-                lines += textwrap.wrap(first, columns)
-                first = ""
-            lines.append(_line(first, numbers, room, widths))
-            lines += [f"  {part}" for line in rest for part in textwrap.wrap(line, columns - 2)]
+            first = textwrap.wrap(label, room, break_long_words=False, break_on_hyphens=False)[0]
+            beside = first if len(first) <= room else ""
+            below = wrapped(label.removeprefix(beside).strip(), columns, "  ")
+            lines += [_line(beside, numbers, room, widths), *below]
     space = [""] if any(sections) else []
-    return "\n".join([*lines, *space, *textwrap.wrap(caption, columns)])
+    return "\n".join([*lines, *space, *wrapped(caption, columns, further="")])
+
+
+def wrapped(text: str, columns: int, first: str = "", further: str = "  ") -> list[str]:
+    """Lines in which no number is without its error.
+
+    Args:
+        text: in one line.
+        columns: of each line, at most.
+        first: what the first line begins with.
+        further: what each other line begins with.
+    """
+    joined = text.replace(" ± ", "\xa0±\xa0")
+    lines = textwrap.wrap(joined, columns, initial_indent=first, subsequent_indent=further, break_on_hyphens=False)
+    return [line.replace("\xa0", " ") for line in lines]
 
 
 def columns_in(width: int) -> int:

@@ -23,7 +23,7 @@ def print_answers(folders: list[Path], *, with_table: bool = False) -> list[Chap
     for chapter in found:
         say("\n".join([f"\n{chapter.dataset}", *answer_lines(chapter.conclusion, width)]))
         if with_table:
-            say(f"\n{cell_table(chapter.results, chapter.labels, width)}")
+            say(f"\n{cell_table(chapter.results, width)}")
     return found
 
 

@@ -109,7 +109,7 @@ def mean_and_error(results: Results, address: str) -> str:
 def printed_table() -> str:
     """The table that the study prints, as README and FINDINGS show it."""
     (chapter,) = chapters([EXPORT])
-    return f"```\n{cell_table(chapter.results, chapter.labels, WIDEST)}\n```"
+    return f"```\n{cell_table(chapter.results, WIDEST)}\n```"
 
 
 def picture(results: Results) -> Figure:

@@ -13,8 +13,8 @@ from study.answers.conclusions.repair import best, repairs
 from study.answers.hypotheses import cases
 from study.answers.listing import NARROWEST, WIDEST
 from study.answers.report.strip import TILES
-from study.answers.terminal import EXPLAINED, answer_lines, cell_table
-from study.design.labels import labels
+from study.answers.results import Results
+from study.answers.terminal import EXPLAINED, LINES, answer_lines, cell_table
 
 from ..hypotheses.conftest import remembered, study_of
 
@@ -263,19 +263,72 @@ def test_no_symbol_and_no_number_stands_in_a_sentence():
 
 
 @pytest.mark.parametrize("width", [20, 80, 100, 250])
-def test_the_terminal_has_ten_lines_and_a_table_that_fits(width):
+def test_the_terminal_has_whole_statements_and_a_table_that_fits(width):
     observations = QUESTION | {"aggregate/train/rate": 120.0}
     results = remembered(study_of(VARIED), world(rich, observations))
-    lines = answer_lines(conclude(results, []), width)
-    assert 4 <= len(lines) <= 10
-    table = cell_table(results, labels({cell.key: cell.manifest.config for cell in results}), width).splitlines()
+    conclusion = conclude(results, [])
+    lines = answer_lines(conclusion, width)
+    said = " ".join(line.strip() for line in lines)
+    parts = (conclusion.phenomenon.shown, *conclusion.parts)
+    for part in parts:
+        assert f"{part.title}: {part.statements[0]}" in said
+        said = said.replace(f"{part.title}: ", "")
+        for statement in sorted(map(str, part.statements), key=len, reverse=True):
+            said = said.replace(statement, "")
+    assert not said.strip()
+    assert len(lines) <= sum(LINES.values()) + 2 * len(parts)
+    table = cell_table(results, width).splitlines()
     columns = max(NARROWEST, min(WIDEST, width))
     assert all(len(line) <= columns for line in [*lines, *table])
     assert all(name in table[0] for name in ("D", "rate", "error", "F prior", "F aggregate", "F repaired", "gap"))
-    joined = " ".join(table)
-    assert "objective=both_means" in joined or "objective=elbo" in joined
-    assert ("±" in " ".join(table[1:-3])) == (width >= 100)
-    assert EXPLAINED.split(";")[0] in joined
+    assert ("±" in " ".join(table[1:-4])) == (width >= 100)
+    assert EXPLAINED.split(";")[0] in " ".join(table)
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_the_table_breaks_no_setting_and_tells_the_whole_shape_of_a_map(width):
+    results = remembered(study_of(VARIED), world(rich))
+    lines = cell_table(results, width).splitlines()
+    below = {line.strip() for line in lines if line.startswith("  ")}
+    assert below >= {"objective=both_means, updates=6", "objective=elbo, updates=6"}
+    assert {line.split()[1] for line in lines[1:-1] if line.startswith("standard_normal, ")} == {"4", "8x4x4"}
+    assert "latent=" not in " ".join(lines)
+
+
+def test_the_share_stands_on_the_terminal_where_it_takes_more_lines():
+    said = " ".join(line.strip() for line in answer_lines(conclude(results_of("latent_dim=4", rich), []), 80))
+    assert re.search(r"share 0\.8\d* \[[^\]]*\]\]\.", said)
+
+
+def test_no_number_is_parted_from_its_error():
+    lines = answer_lines(conclude(results_of("latent_dim=4", rich), []), 80)
+    assert "±" in " ".join(lines)
+    assert not any(line.endswith("±") or line.lstrip().startswith("± 0") for line in lines)
+
+
+def test_the_default_beta_is_shown_before_a_larger_gap_and_all_that_varies_is_named():
+    def levels(cell):
+        return {"prior": 300.0 / cell.beta, "aggregate_train": 20.0}
+
+    command = "latent_dim=4,8 beta=0.25,1,4 objective=elbo,both_means "
+    shown = phenomenon(results_of(command, levels))
+    assert shown.cell.settings["beta"] == 1
+    assert shown.reason.endswith(", among those with the default prior, posterior and β")
+    assert re.fullmatch(r"standard_normal, objective=(elbo|both_means), beta=1, D=[48]", shown.name)
+    other = phenomenon(results_of("latent_dim=4 beta=0.25,4", levels))
+    assert (other.cell.settings["beta"], other.among) == (0.25, "")
+    assert other.name == "standard_normal, beta=0.25, D=4"
+    learned = GREY.replace("prior=standard_normal", "prior=standard_normal,vamp") + "latent_dim=4 beta=0.25,4"
+    assert phenomenon(remembered(study_of(learned), world(levels))).among == "the default prior and posterior"
+
+
+def test_the_name_of_the_shown_cell_has_what_most_cells_share():
+    def levels(_):
+        return {"prior": 300.0, "aggregate_train": 20.0}
+
+    results = results_of("latent_dim=4 beta=1,4 objective=elbo,both_means", levels)
+    three = [cell for cell in results if cell.settings["beta"] == 1 or cell.settings["objective"] == "elbo"]
+    assert ", beta=1, " in phenomenon(Results(tuple(three))).name
 
 
 def test_what_could_not_be_read_is_named_under_how_sure():
