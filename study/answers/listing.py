@@ -27,8 +27,8 @@ class Row(NamedTuple):
 
 
 def listing(heads: Sequence[str], sections: Mapping[str, Sequence[Row]], caption: str, width: int) -> str:
-    """The rows of all sections under one line of heads, and the caption; what of a label does not fit beside its numbers
-    goes on below, as whole settings.
+    """The rows of all sections under one line of heads, and the caption; labels go on below their numbers, without a
+    setting that is broken.
 
     Args:
         heads: of the labels, and of each number.

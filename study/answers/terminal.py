@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from analysis.interval import Interval
 from analysis.numerals import NONE
 from analysis.summaries import over_seeds

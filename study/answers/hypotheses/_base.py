@@ -62,6 +62,10 @@ class MissingCells(Exception):
     """The cells that a hypothesis needs are not among the results; the message says which."""
 
 
+class NotMeasured(MissingCells):
+    """Cells are among the results, without what a hypothesis needs to have been measured of them."""
+
+
 class Hypothesis[Evidence](ABC):
     """One claim about latent dimension, decided by a rule that is to be written before the runs.
 
@@ -105,18 +109,20 @@ class Hypothesis[Evidence](ABC):
         try:
             evidence = self.evidence(results)
         except MissingCells as missing:
-            return Case(self, dataset, self._undecided(missing, dataset))
+            return Case(self, dataset, self._undecided(missing, results, dataset))
         try:
             return Case(self, dataset, self.decide(evidence), evidence)
         except MissingCells as missing:
-            return Case(self, dataset, self._undecided(missing, dataset), evidence)
+            return Case(self, dataset, self._undecided(missing, results, dataset), evidence)
 
     def command(self, dataset: str = DATASET) -> str:
         """The command that computes the cells it needs, on that data set."""
         return f"latent-study run --for {self.id}{'' if dataset == DATASET else f' dataset={dataset}'}"
 
-    def _undecided(self, missing: MissingCells, dataset: str) -> Verdict:
-        return Verdict("undecided", f"{missing}; `{self.command(dataset)}` computes cells that decide it")
+    def _undecided(self, missing: MissingCells, results: Results, dataset: str) -> Verdict:
+        off = self.needs.switched_off(results) if self.needs and isinstance(missing, NotMeasured) else []
+        because = f": their {' and their '.join(off)}" if off else ""
+        return Verdict("undecided", f"{missing}{because}; `{self.command(dataset)}` computes cells that decide it")
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 
-from study.answers.hypotheses._base import MissingCells
+from study.answers.hypotheses._base import MissingCells, NotMeasured
+from study.answers.hypotheses._measurements import called, not_measured
 from study.answers.results import IMMATERIAL, Results
 from study.design.latent import sides
 from study.design.length import LENGTHS
@@ -55,7 +56,9 @@ def families(results: Results, *factors: str, **estimates: str) -> pd.DataFrame:
     lines = results.frame(**estimates)
     varied = [family for family in results.families(*factors) if _varied(_of(family, lines), factors)]
     if not varied:
-        raise MissingCells(f"no cells that differ in {' and '.join(factors)} alone and have {_names(estimates)}")
+        which = f"that differ in {' and '.join(factors)} alone"
+        differing = Results(tuple(cell for family in results.families(*factors) for cell in family))
+        raise not_measured(differing, estimates, which) if len(differing) else MissingCells(f"no cells {which}")
     return _labelled(varied, lines)
 
 
@@ -66,7 +69,9 @@ def alike(results: Results, *free: str, **estimates: str) -> pd.DataFrame:
     """
     lines = results.frame(**estimates)
     if lines.empty:
-        raise MissingCells(f"no cells that have {_names(estimates)}")
+        raise (
+            not_measured(results, estimates) if len(results) else MissingCells("no cells of the kind that it is about")
+        )
     measured = set(lines["key"])
     return _labelled([family for family in results.partition(*free) if measured & _keys(family)], lines)
 
@@ -95,8 +100,8 @@ def best_density(results: Results, **estimates: str) -> pd.DataFrame:
             cells.append(cell)
             best.append(max(of_cell, key=lambda lines: lines["certified"].mean()))
     if not best:
-        raise MissingCells(
-            f"no cells with densities fitted to their codes whose samples were judged, and {_names(estimates)}"
+        raise NotMeasured(
+            f"no cells have densities fitted to their codes whose samples were judged, and {called(estimates.values())}"
         )
     return _labelled(cells, pd.concat(best, ignore_index=True))
 
@@ -221,10 +226,6 @@ def _ends(lines: pd.DataFrame) -> pd.DataFrame:
 def _densities(results: Results) -> list[str]:
     tables = [table for cell in results if (table := cell.tables.get("densities")) is not None]
     return sorted({label for table in tables for label in table.rows if part_name(label) != CEILING})
-
-
-def _names(estimates: Mapping[str, str]) -> str:
-    return ", ".join(estimates.values())
 
 
 def _keys(family: Results) -> set[str]:

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from study.answers.results import Results
 from study.design.families import DATASETS
+from study.design.settings import spelling
 from study.design.study import Study
 
 NAME = "hypotheses"
@@ -61,11 +63,13 @@ class Needs:
     factors: the values that settings take, under dotted names; the cells are their product. A latent may be a
         :class:`Map`.
     settings: fixed settings other than those of COMMON, under dotted names.
+    estimators: files of the estimators without which there is no evidence and which presets leave out.
     """
 
     description: str
     factors: Mapping[str, tuple[Any, ...]]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    estimators: tuple[str, ...] = ()
 
     def study(self, dataset: str = DATASET) -> Study:
         """The study that computes them, to be overridden and run as any other.
@@ -81,3 +85,17 @@ class Needs:
         factors = {name: tuple(map(sized, values)) for name, values in self.factors.items()}
         document = {"description": self.description, "settings": fixed, "factors": factors}
         return Study.from_document(NAME, document, self.description)
+
+    def switched_off(self, results: Results) -> list[str]:
+        """What keeps each of ``results`` from having what needed cells are measured for, in words: settings of the
+        measurement that are off, and what ``evaluate.omit`` names, of which ``estimators`` tell what matters.
+
+        results: finished cells.
+        """
+        own = [name for name in self.settings if name.startswith("evaluate.")]
+        values = {name: results.levels(name) for name in (*own, "evaluate.samples")}
+        off = [f"{name} is {spelling(found[0])}" for name, found in values.items() if found and not any(found)]
+        left_out = [set(omitted) for omitted in results.levels("evaluate.omit")]
+        names = sorted(set.intersection(*left_out)) if left_out else []
+        named = [name for name in names if name in self.estimators] or ([] if off else names)
+        return off + ([f"evaluate.omit names {', '.join(named)}"] if named else [])

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from study.answers.hypotheses._base import MissingCells
+from study.answers.hypotheses._base import NotMeasured
 from study.answers.results import Results, StoredCell
 
 OF_CELL = ("family", "key", "replicate", "dataset", "latent_dim", "updates", "length")
@@ -17,10 +17,10 @@ OF_CELL = ("family", "key", "replicate", "dataset", "latent_dim", "updates", "le
 
 
 def having_records(results: Results, group: str) -> Results:
-    """Cells of ``results`` that have the records ``group``; raises MissingCells where none has."""
+    """Cells of ``results`` that have the records ``group``; raises NotMeasured where none has."""
     cells = results.having(group)
     if not len(cells):
-        raise MissingCells(f"no cells whose results have the records {group!r}")
+        raise NotMeasured(f"no cells have the records `{group}`")
     return cells
 
 

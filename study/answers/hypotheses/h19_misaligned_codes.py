@@ -74,6 +74,7 @@ class MisalignedCodes(Hypothesis[Covariances]):
     needs = Needs(
         "Cells that differ in latent_dim and train.updates alone, with the standard prior",
         {"latent_dim": (8, 32, 128, 512), "train.updates": (220, 880)},
+        estimators=("spectrum",),
     )
 
     @override

@@ -30,7 +30,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from study.answers.hypotheses import _marks as marks
-from study.answers.hypotheses._base import Hypothesis, MissingCells, Verdict
+from study.answers.hypotheses._base import Hypothesis, MissingCells, NotMeasured, Verdict
 from study.answers.hypotheses._criterion import Criterion
 from study.answers.hypotheses._families import alike, by_family, frechet, scope
 from study.answers.hypotheses._intervals import by_replicate, mean_of, ratio_over_seeds
@@ -86,7 +86,7 @@ class FirstMoment(Hypothesis[pd.DataFrame]):
         try:
             cells = alike(results.plain(), **{name: frechet(source) for name, source in SOURCES.items()})
         except MissingCells:
-            raise MissingCells(missing) from None
+            raise NotMeasured(missing) from None
         maps = cells[cells["latent"].astype(str).str.contains("x")]
         if maps.empty:
             raise MissingCells(missing)

@@ -80,6 +80,7 @@ class Coverage(Hypothesis[Subsets]):
     needs = Needs(
         "Cells whose rate is far above log N, from a small beta or few images",
         {"beta": (0.01, 1), "limit": (200, 800)},
+        estimators=("growth",),
     )
 
     @override

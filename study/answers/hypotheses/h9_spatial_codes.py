@@ -25,7 +25,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from study.answers.hypotheses import _marks as marks
-from study.answers.hypotheses._base import Hypothesis, MissingCells, Verdict
+from study.answers.hypotheses._base import Hypothesis, MissingCells, NotMeasured, Verdict
 from study.answers.hypotheses._criterion import Criterion
 from study.answers.hypotheses._families import alike, by_family, frechet, scope
 from study.answers.hypotheses._intervals import by_replicate, mean_of, ratio_over_seeds
@@ -75,7 +75,7 @@ class SpatialCodes(Hypothesis[Maps]):
         try:
             cells = alike(results.plain("beta"), **ENDS, **SHUFFLES)
         except MissingCells:
-            raise MissingCells("no cells with a C×h×w latent whose shuffled codes were decoded and judged") from None
+            raise NotMeasured("no cells with a C×h×w latent whose shuffled codes were decoded and judged") from None
         shuffled = {name: cells[name] - cells["best"] for name in SHUFFLES}
         return Maps(cells.assign(gap=cells["worst"] - cells["best"], **shuffled), _twins(results))
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from study.answers.hypotheses._base import MissingCells
+from study.answers.hypotheses._base import MissingCells, NotMeasured
 from study.answers.hypotheses._families import (
     alike,
     at_two_lengths,
@@ -93,11 +93,24 @@ def test_lengths_that_share_no_sweep_are_refused():
         at_two_lengths(Results(short.cells + long.cells), kl=KL)
 
 
-def test_what_is_missing_is_named(swept):
-    with pytest.raises(MissingCells, match="differ in likelihood alone and have aggregate/train/kl"):
+def test_what_is_missing_is_named_in_words(swept):
+    absent = {"kl": KL, "absent": "aggregate/held_out/absent", "distance": "realism/prior/squared_frechet"}
+    words = r"have `absent` of the held-out images, and `squared_frechet` of samples from `prior`$"
+    with pytest.raises(MissingCells, match=r"^no cells that differ in likelihood alone$"):
         families(swept, "likelihood", kl=KL)
-    with pytest.raises(MissingCells, match="aggregate/train/absent"):
-        alike(swept, kl="aggregate/train/absent")
+    with pytest.raises(NotMeasured, match=f"^no cells that differ in beta alone {words}"):
+        families(swept, "beta", **absent)
+    with pytest.raises(NotMeasured, match=f"^no cells {words}"):
+        alike(swept, **absent)
+
+
+def test_estimates_that_no_cell_has_together_are_all_named():
+    def one_or_the_other(cell, _):
+        return {f"aggregate/train/{'kl' if cell.latent_dim == 2 else 'rate'}": 1.0}, {}
+
+    results = remembered(study_of(BASE + "prior=standard_normal latent_dim=2,4"), one_or_the_other)
+    with pytest.raises(NotMeasured, match=r"^no cells have `kl` and `rate` of the training images$"):
+        alike(results, kl=KL, rate="aggregate/train/rate")
 
 
 def test_the_scope_says_what_a_verdict_rests_on(swept):

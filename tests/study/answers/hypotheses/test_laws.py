@@ -13,6 +13,8 @@ from study.answers.results import Results
 from study.cli import main
 from study.errors import ConfigurationError
 
+from .conftest import remembered
+
 ALL = {name: kind() for name, kind in HYPOTHESES.items()}
 NEEDING = [name for name, hypothesis in ALL.items() if hypothesis.needs]
 NOTHING = Results(())
@@ -104,6 +106,15 @@ def test_without_cells_it_is_undecided_and_says_which_are_missing(name):
     assert case.figure() is None
     with pytest.raises(MissingCells):
         ALL[name].evidence(NOTHING)
+
+
+@pytest.mark.parametrize("name", NEEDING)
+def test_what_was_not_measured_is_named_without_addresses(name):
+    """On the cells that it needs, from which every estimate but one is absent and every record."""
+    bare = remembered(needed_study(ALL[name].id), lambda *_: ({"aggregate/train/log_n": 1.0}, {}))
+    why = ALL[name].examine(bare).verdict.why
+    assert why.startswith("no ")
+    assert not re.search(r"(aggregate|realism|densities)/", why)
 
 
 def test_reading_hypotheses_loads_neither_training_nor_inference():

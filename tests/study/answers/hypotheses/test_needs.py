@@ -3,10 +3,13 @@
 import pytest
 
 from study.answers.hypotheses import hypotheses, needed_study
-from study.answers.hypotheses._needs import Map
+from study.answers.hypotheses._needs import Map, Needs
 from study.cli.selection import selected
 from study.errors import ConfigurationError
+from study.measurement.estimators import families
 from study.run.checking import check_all
+
+from .conftest import remembered, study_of
 
 WITH_NEEDS = [each.id for each in hypotheses() if each.needs is not None]
 
@@ -36,3 +39,28 @@ def test_the_data_set_that_is_assigned_sizes_the_cells_and_several_are_refused()
     for words in (("dataset=mnist,digits",), ("dataset=mnist", "dataset=digits")):
         with pytest.raises(ConfigurationError, match=r"--for takes one data set at a time; got mnist, digits"):
             selected(words, "H7", yes=True)
+
+
+def plain(*words):
+    return remembered(
+        study_of(f"latent-study run smoke {' '.join(words)}"), lambda *_: ({"aggregate/train/kl": 1.0}, {})
+    )
+
+
+def test_what_is_off_in_every_cell_is_named_by_its_setting():
+    needs = Needs("padded maps", {}, {"evaluate.padding": (64,), "evaluate.refinement": 5, "network": "spatial"})
+    assert needs.switched_off(plain()) == ["evaluate.padding is []", "evaluate.refinement is 0"]
+    assert needs.switched_off(plain("evaluate.refinement=0,3")) == ["evaluate.padding is []"]
+    assert Needs("any", {}).switched_off(plain("evaluate.samples=0")) == ["evaluate.samples is 0"]
+
+
+def test_what_every_cell_leaves_out_is_named_and_of_several_what_matters():
+    left_out = plain('"evaluate.omit=[growth,spectrum]"')
+    assert Needs("any", {}, estimators=("growth",)).switched_off(left_out) == ["evaluate.omit names growth"]
+    assert Needs("any", {}).switched_off(left_out) == ["evaluate.omit names growth, spectrum"]
+    assert Needs("any", {}).switched_off(plain('"evaluate.omit=[growth],[]"')) == []
+
+
+def test_estimators_that_are_needed_are_files_of_estimators():
+    named = {name for each in hypotheses() if each.needs for name in each.needs.estimators}
+    assert {"growth", "spectrum"} <= named <= families()

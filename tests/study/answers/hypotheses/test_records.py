@@ -45,5 +45,5 @@ def test_cells_without_the_records_have_no_lines_and_where_none_has_them_it_is_s
     assert {cell.settings["latent_dim"] for cell in having_records(results, "draws")} == {2, 4}
     wide = results.where(latent_dim=8)
     assert record_lines(wide, alike(wide, kl=KL), "draws", {"norm": "norm"}, source="prior").empty
-    with pytest.raises(MissingCells, match="no cells whose results have the records 'draws'"):
+    with pytest.raises(MissingCells, match="no cells have the records `draws`"):
         having_records(wide, "draws")
