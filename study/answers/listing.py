@@ -27,8 +27,8 @@ class Row(NamedTuple):
 
 
 def listing(heads: Sequence[str], sections: Mapping[str, Sequence[Row]], caption: str, width: int) -> str:
-    """The rows of all sections under one line of heads, and the caption; labels go on below their numbers, without a
-    setting that is broken.
+    """The rows of all sections under one line of heads, and the caption; labels go on below their numbers, or stand
+    above them where they have no room beside, and no setting is broken.
 
     Args:
         heads: of the labels, and of each number.
@@ -46,10 +46,12 @@ def listing(heads: Sequence[str], sections: Mapping[str, Sequence[Row]], caption
     for title, rows in sections.items():
         lines += ["", *wrapped(title, columns)] if title else []
         for label, numbers in rows:
-            first = textwrap.wrap(label, room, break_long_words=False, break_on_hyphens=False)[0]
-            beside = first if len(first) <= room else ""
-            below = wrapped(label.removeprefix(beside).strip(), columns, "  ")
-            lines += [_line(beside, numbers, room, widths), *below]
+            beside = textwrap.wrap(label, room, break_long_words=False, break_on_hyphens=False)[0]
+            if len(beside) > room:
+                lines += [*wrapped(label, columns), _line("", numbers, room, widths)]
+            else:
+                below = label.removeprefix(beside).strip()
+                lines += [_line(beside, numbers, room, widths), *wrapped(below, columns, "  ")]
     space = [""] if any(sections) else []
     return "\n".join([*lines, *space, *wrapped(caption, columns, further="")])
 

@@ -36,12 +36,15 @@ def test_errors_and_intervals_are_left_out_where_there_is_no_room_for_labels():
     assert "[" not in narrow
 
 
-def test_a_word_that_its_column_does_not_hold_has_a_line_of_its_own():
-    heads, numbers = ("prior", *"abcdef"), ["1234567890"] * 6
-    lines = listing(heads, {"": [Row("gaussian_mixture, beta=4", numbers)]}, "", NARROWEST).splitlines()
-    assert [line.split()[:1] for line in lines[1:]] == [["gaussian_mixture,"], ["1234567890"], ["beta=4"]]
+def test_a_label_goes_on_below_as_whole_settings():
+    row = Row("vamp, prior.components=20, train.schedule=cosine", ["1234567890"] * 4)
+    lines = listing(("prior", *"abcd"), {"": [row]}, "", NARROWEST).splitlines()
+    assert lines[1].startswith("vamp, prior.components=20,  1234567890")
+    assert lines[2] == "  train.schedule=cosine"
 
 
-def test_numbers_that_leave_labels_no_room_stand_below_them():
-    lines = listing(("prior", *"abcdef"), {"": [Row("vamp", ["123456789012"] * 6)]}, "", NARROWEST).splitlines()
-    assert [line.split()[0] for line in lines[1:]] == ["vamp", "123456789012"]
+@pytest.mark.parametrize(("label", "number"), [("gaussian_mixture, beta=4", "1234567890"), ("vamp", "123456789012")])
+def test_a_label_without_room_beside_its_numbers_stands_above_them(label, number):
+    lines = listing(("prior", *"abcdef"), {"": [Row(label, [number] * 6)]}, "", NARROWEST).splitlines()
+    assert lines[1] == label
+    assert lines[2].split() == [number] * 6
