@@ -1,6 +1,7 @@
 """The page of a diagnosis shows what each source decodes to, where the mismatch sits, and what a density costs."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from analysis.estimate import Estimate
 from analysis.randomness import stream
 from study.diagnosis import diagnose, diagnose_codes
 from study.diagnosis.codes import from_arrays
-from study.diagnosis.cost import announced, seconds
+from study.diagnosis.cost import MOST, START, announced, seconds
 from study.diagnosis.diagnose import evaluation
 from study.diagnosis.evidence import Evidence, repeats_training
 from study.diagnosis.pictures import figures, strip
@@ -80,7 +81,7 @@ def test_each_density_says_what_it_costs(answer):
 
 
 def test_the_time_of_decoding_is_stated_before_it_starts(answer):
-    assert "s in all, of which" in LINES[0]
+    assert "s in all, of which at least" in LINES[0]
     assert LINES[0].endswith("for decoding samples")
     assert all("train" in line or "held_out" in line or " s  " in line for line in LINES[1:])
 
@@ -113,14 +114,23 @@ class _Sized:
 
 def test_the_time_that_is_stated_grows_with_what_is_asked(monkeypatch):
     monkeypatch.setattr("study.diagnosis.cost._speed", lambda dim: 2.3e10)
-    small, large = (seconds(Sized(num, 64)) for num in (10_000, 20_000))
+    start = START / 2.3e10
+    small, large = (seconds(Sized(num, 64)) - start for num in (10_000, 20_000))
     assert 1.5 < large / small < 4.1  # in proportion to N, but for pairs of codes
+    small += start
     assert seconds(Sized(10_000, 64, densities=())) < small
     assert seconds(Sized(10_000, 64, draws=4_000)) > small
     line = announced(Sized(60_000, 16_384, kept=1_024))
     assert line.startswith("N = 60,000, D = 16,384, 12,000 held out; 2,000 draws under all N components; ")
     assert "densities fitted to 1,024 codes" in line
-    assert line.endswith("min in all")
+    least, most = re.search(r"; between (\d+) min and (\d+) min in all$", line).groups()
+    assert int(most) == pytest.approx(MOST * int(least), abs=MOST)
+
+
+def test_a_small_diagnosis_is_said_to_take_what_its_start_takes(monkeypatch):
+    monkeypatch.setattr("study.diagnosis.cost._speed", lambda dim: 1e9 if dim == 2 else 1e10)
+    assert 10 < seconds(Sized(100, 2)) < 11  # what does not grow with D goes by the speed of a pass of many dimensions
+    assert announced(Sized(100, 2)).endswith("between 10 s and 30 s in all")
 
 
 def test_counts_are_shown_in_full():
