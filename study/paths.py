@@ -49,6 +49,7 @@ def usable_cache() -> Path:
     """
     folder = cache_directory()
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         _try(folder)
     except OSError as error:
         temporary = _temporary().name
@@ -63,10 +64,18 @@ def usable_cache() -> Path:
 
 
 def _try(folder: Path) -> None:
-    """Makes ``folder`` and a file in it that is gone at once; raises OSError."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Makes a file in ``folder`` that is gone at once; raises OSError."""
     with tempfile.TemporaryFile(dir=folder):
         pass
+
+
+def _is_there(folder: Path) -> bool:
+    """Whether there is anything of that name, a link to nowhere too; raises OSError where nothing can have it."""
+    try:
+        os.lstat(folder)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 @cache
@@ -105,14 +114,26 @@ def safe_name(name: str) -> str:
     return name
 
 
+def checked_name(name: str) -> str:
+    """The ``name`` of a diagnosed model or its study; raises ConfigurationError where a folder cannot have it, or a
+    page."""
+    try:
+        safe_name(safe_name(name) + "diagnosis-.html")  # of the page
+        return name
+    except ValueError as error:
+        raise ConfigurationError(f"{error}; rename the file of codes, or give another --name") from error
+
+
 def ensure_writable(folder: Path, option: str = "--results") -> None:
-    """Makes ``folder`` and tries it with a file, so that a run learns before its work whether it can store any.
+    """Tries ``folder`` with a file, so that a run learns before its work whether it can store any.
+
+    A folder that is absent is not made, so that a run that is stopped leaves none: the nearest one above it is tried.
 
     option: of the command line, which names another.
 
     Raises EnvironmentFault.
     """
     try:
-        _try(folder)
+        _try(next(place for place in (folder, *folder.parents) if _is_there(place)))
     except OSError as error:
         raise EnvironmentFault(f"cannot write in {folder}: {error.strerror}; choose another {option}") from error

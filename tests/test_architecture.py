@@ -188,7 +188,7 @@ def _within_functions(path: Path) -> Iterator[ast.Import | ast.ImportFrom]:
 
 def test_imports_within_functions_are_few_and_each_says_why():
     places = [(path, node.lineno) for path in FILES for node in _within_functions(path)]
-    assert len(places) <= 15, places
+    assert len(places) <= 16, places
     for path, line in places:
         lines = path.read_text("utf-8").splitlines()
         reason = lines[line - 1].partition("PLC0415")[2]

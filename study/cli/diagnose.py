@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from study.cli.options import folder_at
-from study.diagnosis.answer import checked_name
-from study.diagnosis.codes import from_file
-from study.diagnosis.diagnose import diagnose_codes, evaluation
-from study.errors import ConfigurationError, say, say_line
-from study.paths import RESULTS, ensure_writable
-from study.run.execution import Stop
+from study.design.cell import Evaluate
+from study.design.settings import validated
+from study.errors import ConfigurationError, say_line
+from study.paths import RESULTS, checked_name, ensure_writable
 
 
 def command(
@@ -72,53 +69,16 @@ def command(
         if folder is not None:
             ensure_writable(folder, option)
     settings = {"draws": draws} | ({"densities": tuple(density)} if density else {})
-    evaluate = evaluation(**settings)
-    for path in codes:
-        own, held_out, said = from_file(path)
-        with _stopping_between_steps() as heartbeat:
-            answer = diagnose_codes(
-                own,
-                held_out,
-                said=said,
-                prior=prior,
-                evaluate=evaluate,
-                name=path.stem,
-                say=_say_if_heard,
-                heartbeat=heartbeat,
-            )
-            folder = answer.save(kept, name, command=shlex.join(["latent-study", *context.obj]))
-            page = answer.page(folder / f"diagnosis-{answer.name}.html")
-            say(str(answer))
-            say(f"\nresults: {folder}; `latent-study summary {folder}` has every number")
-            say(f"page: {page}")
-            if sampler is not None and answer.details["interrupted"]:
-                say("sampler: none, since the diagnosis was interrupted")
-        if sampler is not None:
-            say(f"sampler: {answer.sampler(folder=sampler)}, from {answer.best}")
+    validated(Evaluate, settings)
+    _say_if_heard(f"diagnosing {', '.join(path.name for path in codes)}; what it computes with is loaded first")
+    # Seconds of torch, xarray and others, for which help, refusals and the line above do not wait.
+    from study.cli.codes import diagnose_files  # noqa: PLC0415
+
+    words = shlex.join(["latent-study", *context.obj])
+    diagnose_files(codes, prior, settings, kept, name, sampler, command=words, progress=_say_if_heard)
 
 
 def _say_if_heard(line: str) -> None:
     """A line of progress: a terminal that was closed meanwhile must not cost what is measured."""
     with suppress(OSError):
         say_line(line, err=True)
-
-
-@contextmanager
-def _stopping_between_steps() -> Iterator[Callable[[], None]]:
-    """The heartbeat that ends a measurement after a signal; what is measured by then is still stored.
-
-    A second signal does not wait. The command ends with the block, with 128 + the number of the first.
-    """
-    with Stop(patience=1).listening() as stop:
-
-        def heartbeat() -> None:
-            if stop.signum is not None:
-                raise KeyboardInterrupt
-
-        try:
-            yield heartbeat
-        except KeyboardInterrupt:
-            if stop.signum is None:
-                raise
-    if stop.signum is not None:
-        raise typer.Exit(128 + stop.signum)

@@ -19,20 +19,11 @@ from study.diagnosis.questions import Finding, questions
 from study.diagnosis.sampler import write_sampler
 from study.errors import ConfigurationError
 from study.files import set_aside
-from study.paths import safe_name
+from study.paths import checked_name
 from study.store import Store
 from study.store.result import CellResult
 
 log = logging.getLogger(__name__)
-
-
-def checked_name(name: str) -> str:
-    """The ``name`` of a model or study; raises ConfigurationError where it cannot be that of a folder and a page."""
-    try:
-        safe_name(safe_name(name) + "diagnosis-.html")  # of the page
-        return name
-    except ValueError as error:
-        raise ConfigurationError(f"{error}; rename the file of codes, or give another --name") from error
 
 
 @dataclass(frozen=True, eq=False)

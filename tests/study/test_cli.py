@@ -269,7 +269,14 @@ def test_a_signal_to_a_real_run_loses_nothing(tmp_path):
     assert whole == broken
 
 
-LIGHT = {"status": ["status"], "list": ["list"], "help": ["--help"], "help of run": ["run", "--help"]}
+LIGHT = {
+    "status": ["status"],
+    "list": ["list"],
+    "help": ["--help"],
+    "help of run": ["run", "--help"],
+    "help of diagnose": ["diagnose", "--help"],
+    "refusal of diagnose": ["diagnose", "a/codes.npz", "b/codes.npz"],
+}
 HEAVY = {"torch", "pyro", "pandas", "xarray", "matplotlib", "sklearn", "scipy", "numba"}
 
 

@@ -174,7 +174,8 @@ def test_files_that_are_none_end_in_a_sentence(tmp_path):
 def test_the_command_line_says_it_in_one_sentence(tmp_path, capsys):
     np.savez(tmp_path / "codes.npz", **scales(-2.0))
     assert main(["diagnose", str(tmp_path / "codes.npz")]) == DataError.exit_code
-    error = capsys.readouterr().err
+    first, error = capsys.readouterr().err.splitlines()
+    assert first.startswith("diagnosing codes.npz")
     assert error.startswith("error: ")
     assert "look like log-variances" in error
     np.savez(tmp_path / "codes.npz", **codes())
@@ -358,7 +359,7 @@ def test_what_a_small_file_unpacks_to_is_bounded_before_it_is(tmp_path, name, ca
     finally:
         tracemalloc.stop()
     assert main(["diagnose", str(tmp_path / name)]) == 3
-    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 2  # that it begins, and the error
 
 
 def test_what_compresses_as_codes_do_is_read(tmp_path):
