@@ -8,7 +8,7 @@ from study.store.status import status_lines
 
 
 def command(results: ResultsFolders = None) -> None:
-    """List each cell as done, corrupt or failed (with the reason), or unfinished."""
+    """List each cell as done, interrupted, corrupt or failed (with the reason), or unfinished."""
     for place in places(results):
         for line in status_lines(place.folder, place.name, place.with_weights, place.left_out):
             say_line(line)

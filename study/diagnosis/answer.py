@@ -17,6 +17,7 @@ from study.diagnosis.evidence import Evidence, repeats_training
 from study.diagnosis.page import write_page
 from study.diagnosis.questions import Finding, questions
 from study.diagnosis.sampler import write_sampler
+from study.diagnosis.symbols import SYMBOLS
 from study.errors import ConfigurationError
 from study.files import set_aside
 from study.paths import checked_name
@@ -34,7 +35,8 @@ class Answer:
     cell: its description as a cell of a study, whose own parts are ``given``.
     tree: every estimate and record, see :mod:`analysis.tree`, with the groups ``dimensions`` and ``outliers``.
     densities: fitted to the codes, by name.
-    details: how it was come by: seconds, where held-out codes are from, whether it was interrupted.
+    details: how it was come by: seconds, where held-out codes are from, whether it was interrupted, and the first step
+        that is missing then.
     checksum: of the codes.
     """
 
@@ -56,12 +58,17 @@ class Answer:
         return Evidence(self.tree, dict(self.details))
 
     def __str__(self) -> str:
-        lines = [f"{self.name}: latent {self.cell.config()['latent_dim']}, {self.details['held_out']}"]
+        lines = [f"{self.name}: latent {self.cell.config()['latent_dim']}, {self.details['held_out']}", SYMBOLS]
         if self.details.get("interrupted"):
-            lines.append("interrupted: what had been done by then is kept, the rest is absent")
+            lines.append(f"{self.interruption}; what was done before is kept")
         for title, findings in self.findings.items():
             lines += ["", title, *(f"  {finding}" for finding in findings)]
         return "\n".join(lines)
+
+    @property
+    def interruption(self) -> str:
+        """Where a diagnosis that was interrupted ends."""
+        return f"interrupted at the step {self.details['missing_from']}, which is missing, as is every later one"
 
     @property
     def best(self) -> str | None:
@@ -126,11 +133,11 @@ class Answer:
     def _is_in(self, store: Store) -> bool:
         """Whether this diagnosis is stored already; another that has its place is set aside."""
         key = self.cell.key
-        if store.condition(key) != "done":
+        standing = store.standing(key)
+        if not standing.is_stored:
             return False
-        there = store.verify(key)
-        whole = not there.details.get("interrupted") and set(store.read(key).children) == set(self.tree.children)
-        if whole and there.images == self.checksum:
+        whole = standing.condition == "done" and set(store.read(key).children) == set(self.tree.children)
+        if whole and store.verify(key).images == self.checksum:
             return True
         aside = set_aside(store.folder(key), word="replaced")
         log.warning("an earlier diagnosis of the name %s is kept as %s", self.name, aside)

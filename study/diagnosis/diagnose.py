@@ -65,7 +65,6 @@ Heartbeat = Callable[[], None]
 PICTURED = (1, 3)
 """Numbers of channels of images that a result keeps."""
 
-
 SECONDS_BETWEEN = 1.0
 """Between two lines that say what a diagnosis is at."""
 
@@ -240,31 +239,32 @@ def _diagnosed(
     evaluate = evaluate.model_copy(update=unasked)
     replicate = Replicate(vae, data, data, evaluate, seed=0, features=space, heartbeat=heartbeat)
     say(announced(replicate))
-    began, interrupted = time.perf_counter(), False
+    began, told, missing_from = time.perf_counter(), 0.0, ""
     measuring = Measuring(replicate)
     extra: dict[str, Records] = {}
     try:
         with full_float32():
-            told = 0.0
             for step in measuring.steps():  # the heart beats before each estimator and each fit
                 if (seconds := time.perf_counter() - began) - told >= SECONDS_BETWEEN:
                     say(f"{seconds:7.1f} s  {step}")
                     told = seconds
+        measuring.step = "dimensions"
         extra = dimension_records(replicate, numbers)
         if gives != "nothing":
             extra["weight"] = _scalars(weight(replicate))
     except KeyboardInterrupt:
-        interrupted = True
-        say("interrupted: what is done is kept; the same command measures anew")
+        missing_from = measuring.step
+        say(f"interrupted at the step {missing_from}; the same command measures anew")
     if (costs := of_fits(measuring.densities)) is not None:
         extra["costs"] = costs
     measured = flagged(measuring.result(), getattr(space, "flag", ""))
-    if not measured.tables:
+    if not any(row for table in measured.tables.values() for row in table.values()):
         raise KeyboardInterrupt
     details = {
         "name": subject.name,
         "held_out": subject.said,
-        "interrupted": interrupted,
+        "interrupted": bool(missing_from),
+        "missing_from": missing_from,
         "features": getattr(space, "flag", "features of a classifier of the labels" if gives != "nothing" else "none"),
         "num_pixels": subject.num_pixels,
         "latent_dim": math.prod(vae.prior.latent_shape),

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from study.answers.report.page import FOLDER, policy
 from study.diagnosis.pictures import figures, strip
 from study.diagnosis.questions.place import QUESTION as PLACE
+from study.diagnosis.symbols import SYMBOLS
 from study.errors import EnvironmentFault
 from study.files import replacing
 
@@ -33,6 +34,7 @@ def write_page(answer: Any, path: Path) -> Path:
         strip=strip(answer.evidence),
         figures={PLACE: figures(answer.evidence)},
         latent=answer.details["latent_shape"].replace("x", " × "),
+        symbols=SYMBOLS,
         policy=policy(style, ""),
         style=Markup(style),
         version=importlib.metadata.version("latent-study"),

@@ -59,6 +59,7 @@ class Measuring:
 
     def __init__(self, replicate: Replicate) -> None:
         self.replicate = replicate
+        self.step = ""
         self.densities: dict[str, Fitted] = {}
         self._tables: dict[Table, dict[str, dict[str, Estimate]]] = {"aggregate": {}, "realism": {}, "densities": {}}
         self._candidates: Sequence[Candidate] = ()
@@ -66,28 +67,35 @@ class Measuring:
 
     @torch.no_grad()
     def steps(self) -> Iterator[str]:
-        """Does one step at a time, and names it once it is done."""
+        """Does one step at a time, and names it once it is done; ``step`` names it from before its first heartbeat."""
         replicate = self.replicate
         yield from self._fill("aggregate", replicate.splits)
-        for density in fitted(replicate):
-            self.densities[density.name] = density
-            yield f"density {density.name}"
+        fits = fitted(replicate)
+        for part in replicate.evaluate.densities:
+            self.step = f"density {part.label}"
+            self.densities[part.label] = next(fits)
+            yield self.step
         yield from self._fill("densities", self.densities)
+        self.step = "samples"
         sources = _sources(replicate, self.densities)
-        yield "samples"
+        yield self.step
         yield from self._fill("realism", sources)
         if MIXTURES not in replicate.evaluate.omit:
+            self.step = MIXTURES
             self._candidates = _mixtures(replicate).candidates
-            yield MIXTURES
+            yield self.step
+        self.step = "records"
         self._records = records(replicate, sources)
-        yield "records"
+        yield self.step
 
     def _fill(self, table: Table, subjects: Mapping[str, Subject]) -> Iterator[str]:
         for name, subject in subjects.items():
             row = self._tables[table].setdefault(name, {})
             for estimator in asked(table, subject):
+                self.step = f"{name}: {estimator.quantities[0].name}"
+                self.replicate.heartbeat()
                 row |= estimator.estimates(subject)
-                yield f"{name}: {estimator.quantities[0].name}"
+                yield self.step
 
     def result(self) -> Measured:
         """Results of the steps that were done."""

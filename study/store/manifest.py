@@ -44,7 +44,8 @@ class Manifest(Settings):
     files: SHA-256 of each file's bytes, by name.
     images: checksum of the data set's content, as :class:`~study.run.data.ImageData` has it.
     seconds: wall time of the run that finished the cell.
-    details: what the cell's own run reports, timings for one.
+    details: what the cell's own run reports, timings for one; of a diagnosis whether it was ``interrupted``, and the
+        step that it is ``missing_from``.
     digest: SHA-256 of all the rest, see :meth:`sealed`; empty in version 3.
     """
 
@@ -69,6 +70,15 @@ class Manifest(Settings):
     def is_intact(self) -> bool:
         """Whether its content is what was sealed; one of version 3 has nothing to tell it by."""
         return self.digest == (self._content() if self.schema_version == SCHEMA_VERSION else "")
+
+    @property
+    def interruption(self) -> tuple[str, ...]:
+        """Lines that say what an interrupted diagnosis lacks, and what measures it; none of all that is complete."""
+        if not self.details.get("interrupted"):
+            return ()
+        step = self.details.get("missing_from")
+        missing = f"{step} and every later step" if step else "what came after the interruption"
+        return f"missing: {missing}", f"the same command measures it anew: {self.command}"
 
     def _content(self) -> str:
         plain = json.loads(self.model_dump_json(exclude={"digest"}))

@@ -16,7 +16,7 @@ from study.store.store import Store
 def status_lines(
     folder: Path, name: str = "", with_weights: Collection[str] = (), corrupt: Mapping[str, str] | None = None
 ) -> Iterator[str]:
-    """The study's tally, and for each cell its key, condition and title, with the reason where it failed or is corrupt.
+    """The study's tally, and for each cell its key, condition and title, with the reason where it is not done.
 
     folder: the study's, ``<results>/<study>``.
     name: what the study's place is called; the folder unless given.
@@ -32,7 +32,7 @@ def status_lines(
     without = f"; {exported} exported, without weights" if exported else ""
     yield f"{name or folder}: {tally(standing.condition for standing in found.values())}{without}"
     for key in [*names, *(found.keys() - names.keys())]:
-        yield f"  {key}  {found[key].condition:<10}  {names.get(key, '')}"
+        yield f"  {key}  {found[key].condition:<11}  {names.get(key, '')}"
         yield from (f"{'':16}{reason}" for reason in found[key].reasons)
 
 

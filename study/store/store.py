@@ -113,11 +113,13 @@ class Store:
         return manifest
 
     def standing(self, key: str) -> Standing:
-        """State of the cell, with the reason where it is corrupt or failed."""
+        """State of the cell, with the reason where it is interrupted, corrupt or failed."""
         try:
             if os.path.lexists(self.folder(key)):
                 manifest = self.verify(key)
-                return Standing("done", manifest.config, exported=WEIGHTS not in manifest.files)
+                reasons = manifest.interruption
+                condition: Condition = "interrupted" if reasons else "done"
+                return Standing(condition, manifest.config, reasons, exported=WEIGHTS not in manifest.files)
             if os.path.lexists(self.failure_file(key)):
                 failure = record(self.failure_file(key), FailureRecord)
                 again = f"the same command tries again: {failure.command}"

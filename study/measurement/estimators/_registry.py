@@ -38,7 +38,7 @@ def _family(module: ModuleType) -> str:
 
 
 def asked(table: Table, subject: Subject) -> Iterator[Estimator]:
-    """The estimators that are asked for of one row of ``table``; the heart beats before each.
+    """The estimators that are asked for of one row of ``table``.
 
     Args:
         table: in which estimators are looked for.
@@ -49,13 +49,13 @@ def asked(table: Table, subject: Subject) -> Iterator[Estimator]:
         if estimator.table != table or _family(module) in evaluate.omit or not estimator.asked(evaluate):
             continue
         if not estimator.rows or subject.name in estimator.rows:
-            subject.replicate.heartbeat()
             yield estimator
 
 
 def estimates(table: Table, subject: Subject) -> dict[str, Estimate]:
-    """All that is asked for of the row ``subject`` of ``table``, by quantity; see :func:`asked`."""
+    """All that is asked for of the row ``subject`` of ``table``, by quantity; the heart beats before each estimator."""
     by_quantity: dict[str, Estimate] = {}
     for estimator in asked(table, subject):
+        subject.replicate.heartbeat()
         by_quantity |= estimator.estimates(subject)
     return by_quantity

@@ -84,7 +84,7 @@ class Mirror:
             before, now = self._marks(), dict[str, str]()
             for key in before.keys() - cells.keys():
                 shutil.rmtree(self.store.folder(key), ignore_errors=True)
-            whole = {key for key, found in standings(self.store, cells).items() if found.condition == "done"}
+            whole = {key for key, found in standings(self.store, cells).items() if found.is_stored}
             try:
                 for key, found in cells.items():
                     try:
@@ -120,7 +120,7 @@ class Mirror:
         """Keys of the whole cells of the copy that are not at the URL."""
         marks = self._marks()
         keys = [key for key in self.store.stored_keys() if key not in marks]
-        return [key for key, found in standings(self.store, keys).items() if found.condition == "done"]
+        return [key for key, found in standings(self.store, keys).items() if found.is_stored]
 
     def verify(self) -> tuple[int, dict[str, str]]:
         """Number of cells at the URL of which every byte is as it was written, and the reason of each other, by URL."""

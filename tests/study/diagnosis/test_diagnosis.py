@@ -341,7 +341,7 @@ def test_an_interrupt_keeps_what_was_done():
     loc, scale = gaussian_codes(100, 2)
     answer = of_arrays(loc, scale, say=say)
     assert answer.details["interrupted"]
-    assert "interrupted: what had been done by then is kept" in str(answer)
+    assert f"interrupted at the step {answer.details['missing_from']}, which is missing" in str(answer)
     assert "not decided: the diagnosis was interrupted" in str(answer)
     assert "certify none" not in str(answer), "what was not measured says nothing"
     assert "keep the prior" not in str(answer)
@@ -365,7 +365,7 @@ def test_an_interrupted_command_stores_what_was_done_and_says_that_it_was_stoppe
     words = ["diagnose", *(str(tmp_path / f"{name}.npz") for name in ("first", "second")), "--results", str(results)]
     assert main([*words, "--draws", "40"]) == 130
     shown = capsys.readouterr()
-    assert "interrupted: what had been done by then is kept" in shown.out
+    assert "as is every later one; what was done before is kept" in shown.out
     assert "second" not in shown.out
     assert (results / "first" / "diagnosis-first.html").is_file()
 
