@@ -22,7 +22,8 @@ class Finding:
 
     @property
     def number(self) -> str:
-        """The number with its error; empty where there is none."""
+        """The number with its error; empty where there is none. A divergence is at least 0 anyway: a lower end that is
+        not above 0 says so."""
         if self.estimate is None:
             return ""
         if self.estimate.bound == "exact" and not self.estimate.is_refused:
@@ -30,7 +31,10 @@ class Finding:
             return f"{value:,.0f}" if value.is_integer() else f"{value:.4g}"
         if self.estimate.is_refused:
             return "–"
-        return str(self.estimate).partition(" [")[0]
+        number = str(self.estimate).partition(" [")[0]
+        if self.estimate.bound == "lower" and self.estimate.value <= 0:
+            return f"no lower bound above 0 ({number.removeprefix('≥ ')})"
+        return number
 
     @property
     def flags(self) -> str:

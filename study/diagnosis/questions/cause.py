@@ -7,7 +7,7 @@ import math
 from analysis.estimate import Estimate
 from study.diagnosis.evidence import Evidence
 from study.diagnosis.questions._finding import Finding
-from study.diagnosis.questions.mismatch import certified
+from study.diagnosis.questions.mismatch import KL, certified, share
 
 QUESTION = "What probably caused it? (hints, not facts)"
 
@@ -58,14 +58,14 @@ def _weight(evidence: Evidence) -> list[Finding]:
 
 
 def _slack(evidence: Evidence) -> list[Finding]:
-    total = evidence.number("aggregate/train/kl")
+    total = evidence.number(KL)
     slack = evidence.number("aggregate/train/kl_mean") + evidence.number("aggregate/train/kl_variances")
     if not (certified(evidence) and total > 0 and slack / total > FEW_USED):
         return []
     return [
         Finding(
-            f"short training, or a KL that weighs little: {slack / total:.0%} of KL(q_N ‖ p) is mean and variance of "
-            "single dimensions",
+            "short training, or a KL that weighs little: mean and variance of single dimensions are "
+            f"{share(evidence, slack)}",
             None,
             "a later checkpoint would tell: diagnose both, and compare kl_mean and kl_variances",
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy.typing as npt
 from analysis.estimate import Estimate
 from study.diagnosis.evidence import Evidence
 from study.diagnosis.questions._finding import Finding
+from study.diagnosis.questions.mismatch import share
 
 QUESTION = "Where is it?"
 WORST = 10
@@ -25,13 +25,11 @@ _PARTS = (
 
 def findings(evidence: Evidence) -> list[Finding]:
     """Parts of KL(q_N ‖ p), the worst dimensions and channels, norms, and outlying observations."""
-    total = evidence.number("aggregate/train/kl")
     lines = []
     for name, text in _PARTS:
         part = evidence(f"aggregate/train/{name}")
         if part is not None:
-            share = f"{part.value / total:.0%} of KL(q_N ‖ p)" if total > 0 and math.isfinite(part.value) else ""
-            lines.append(Finding(text, part, share))
+            lines.append(Finding(text, part, share(evidence, part.value)))
     for name, text in (("kl_residual_lower", "at least"), ("kl_residual_upper", "at most")):
         if (end := evidence(f"aggregate/held_out/{name}")) is not None:
             lines.append(Finding(f"beyond the first two moments, of all data, {text}, nats", end))

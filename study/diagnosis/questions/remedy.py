@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from study.diagnosis.evidence import Evidence, repeats_training
 from study.diagnosis.questions._finding import Finding
@@ -28,7 +29,8 @@ def findings(evidence: Evidence) -> list[Finding]:
         better = gap.interval().lower > 0 and certified(evidence)
         advice = name if evidence.interrupted else f"sample from {name} in place of the prior"
         text = advice if better else f"{name}, not shown to be better"
-        lines.append(Finding(f"{text}: gain on held-out codes, nats", gap, "; ".join(remarks)))
+        gain = replace(gap, bound="unbiased")  # of the evidence lower bound; of KL(q_∞ ‖ p) it is a lower end
+        lines.append(Finding(f"{text}: gain on held-out codes, nats", gain, "; ".join(remarks)))
     refused = set(evidence.rows("densities")) - {name for name, _ in evidence.ranking()}
     for name in sorted(refused):
         lines.append(Finding(f"{name} was not fitted", evidence(f"densities/{name}/certified_gap")))

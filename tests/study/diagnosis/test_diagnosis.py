@@ -21,7 +21,7 @@ from study.diagnosis import diagnose, diagnose_codes
 from study.diagnosis.codes import from_arrays
 from study.diagnosis.diagnose import evaluation
 from study.diagnosis.evidence import Evidence
-from study.diagnosis.questions.mismatch import certified
+from study.diagnosis.questions.mismatch import certified, share
 from study.errors import DataError
 from study.measurement.images import ImageData
 from study.measurement.measure import Measuring, measure
@@ -58,6 +58,15 @@ def test_linear_gaussian_codes_have_their_closed_form():
     lower, upper = found("aggregate/train/kl_lower"), found("aggregate/train/kl_upper")
     assert lower.value - 4 * lower.standard_error < kl < upper.value + 4 * upper.standard_error
     assert found.number("aggregate/train/kl_mean") == pytest.approx(dim * mean**2 / 2, rel=0.1)
+
+
+def test_what_may_be_due_to_a_finite_number_of_observations_is_said():
+    few = evidence_of(of_arrays(*gaussian_codes(200, 64, within=0.02)))
+    many = evidence_of(of_arrays(*gaussian_codes(4_000, 2, mean=1.0)))
+    assert few.number("aggregate/train/kl") > 100
+    assert "of which up to 100% may be due to N being finite" in share(few, few.number("aggregate/train/kl_residual"))
+    assert share(many, many.number("aggregate/train/kl")) == "100% of KL(q_N ‖ p)"
+    assert share(many, math.nan) == ""
 
 
 @pytest.mark.parametrize("planted", ["mean", "variance"])

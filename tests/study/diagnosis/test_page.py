@@ -54,6 +54,7 @@ def test_the_page_has_the_pictures_and_nothing_from_elsewhere(answer, tmp_path):
     assert text.count('class="plot"') == 2  # dimensions by rank, places of the map
     assert "features of an untrained network" in text
     assert "s of processor time" in text
+    assert text.index("q_∞ is that of all observations") < text.index("KL(q_∞")
     assert "http" not in text.replace("Content-Security", "").replace("http-equiv", "")
 
 
@@ -131,6 +132,12 @@ def test_a_small_diagnosis_is_said_to_take_what_its_start_takes(monkeypatch):
     monkeypatch.setattr("study.diagnosis.cost._speed", lambda dim: 1e9 if dim == 2 else 1e10)
     assert 10 < seconds(Sized(100, 2)) < 11  # what does not grow with D goes by the speed of a pass of many dimensions
     assert announced(Sized(100, 2)).endswith("between 10 s and 30 s in all")
+
+
+def test_a_lower_end_that_is_not_above_0_says_so():
+    ends = {value: Finding("nats", Estimate(value, 0.25, 9, 9, "lower")).number for value in (1.5, -2.0)}
+    assert ends == {1.5: "≥ 1.5 ± 0.25", -2.0: "no lower bound above 0 (-2 ± 0.25)"}
+    assert Finding("gain, nats", Estimate(-2.0, 0.25, 9, 9)).number == "-2 ± 0.25"
 
 
 def test_counts_are_shown_in_full():
