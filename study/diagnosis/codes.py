@@ -116,7 +116,7 @@ class CodeArrays:
             if part.dtype.kind != "f":
                 raise DataError(f"{called} {name} must hold floating-point numbers; got {part.dtype}: write float32")
         if len(self) < LEAST_CODES:
-            raise DataError(f"a diagnosis needs at least {LEAST_CODES} {called} codes; got {len(self)}")
+            raise DataError(f"a diagnosis needs at least {LEAST_CODES} {called or 'training'} codes; got {len(self)}")
         self._check_finite(called)
         self._check_spread(called)
         most = max(float(np.abs(self.loc[block]).max()) for block in self._blocks())
