@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.interval import Interval
-from analysis.numerals import plus_minus, with_interval
+from analysis.numerals import plain, plus_minus, with_interval
 from study.answers.results import Results
 from study.findings.first_look import HERE
 from study.findings.parts import in_markdown
@@ -118,7 +118,7 @@ def differences(lines: pd.DataFrame) -> pd.DataFrame:
 
 
 def level_table(table: pd.DataFrame) -> str:
-    """Means ± standard errors in Markdown, one line for each model and length.
+    """Means ± standard errors in Markdown, one line for each model and length; one seed has no error.
 
     Args:
         table: as :func:`levels` gives it.
@@ -126,10 +126,12 @@ def level_table(table: pd.DataFrame) -> str:
     rows = {}
     for line in table.to_dict("records"):
         below = line["log p(x)"] - line["published"]
-        measured = [plus_minus(line[name], line[f"{name}, error"]) for name in COLUMNS]
+        measured = [_measured(line[name], line[f"{name}, error"]) for name in COLUMNS]
         published = _published(line["published"], line["published, error"])
-        rows[f"{line['model']} | {line['updates']}"] = [*measured, published, f"{below:.2f}".replace("-", "−")]
-    return in_markdown("model | updates", [*COLUMNS, "published log p(x)", "ours less published"], rows)
+        rows[f"{line['model']} | {line['updates']} | {line['seeds']}"] = [
+            *measured, published, f"{below:.2f}".replace("-", "−")
+        ]  # fmt: skip
+    return in_markdown("model | updates | seeds", [*COLUMNS, "published log p(x)", "ours less published"], rows)
 
 
 def difference_table(table: pd.DataFrame) -> str:
@@ -168,6 +170,11 @@ def tables() -> dict[str, str]:
         "published-differences": difference_table(pd.read_csv(DIFFERENCES)),
         "published-plain": outside_table(pd.read_csv(OUTSIDE)),
     }
+
+
+def _measured(value: float, error: float) -> str:
+    """``value ± error``; without an error to say how many, four digits."""
+    return plain(value, 4) if np.isnan(error) else plus_minus(value, error)
 
 
 def _published(value: float, error: float) -> str:
