@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from study.answers.conclusions.levels import Level, level
-from study.answers.conclusions.parts import NOT_MEASURED, how_sure, seen, what_happens, what_helps
+from study.answers.conclusions.parts import how_sure, not_measured, seen, what_happens, what_helps
 from study.answers.conclusions.phenomenon import Phenomenon, phenomenon
 from study.answers.conclusions.repair import Repair, best, repairs
 from study.answers.conclusions.statement import Part, Statement
@@ -47,7 +47,8 @@ def conclude(
     """
     chosen = phenomenon(results)
     if chosen is None:
-        return Conclusion(None, None, NOT_MEASURED, (how_sure(None, (), cases, left_out),))
+        unknown = not_measured(results)
+        return Conclusion(None, None, unknown, (Part("What happens", (unknown,)), how_sure(None, (), cases, left_out)))
     every = repairs(results, chosen.cell)
     parts = (what_happens(chosen), why(chosen, results), what_helps(chosen, every))
     sure = how_sure(chosen, parts, cases, left_out)

@@ -22,7 +22,21 @@ CODES = (
     "turns points into pictures"
 )
 AGGREGATE = "those drawn from the aggregate, which is made of the codes of the training images"
-NOT_MEASURED = Statement("How real the samples are was not measured", decided=False)
+
+
+def not_measured(results: Results) -> Statement:
+    """That no distance of samples is there, with the reason that a cell gives.
+
+    Args:
+        results: cells without one.
+    """
+    if all(cell.settings.get("evaluate.samples") == 0 for cell in results):
+        reason = "evaluate.samples is 0"
+    else:
+        found = (estimate_of(cell, "realism/prior/squared_frechet") for cell in results)
+        flags = (str(flag) for estimate in found if estimate is not None for flag in estimate["flags"])
+        reason = next((flag.removeprefix("refused: ") for flag in flags if flag.startswith("refused: ")), "")
+    return Statement("How real the samples are was not measured", reason, decided=False)
 
 
 def seen(phenomenon: Phenomenon, repair: Repair | None) -> Statement:

@@ -29,7 +29,7 @@ from study.findings.runs import (
 NUMBER = r"−?\d+(?:,\d{3})*(?:\.\d+)?"
 PLACES = r"\b(?:Tables?|Figures?|[Ss]ections?|[Rr]un) [\d.]*\d(?: and \d)?"
 SIZES = (
-    r"\d+ × \d+ × \d+|65,536|4,096|60,000|12,000|10,000|6,000|18,000|9,000|14,040|180,000|1,125 updates|2,000"
+    r"\d+ × \d+ × \d+|65,536|4,096|60,000|12,000|10,000|6,000|18,000|9,000|14,040|180,000|900,000|1,125 updates|2,000"
     r"|100 to 107|batches of \d+|[\d,]+ epochs|warm-up of \d+"
 )
 SOURCES = r"\d{4}, arXiv:[\d.]+"

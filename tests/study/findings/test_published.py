@@ -60,4 +60,4 @@ def test_every_cell_of_the_preset_is_of_one_model():
 
     models = [[name for name, model in published.MODELS.items() if is_of(model, cell)] for cell in stored]
     assert [len(names) for names in models] == [1] * len(cells)
-    assert {name for (name,) in models} == published.MODELS.keys()
+    assert {name for (name,) in models} == published.MODELS.keys() - {published.SMALL_BATCHES}

@@ -3,10 +3,11 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from analysis.interval import Interval
-from study.answers.conclusions import conclude
+from study.answers.conclusions import conclude, parts
 from study.answers.conclusions.levels import above, below
 from study.answers.conclusions.phenomenon import LARGEST, OBSERVED, phenomenon
 from study.answers.conclusions.repair import best, repairs
@@ -48,6 +49,17 @@ def results_of(command, levels, observations=QUESTION):
 
 def text_of(conclusion):
     return " ".join([str(conclusion.seen), *map(str, conclusion.parts)])
+
+
+def test_without_distances_the_answer_says_why(monkeypatch):
+    conclusion = conclude(results_of("latent_dim=4 evaluate.samples=0", lambda _: {}), [])
+    assert "How real the samples are was not measured [evaluate.samples is 0]" in answer_lines(conclusion, 100)[0]
+    flags = {"flags": np.array(["", "refused: covariances of 64 features need 130 rows"])}
+    monkeypatch.setattr(parts, "estimate_of", lambda cell, address: flags)
+    text = text_of(conclude(results_of("latent_dim=4", lambda _: {}), []))
+    assert "was not measured [covariances of 64 features need 130 rows]" in text
+    monkeypatch.setattr(parts, "estimate_of", lambda cell, address: None)
+    assert "was not measured." in text_of(conclude(results_of("latent_dim=4", lambda _: {}), []))
 
 
 def test_the_cell_shown_has_all_four_observations_before_any_larger_gap():
