@@ -16,6 +16,7 @@ from torch.distributions import Distribution
 
 from analysis.density_fits import FittedDensity
 from analysis.estimate import Estimate
+from analysis.float32 import full_float32
 from analysis.tree import Measured, Records, build_tree
 from models.vae import VAE
 from study.design.cell import Cell, Evaluate
@@ -52,7 +53,6 @@ from study.diagnosis.parts import (
 from study.diagnosis.prior import prior_of
 from study.errors import DataError
 from study.measurement.measure import Measuring
-from study.measurement.precision import full_float32
 from study.measurement.replicate import Observations, Replicate
 from study.measurement.untrained import UntrainedFeatures
 
@@ -243,7 +243,7 @@ def _diagnosed(
     measuring = Measuring(replicate)
     extra: dict[str, Records] = {}
     try:
-        with full_float32():
+        with full_float32(device):
             for step in measuring.steps():  # the heart beats before each estimator and each fit
                 if (seconds := time.perf_counter() - began) - told >= SECONDS_BETWEEN:
                     say(f"{seconds:7.1f} s  {step}")

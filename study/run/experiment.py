@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from analysis.float32 import full_float32
 from analysis.randomness import seeded, stream
 from analysis.tree import build_tree
 from models.objectives.elbo import kl_method
@@ -19,7 +20,6 @@ from study.design.cell import Cell
 from study.design.parts import Part
 from study.measurement.images import ImageData
 from study.measurement.measure import measure
-from study.measurement.precision import full_float32
 from study.measurement.stored_images import Images
 from study.run.building import new_objective, new_vae
 from study.run.data.binarisation import binarised, realistic, redraw
@@ -57,7 +57,7 @@ def run_cell(cell: Cell, workspace: Path, *, device: str, data_root: Path | None
         heartbeat = partial(report, Progress("measuring", replicate, cell.seeds))
         heartbeat()
         seed = cell.seed_offset + replicate
-        with full_float32():
+        with full_float32(device):
             measured.append(measure(vae.eval(), fixed, grey, cell.evaluate, seed=seed, heartbeat=heartbeat))
     seconds = {
         "data_seconds": round(prepared.seconds, 3),

@@ -29,6 +29,7 @@ from numba import njit
 from torch import Tensor
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
+from analysis.float32 import full_float32
 from analysis.pairwise import kernel, mixture_log_density
 
 LOG_2PI = math.log(2 * math.pi)
@@ -116,7 +117,8 @@ def peak_gflops(device: str) -> float:
     """The faster of a matrix product and, on a processor, of multiply-adds in registers, all threads, in GFLOP/s."""
     size, count, depth, threads = 2_048, 4_000, 64, torch.get_num_threads()
     matrix = torch.randn(size, size, device=device)
-    product = 2e-9 * size**3 / seconds(lambda: matrix @ matrix)
+    with full_float32(device):
+        product = 2e-9 * size**3 / seconds(lambda: matrix @ matrix)
     if device != "cpu":
         return product
     queries, panel = np.zeros((depth, kernel.QUERIES), np.float32), np.zeros((depth, 2, kernel.LANES), np.float32)

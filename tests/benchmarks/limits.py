@@ -20,6 +20,7 @@ from pathlib import Path
 
 import torch
 
+from analysis.float32 import full_float32
 from models.vae import VAE
 from study.design.cell import Cell
 from study.measurement.images import ImageData
@@ -70,8 +71,10 @@ class Rates:
                 file.flush()
                 os.fsync(file.fileno())
 
+        with full_float32():
+            product = median_seconds(lambda: matrix @ matrix)
         return cls(
-            2 * SIDE**3 / median_seconds(lambda: matrix @ matrix),
+            2 * SIDE**3 / product,
             source.nbytes / median_seconds(lambda: target.copy_(source)),
             WRITTEN_BYTES / median_seconds(write, time.perf_counter),
         )

@@ -6,8 +6,8 @@ Each contender trains the same network on the same synthetic binary images (28 Ã
 network, which shows the fixed cost of an update), Adam, one process.
 Contenders take turns for several rounds, so that a noisy machine is noisy for all; the table shows medians and their
 ratio to the plain loop. The limit is what the matrix products (convolutions) of an update take with nothing around
-them. Builds (tracing, compiling) are shown apart and left out of the rates. ``--peers`` adds pythae
-and NumPyro's ``fori_loop``, each in an environment of its own made by uv, on the processor.
+them, by the library that our step calls, too. Builds (tracing, compiling) are shown apart and left out of the rates.
+``--peers`` adds pythae and NumPyro's ``fori_loop``, each in an environment of its own made by uv, on the processor.
 
 On a GPU the eight seeds are also trained one by one, each in a program of its own, and the operations of an epoch that
 make the host wait for the device are counted, of which there should be one: the metrics are read at its end.
@@ -31,13 +31,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
+from analysis.float32 import full_float32
 from models.pure import pure_pyro
 from models.vae import VAE
 from study.design.cell import Cell
 from study.run.building import new_objective, new_vae
 from study.run.training.batches import Batches
 from study.run.training.choice import build
-from study.run.training.precision import matmul_precision
 from study.run.training.state import State
 from study.run.training.step import noise_shapes
 
@@ -83,11 +83,11 @@ def ours(network: str, batch: int, data: Tensor, *, engine: str, bf16: bool = Fa
     objective = new_objective(Cell())
     batches = Batches(data, range(seeds), batch, noise_shapes(vaes[0], objective, data[:batch]))
     batches.start_epoch(0)
-    with matmul_precision(data.device):
+    with full_float32(data.device):
         stepper = build(engine, vaes, objective, State.initial(vaes), batches.batch, bf16=bf16)  # type: ignore[arg-type]
 
     def run(updates: int) -> float:
-        with matmul_precision(data.device):
+        with full_float32(data.device):
             start = clock(data)
             for update in range(updates):
                 batches.fill(update % batches.updates_per_epoch, 1.0, 1e-3)
@@ -166,11 +166,12 @@ def products(vae: VAE, images: Tensor, layout: torch.memory_format = torch.conti
         passes.append((layer, given, wanted, torch.randn_like(layer(given))))
 
     def run(updates: int) -> float:
-        start = clock(images)
-        for _ in range(updates):
-            for layer, given, wanted, gradient in passes:
-                torch.autograd.grad(layer(given), wanted, gradient)
-        return clock(images) - start
+        with full_float32(images.device):
+            start = clock(images)
+            for _ in range(updates):
+                for layer, given, wanted, gradient in passes:
+                    torch.autograd.grad(layer(given), wanted, gradient)
+            return clock(images) - start
 
     return run
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from analysis.float32 import full_float32
 from analysis.randomness import seeded, stream
 from models.objectives import Objective
 from models.vae import VAE
 from study.design.cell import Train
 from study.measurement.stored_images import Images
 from study.run.training.batches import ImagesOf
-from study.run.training.precision import matmul_precision
 from study.run.training.ranks import Seat, join
 from study.run.training.updates import Updates
 
@@ -34,7 +34,7 @@ def follow(
 
     Raises RuntimeError where one of the others is lost.
     """
-    with matmul_precision(next(vaes[0].parameters()).device), seeded(stream(0, "training")):
+    with full_float32(next(vaes[0].parameters()).device), seeded(stream(0, "training")):
         updates = Updates(vaes, objective, images, train, beta=beta, first_seed=first_seed, share=seat.share)
         ready()
         ranks = join(seat)  # for as long as this process is there, which the leader ends

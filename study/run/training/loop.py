@@ -13,6 +13,7 @@ from typing import Any, get_args
 import torch
 from torch import Tensor
 
+from analysis.float32 import full_float32
 from analysis.randomness import seeded, stream
 from models.objectives import Objective
 from models.vae import VAE
@@ -26,7 +27,6 @@ from study.run.training.choice import Choice, Name
 from study.run.training.contention import Contention
 from study.run.training.evaluation import HeldOut
 from study.run.training.leader import Leader
-from study.run.training.precision import matmul_precision
 from study.run.training.share import Share
 from study.run.training.updates import Updates
 from study.store.reading import Corrupt, reading
@@ -97,7 +97,7 @@ def fit(
     checkpoints = Checkpoints(workspace, identity) if workspace else None
     while True:
         saved = checkpoints.newest() if checkpoints else None
-        with matmul_precision(next(vaes[0].parameters()).device), seeded(stream(0, "training")):
+        with full_float32(next(vaes[0].parameters()).device), seeded(stream(0, "training")):
             try:
                 share = leader.share if leader else Share()
                 updates = Updates(vaes, objective, images, train, beta=beta, first_seed=first_seed, share=share)
