@@ -10,13 +10,14 @@ import torch
 import yaml
 
 from analysis import threads
+from analysis.density_fits.moment_normal import MomentNormalFit
 from analysis.realism.frechet import FeatureMoments
 from study.measurement.samples import RealFeatures
 from study.store.store import Store
 from tests.benchmarks.account import stages_of
 from tests.benchmarks.growth import SIZES, digits, exponent, faster_than_demanded, study_of
 from tests.benchmarks.limits import Rates
-from tests.benchmarks.stages import DENSITIES, MEASUREMENT, MIXTURES, REST, Spent, Stages
+from tests.benchmarks.stages import DENSITIES, FITS, MEASUREMENT, MIXTURES, REST, Spent, Stages
 from tests.benchmarks.whole_study import (
     NEIGHBOURS,
     STUDIES,
@@ -75,6 +76,26 @@ def test_a_second_belongs_to_the_innermost_stage_alone():
     assert stages.spent["inner"].cpu == pytest.approx(0.1, abs=0.02)
     assert stages.spent["outer"].cpu == pytest.approx(0.1, abs=0.02)
     assert stages.spent[REST].cpu == pytest.approx(0.05, abs=0.02)
+
+
+def test_a_generator_is_its_stage_while_it_runs_and_not_while_its_steps_are_used():
+    def steps():
+        spin(0.05)
+        yield 1
+        spin(0.05)
+        return 2
+
+    stages, timed = Stages(), []
+
+    def used():
+        timed.append((yield from stages.timed(steps, "steps")()))
+
+    for _ in used():
+        spin(0.1)
+    stages.charge()
+    assert timed == [2]
+    assert stages.spent["steps"].cpu == pytest.approx(0.1, abs=0.02)
+    assert stages.spent[REST].cpu == pytest.approx(0.1, abs=0.02)
 
 
 def test_threads_are_counted_for_the_stage_that_starts_them():
@@ -178,6 +199,12 @@ def test_a_planted_slow_down_shows_in_the_row_of_its_family(small, tmp_path, mon
         refitted = rows("refitted")
     realism = f"{MEASUREMENT}: realism"
     assert refitted[realism].cpu > 1.3 * usual[realism].cpu
+
+    with monkeypatch.context() as planted:
+        fit = MomentNormalFit.fit_vectors
+        planted.setattr(MomentNormalFit, "fit_vectors", lambda *given: (spin(0.5), fit(*given))[1])
+        slower = rows("slower")
+    assert slower[FITS].cpu > usual[FITS].cpu + 0.4
 
     with monkeypatch.context() as planted:
         planted.setattr(threads, "_pool", lambda number: ThreadPoolExecutor(number, "planted"))

@@ -48,7 +48,7 @@ from study.run import experiment, preflight
 from study.run.data.loading import load
 from tests.benchmarks.account import stages_of
 from tests.benchmarks.first_run import processor_name
-from tests.benchmarks.stages import MEASUREMENT, REST, Spent
+from tests.benchmarks.stages import FITS, MEASUREMENT, REST, Spent
 
 BASE: dict[str, Any] = {
     "dataset": "digits",
@@ -84,7 +84,7 @@ SIZES: dict[str, tuple[str, list[int], list[int]]] = {
 
 DEMANDED = {
     ("D", f"{MEASUREMENT}: spectrum"): 3,
-    ("D", f"{MEASUREMENT}: fits of densities"): 3,
+    ("D", FITS): 3,
     ("D", f"{MEASUREMENT}: moments"): 3,
     ("D", f"{MEASUREMENT}: decomposition"): 3,
     ("D", f"{MEASUREMENT}: gain"): 3,

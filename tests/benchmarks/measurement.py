@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from analysis.float32 import full_float32
 from study.design.study import Study
 from study.measurement import measure as measurement
 from study.measurement.classifier import Classifier
@@ -40,7 +41,7 @@ def main() -> None:
     little = {"draws": 60, "samples": 0, "importance": (), "densities": (), "components": (1,)}
     measurement.measure(vae, _few(fixed), _few(grey), cell.evaluate.model_copy(update=little), seed=1)
     stages, begin = Stages(), time.perf_counter()
-    with stages.measuring(lambda estimator: f"{estimator.table}: {estimator.quantities[0].name}"):
+    with full_float32(), stages.measuring(lambda estimator: f"{estimator.table}: {estimator.quantities[0].name}"):
         measurement.measure(vae, fixed, grey, cell.evaluate, seed=0)
     stages.charge()
     wall, total = time.perf_counter() - begin, sum(spent.cpu for spent in stages.spent.values())

@@ -30,6 +30,7 @@ MEASUREMENT = "measurement"
 """The stages of a measurement have names of their own after this one."""
 
 DENSITIES, MIXTURES = f"{MEASUREMENT}: densities of draws", f"{MEASUREMENT}: mixtures"
+FITS = f"{MEASUREMENT}: fits of densities"
 
 
 @dataclass(slots=True)
@@ -107,14 +108,32 @@ class Stages:
             self._held.pop()
 
     def timed(self, compute: Callable[..., Any], name: str | Callable[..., str]) -> Callable[..., Any]:
-        """The function as a stage; ``name`` may be a function of its positional arguments."""
+        """The function as a stage, a generator from each of its stops to the next.
+
+        compute: what is timed.
+        name: of the stage, or a function of the positional arguments that gives it.
+        """
+
+        def named(arguments: tuple[Any, ...]) -> str:
+            return name if isinstance(name, str) else name(*arguments)
 
         @wraps(compute)
         def run(*arguments: Any, **options: Any) -> Any:
-            with self.stage(name if isinstance(name, str) else name(*arguments)):
+            with self.stage(named(arguments)):
                 return compute(*arguments, **options)
 
-        return run
+        @wraps(compute)
+        def run_on(*arguments: Any, **options: Any) -> Iterator[Any]:
+            steps = compute(*arguments, **options)
+            while True:
+                with self.stage(named(arguments)):
+                    try:
+                        step = next(steps)
+                    except StopIteration as stop:
+                        return stop.value
+                yield step
+
+        return run_on if inspect.isgeneratorfunction(compute) else run
 
     def replacing(self, owner: Any, attribute: str, name: str | Callable[..., str]) -> Any:
         """A context in which an attribute is timed: a function, a method, a classmethod or a cached property.
@@ -173,7 +192,7 @@ class Stages:
             (replicate.Split, "log_unseen", DENSITIES),
             (replicate.Split, "distortion", f"{MEASUREMENT}: decoding of draws"),
             (Classifier, "of", f"{MEASUREMENT}: classifier"),
-            (measure, "fitted", f"{MEASUREMENT}: fits of densities"),
+            (measure, "fitted", FITS),
             (measure, "_sources", f"{MEASUREMENT}: samples"),
             (samples.Samples, "features", f"{MEASUREMENT}: features of samples"),
             (samples.RealFeatures, "features", f"{MEASUREMENT}: features of samples"),
