@@ -59,7 +59,9 @@ class Train(Settings):
         default=None, description="epochs without a better held-out ELBO before training stops; none: never"
     )
     precision: Literal["fp32", "bf16"] = Field(default="fp32", description="of training; measurement is unaffected")
-    engine: Literal["auto", "compiled", "eager"] = Field(default="auto", description="one compiled graph, or plain SVI")
+    engine: Literal["auto", "compiled", "traced", "eager"] = Field(
+        default="auto", description="one compiled graph, its operations as they are traced, or plain SVI"
+    )
     replicates: Literal["auto", "together", "one_by_one"] = Field(
         default="auto", description="how seeds share a program"
     )
@@ -86,7 +88,7 @@ class Train(Settings):
     @field_validator("processes")
     @classmethod
     def _batches_are_shared(cls, processes: int, info: ValidationInfo) -> int:
-        if processes > 1 and info.data.get("engine") == "compiled":
+        if processes > 1 and info.data.get("engine") in ("compiled", "traced"):
             raise ValueError(
                 "several processes share a batch with the eager engine alone; use train.engine=eager or auto"
             )

@@ -168,7 +168,7 @@ def execute(jobs: Sequence[Job], workers: int, watch: Watch, pool: Pool | None =
 
 def compiles(jobs: Sequence[Job]) -> bool:
     """Whether some of the jobs may be trained by a compiled graph."""
-    return any(job.cell.train.engine != "eager" for job in jobs)
+    return any(job.cell.train.engine in ("auto", "compiled") for job in jobs)
 
 
 def _both_rounds(jobs: Sequence[Job], run: Callable[[Sequence[Job]], list[Outcome]], stop: Stop) -> list[Outcome]:

@@ -18,7 +18,7 @@ class CellLine(NamedTuple):
     dimension: latent dimension D.
     seeds: number of replicates.
     updates: of the weights that were made, or planned where the cell does not tell.
-    engine: how training ran, traced and compiled or eager; empty where the cell does not tell.
+    engine: how training ran, compiled, traced or eager; empty where the cell does not tell.
     device: on which it was computed.
     seconds: wall time of the run that finished it.
     """

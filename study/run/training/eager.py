@@ -11,9 +11,10 @@ from models import noise
 from models.objectives import Objective
 from models.pure import pure_pyro
 from models.vae import VAE
+from study.run.training.adam import Adam
 from study.run.training.ranks import Ranks
 from study.run.training.state import State
-from study.run.training.step import BETA_1, BETA_2, EPSILON, INFERENCE, Batch, Loss
+from study.run.training.step import Batch, Loss
 
 
 class EagerEngine:
@@ -49,17 +50,16 @@ class EagerEngine:
         self._bf16 = bf16
         self._optimisers = []
         for index, vae in enumerate(self._vaes):
-            optimiser = torch.optim.Adam(vae.parameters(), betas=(BETA_1, BETA_2), eps=EPSILON, fused=True)
-            for name, parameter in vae.named_parameters():
+            named = dict(vae.named_parameters())
+            for name, parameter in named.items():
                 parameter.data = state.parameters[name][index]
-                optimiser.state[parameter] = {
-                    "step": state.count.float(),
-                    "exp_avg": state.exp_avg[name][index],
-                    "exp_avg_sq": state.exp_avg_sq[name][index],
-                }
+            first, second = (
+                {name: moment[index] for name, moment in moments.items()}
+                for moments in (state.exp_avg, state.exp_avg_sq)
+            )
+            self._optimisers.append(Adam(named, first, second, state.count))
             for name, buffer in vae.named_buffers():
                 buffer.data = state.buffers[name][index]
-            self._optimisers.append(optimiser)
         losses = [Loss(vae, objective) for vae in self._vaes]
         self._losses = [ranks.parallel(loss) for loss in losses] if ranks else losses
 
@@ -70,18 +70,10 @@ class EagerEngine:
         return torch.stack(metrics, dim=1)
 
     def _update(self, index: int) -> Tensor:
-        vae, optimiser, batch = self._vaes[index], self._optimisers[index], self._batch
+        batch = self._batch
         autocast = torch.autocast(self._device_type, torch.bfloat16, enabled=self._bf16)
         with noise.replay([draws[index] for draws in batch.noise]), pure_pyro(), autocast:
             terms = self._losses[index](batch.images(index), batch.latent_scale)
-        optimiser.zero_grad()
         terms.loss.backward()
-        if not batch.generative:
-            for name, parameter in vae.named_parameters():
-                if not name.startswith(INFERENCE):
-                    parameter.grad = None
-                    optimiser.state[parameter]["step"].add_(1)
-        for group in optimiser.param_groups:
-            group["lr"] = batch.learning_rate
-        optimiser.step()
+        self._optimisers[index].step(batch.learning_rate, generative=bool(batch.generative))
         return torch.stack([terms.loss.detach(), terms.rate.mean(), terms.distortion.mean()])

@@ -19,6 +19,7 @@ from study.run.training.eager import EagerEngine
 from study.run.training.graph import GraphEngine
 from study.run.training.state import State
 from study.run.training.step import Batch, PureStep, noise_shapes
+from study.run.training.traced import TracedEngine
 
 BATCH, SEEDS = 24, 3
 OBJECTIVE = OBJECTIVES["elbo"]()
@@ -84,6 +85,42 @@ def test_pure_step_updates_as_the_eager_engine_does(shared):
             pure, metrics = step(pure, batch)
         assert torch.allclose(metrics, expected, rtol=1e-10)
     assert largest_difference(pure.flat(), eager.flat()) < 1e-10
+
+
+@pytest.mark.parametrize("network", ["mlp", "conv"])
+@pytest.mark.parametrize("prior", list(PRIORS))
+def test_traced_engine_updates_as_the_eager_engine_does(prior, network):
+    vaes = replicates(prior, network)
+    batch = new_batch(vaes)
+    traced, eager = State.initial(vaes), State.initial(vaes)
+    one, other = (
+        TracedEngine(vaes[0], OBJECTIVE, traced, batch),
+        EagerEngine(copy.deepcopy(vaes), OBJECTIVE, eager, batch),
+    )
+    for seed, moving in enumerate((1.0, 0.0, 1.0)):
+        batch.generative.fill_(moving)
+        batch.learning_rate.fill_(10.0 ** -(seed + 2))
+        for old, new in zip(batch.noise, new_batch(vaes, seed=seed).noise, strict=True):
+            old.copy_(new)
+        assert torch.allclose(one.step(), other.step(), rtol=1e-9)
+    assert largest_difference(traced.flat(), eager.flat()) < 1e-8
+
+
+def test_traced_engine_keeps_the_statistics_of_batches():
+    network = {"name": "spatial", "channels": [4, 8], "stem": 8, "norm": "batch"}
+    cell = Cell.from_config({"latent_dim": "2x2x2", "network": network})
+    vaes = [new_vae(cell, (1, 8, 8), IMAGES[:10]).double() for _ in range(SEEDS)]
+    batch = new_batch(vaes)
+    traced, eager = State.initial(vaes), State.initial(vaes)
+    assert traced.buffers
+    one, other = (
+        TracedEngine(vaes[0], OBJECTIVE, traced, batch),
+        EagerEngine(copy.deepcopy(vaes), OBJECTIVE, eager, batch),
+    )
+    for _ in range(3):
+        one.step()
+        other.step()
+    assert largest_difference(traced.flat(), eager.flat()) < 1e-8
 
 
 @pytest.mark.parametrize("prior", ["standard_normal", "gaussian_mixture", "vamp"])
@@ -177,6 +214,7 @@ def test_bf16_changes_the_networks_and_not_the_sums(tmp_path, monkeypatch):
         _, exact = PureStep(vaes[0], OBJECTIVE)(State.initial(vaes), batch)
     for engine in (
         EagerEngine(copy.deepcopy(vaes), OBJECTIVE, State.initial(vaes), batch, bf16=True),
+        TracedEngine(vaes[0], OBJECTIVE, State.initial(vaes), batch, bf16=True),
         GraphEngine(vaes[0], OBJECTIVE, State.initial(vaes), batch, bf16=True),
     ):
         metrics = engine.step()

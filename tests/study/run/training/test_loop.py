@@ -15,7 +15,9 @@ from torch import Tensor
 
 from analysis.randomness import stream
 from models import noise
+from models.objectives import Objective
 from models.pure import pure_pyro
+from models.vae import VAE
 from study.design.cell import Cell, Train
 from study.design.families import OBJECTIVES, PRIORS
 from study.errors import ConfigurationError, TrainingFailed
@@ -26,11 +28,12 @@ from study.run.training import Fit, choice, fit, loop
 from study.run.training import fit as fit_function
 from study.run.training.batches import Batches
 from study.run.training.checkpoint import FILE_NAME, PREVIOUS, _digest
+from study.run.training.eager import EagerEngine
 from study.run.training.evaluation import HeldOut
 from study.run.training.schedule import Course, generative, latent_scale, learning_rate
 from study.run.training.share import Share
 from study.run.training.state import State
-from study.run.training.step import noise_shapes
+from study.run.training.step import Batch, noise_shapes
 from study.run.training.updates import Updates
 
 GREY = torch.rand(70, 1, 8, 8, generator=torch.Generator().manual_seed(1))
@@ -168,14 +171,14 @@ def test_cycles_that_do_not_fit_into_updates_are_refused():
         Course(Train(updates=10, kl_warmup=3, kl_cycles=3), num_images=300, beta=1.0)
 
 
-@pytest.mark.slow
-def test_compiled_run_resumes_bit_for_bit(tmp_path, monkeypatch, eager_reports):
+@pytest.mark.parametrize("engine", ["traced", pytest.param("compiled", marks=pytest.mark.slow)])
+def test_a_run_of_a_graph_resumes_bit_for_bit(engine, tmp_path, monkeypatch, eager_reports):
     monkeypatch.setenv("LATENT_STUDY_CACHE", str(tmp_path / "cache"))
-    _, expected = run({"engine": "compiled"})
+    _, expected = run({"engine": engine})
     with pytest.raises(KeyboardInterrupt):
-        run({"engine": "compiled"}, workspace=tmp_path, report=Interrupting(9))
-    resumed, parameters = run({"engine": "compiled"}, workspace=tmp_path)
-    assert resumed.choice.engine == "compiled"
+        run({"engine": engine}, workspace=tmp_path, report=Interrupting(9))
+    resumed, parameters = run({"engine": engine}, workspace=tmp_path)
+    assert resumed.choice.engine == engine
     assert all(torch.equal(a, b) for a, b in zip(parameters, expected, strict=True))
 
 
@@ -392,7 +395,7 @@ def test_a_short_run_goes_eager_and_says_why(caplog):
     assert "too few" in caplog.text
 
 
-def fixed_seconds(config: dict[str, object], batch_size: int = 16) -> float:
+def new_trial(config: dict[str, object], batch_size: int = 16) -> tuple[list[VAE], Objective, Batch]:
     cell = Cell.from_config({"latent_dim": 4, "network": {"name": "mlp", "hidden": [32]}} | config)
     torch.manual_seed(0)
     vaes, objective = [new_vae(cell, (1, 8, 8), GREY[:10])], new_objective(cell)
@@ -400,10 +403,16 @@ def fixed_seconds(config: dict[str, object], batch_size: int = 16) -> float:
     batches = Batches(pixels, [0], batch_size, noise_shapes(vaes[0], objective, pixels[:batch_size]))
     batches.start_epoch(0)
     batches.fill(0, 1.0, 1e-3)
-    return choice._fixed_seconds(vaes, objective, State.initial(vaes), batches.batch, bf16=False)
+    return vaes, objective, batches.batch
 
 
-def test_what_a_graph_may_save_does_not_grow_with_the_products():
+def fixed_seconds(config: dict[str, object], batch_size: int = 16) -> float:
+    vaes, objective, batch = new_trial(config, batch_size)
+    few = choice._of_few_images(vaes, objective, batch)
+    return choice._seconds(EagerEngine(vaes, objective, State.initial(vaes), few))
+
+
+def test_what_a_trace_may_save_does_not_grow_with_the_products():
     config = {"network": {"name": "mlp", "hidden": [1000]}}
     few, many = (min(fixed_seconds(config, size) for _ in range(3)) for size in (2, 2048))
     assert many < 3 * few
@@ -417,11 +426,32 @@ def test_every_part_can_be_tried_on_few_images(family):
             assert fixed_seconds({family: name}) > 0, name
 
 
-def test_probing_leaves_no_trace():
-    """An automatic choice of the eager loop trains exactly as the eager loop asked for."""
-    _, asked = run({"engine": "eager", "epochs": 2})
-    _, chosen = run({"engine": "auto", "epochs": 2})
+@pytest.mark.parametrize(
+    ("engine", "limits"),
+    [
+        ("eager", {}),
+        ("eager", {"_TRACE_SECONDS": -1.0, "_seconds": lambda *_, **__: 1e-9}),  # where a trace is no faster
+        ("traced", {"_TRACE_SECONDS": -1.0}),
+        ("traced", {"_TRACE_SECONDS": -1.0, "_COMPILED_SAVING": 1e9, "_FIXED_SHARE": 1e9}),  # where products are most
+    ],
+)
+def test_probing_leaves_no_trace(monkeypatch, engine, limits):
+    """What is chosen trains exactly as what was asked for."""
+    _, asked = run({"engine": engine, "epochs": 2})
+    for name, value in limits.items():
+        monkeypatch.setattr(choice, name, value)
+    result, chosen = run({"engine": "auto", "epochs": 2})
+    assert result.choice.engine == engine, result.choice.reason
     assert all(torch.equal(a, b) for a, b in zip(asked, chosen, strict=True))
+
+
+def test_a_compiler_is_tried_where_it_pays(monkeypatch):
+    for name, value in {"_TRACE_SECONDS": -1.0, "_COMPILED_SAVING": 1e9, "_FIXED_SHARE": 0.0}.items():
+        monkeypatch.setattr(choice, name, value)
+    vaes, objective, batch = new_trial({})
+    chosen = choice.choose(vaes, objective, State.initial(vaes), batch, asked="auto", updates=1000, bf16=False)
+    assert chosen.engine == "compiled"
+    assert "for a build of about" in chosen.reason
 
 
 def test_random_state_of_the_caller_is_left_alone():
