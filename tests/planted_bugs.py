@@ -208,6 +208,8 @@ BUGS = [
         "return self.raw_inputs.sigmoid()", "return self.raw_inputs.sigmoid() * 2", PRIORS + "::test_vamp_is_the_aggregate_posterior_of_its_pseudo_inputs"),
     Bug("Adam without bias correction", "study/run/training/step.py",
         "1 - BETA_1**count, 1 - BETA_2**count", "1 + 0 * count, 1 + 0 * count", ENGINES + "::test_pure_step_updates_as_the_eager_engine_does -k shared"),
+    Bug("gradients that Adam reads in another order", "study/run/training/traced.py",
+        "gradients[name].contiguous()", "gradients[name]", ENGINES + "::test_traced_engine_updates_as_the_eager_engine_does[vamp-conv]"),
     Bug("all replicates share one noise", "study/run/training/batches.py",
         'stream(r, "training noise"', 'stream(0, "training noise"', LOOP + "::test_replicates_share_order_binarisation_and_noise_across_cells"),
     Bug("an epoch that repeats images", "study/run/training/batches.py",

@@ -238,6 +238,7 @@ def contenders(network: str, batch: int, data: Tensor, *, peers: bool) -> dict[s
         "plain PyTorch loop": plain(network, batch, data),
         "tutorial Pyro": tutorial(network, batch, data),
         "ours, eager": ours(network, batch, data, engine="eager"),
+        "ours, traced": ours(network, batch, data, engine="traced"),
         "ours, compiled": ours(network, batch, data, engine="compiled"),
         "ours, compiled, bf16": ours(network, batch, data, engine="compiled", bf16=True),
         f"ours, compiled, {seeds} seeds together": ours(network, batch, data, engine="compiled", seeds=seeds),

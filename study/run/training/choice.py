@@ -47,6 +47,9 @@ _FIXED_SHARE = 0.2
 """The share of an update of the whole batch that has to be one of few images for a compiler to be tried. It was 0.3 to
 0.8 for those dense networks, and 0.04 and 0.12 for the convolutions."""
 
+_LEAST_BUILD_SECONDS = 2.0
+"""Of a compiler that has built the program before: what it would save has to be more before it is asked."""
+
 _TRACE_SECONDS = 0.5
 """Of tracing for the trial and for the training, and of the trial itself."""
 
@@ -103,13 +106,14 @@ def _tried(
         return Choice("eager", f"{updates} updates are too few for a trace: it would save about {saving:.1f} s")
     try:
         traced = _seconds(TracedEngine(vaes[0], objective, scratch, few, bf16=bf16))
-        compiled = GraphEngine(vaes[0], objective, scratch, batch, bf16=bf16)
+        saving, cost = _COMPILED_SAVING * updates * traced, _LEAST_BUILD_SECONDS
+        if saving >= cost:
+            cost = _TRACE_SECONDS + GraphEngine(vaes[0], objective, scratch, batch, bf16=bf16).build_seconds
     except Exception as error:
         log.debug("tracing failed", exc_info=True)
         return Choice("eager", f"a part cannot be traced ({_first_line(error)})", traced=False)
-    saving, cost = _COMPILED_SAVING * updates * traced, _TRACE_SECONDS + compiled.build_seconds
     if saving < cost:
-        reason = f"compiling the graph takes about {cost:.0f} s and would save about {saving:.0f} s"
+        reason = f"compiling the graph takes {cost:.0f} s or more and would save about {saving:.1f} s"
         return Choice("traced", reason) if traced < eager else Choice("eager", f"{reason}, and a trace nothing")
     # On a GPU the compiled graph is captured, too, and what lies between the products is merged.
     if not batch.indices.is_cuda:

@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.fx import GraphModule
+from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from models.objectives import Objective
@@ -84,9 +85,6 @@ class GraphEngine:
     name = "compiled"
 
     def __init__(self, vae: VAE, objective: Objective, state: State, batch: Batch, *, bf16: bool = False) -> None:
-        # Tracer and compiler take seconds to import, which nothing that only reads results should pay.
-        from torch.fx.experimental.proxy_tensor import make_fx  # noqa: PLC0415
-
         step = PureStep(vae, objective, bf16=bf16)
         self._inputs, layout = tree_flatten((_groups(state), tuple(batch)))
 
@@ -135,7 +133,7 @@ class GraphEngine:
         return metrics
 
     def _build(self) -> Tensor:
-        import torch._inductor  # noqa: PLC0415  (as above)
+        import torch._inductor  # noqa: PLC0415  (which takes seconds, for what compiles alone)
 
         start = time.perf_counter()
         with _compiler_cache(), _without_advice():

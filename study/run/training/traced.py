@@ -12,6 +12,7 @@ from typing import cast
 
 import torch
 from torch import Tensor
+from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from models.objectives import Objective
@@ -34,9 +35,6 @@ class TracedEngine:
     name = "traced"
 
     def __init__(self, vae: VAE, objective: Objective, state: State, batch: Batch, *, bf16: bool = False) -> None:
-        # The tracer takes a second to import, which nothing that only reads results should pay.
-        from torch.fx.experimental.proxy_tensor import make_fx  # noqa: PLC0415
-
         step = PureStep(vae, objective, bf16=bf16)
         self._state, self._batch = state, batch
         self._inputs, layout = tree_flatten((state.parameters, state.buffers, tuple(batch)))
