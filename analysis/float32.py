@@ -1,4 +1,4 @@
-"""Float32 kept whole: products and convolutions with all 24 bits of it, by the fastest library that keeps them.
+"""Float32 kept whole: products and convolutions with all 24 bits of it, by oneDNN where it keeps them.
 
 Torch may round the inputs of float32 convolutions on a GPU to eleven bits (TensorFloat-32), whatever the tensors are.
 An error of 10⁻³ of each code is more than the standard error of many an estimate.
@@ -17,15 +17,16 @@ from functools import cache
 
 import torch
 
-_SHAPES = ((64, 256, 64), (128, 784, 400))
+_SHAPES = ((64, 256, 64), (128, 784, 400), (1_000, 64, 500))
 """Of the products that are looked at, rows, terms and columns."""
 
 
 @contextmanager
 def full_float32(device: torch.device | str = "cpu") -> Iterator[None]:
-    """Float32 keeps all of its bits on ``device`` within the block, and products on a processor go the faster way.
+    """Float32 keeps all of its bits on ``device`` within the block, and products on a processor go to oneDNN.
 
-    What it sets holds for the process, not for one thread of it, and is put back.
+    What it sets holds for the process, not for one thread of it, and is put back. Where torch was told of the precision
+    of products by its newer settings, which forbid the older, those are left as they are.
 
     Args:
         device: where the block computes.
@@ -34,16 +35,28 @@ def full_float32(device: torch.device | str = "cpu") -> Iterator[None]:
     ...     torch.backends.cudnn.allow_tf32
     False
     """
-    tf32, precision = torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()
+    tf32 = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
-    # On a GPU "medium" would mean bfloat16: products there stay at torch's default, float32.
-    if torch.device(device).type == "cpu" and onednn_keeps_float32():
-        torch.set_float32_matmul_precision("medium")
+    try:
+        # On a GPU "medium" would mean bfloat16.
+        with _products("medium" if torch.device(device).type == "cpu" and onednn_keeps_float32() else "highest"):
+            yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = tf32
+
+
+@contextmanager
+def _products(precision: str) -> Iterator[None]:
+    try:
+        before = torch.get_float32_matmul_precision()
+    except RuntimeError:
+        yield
+        return
+    torch.set_float32_matmul_precision(precision)
     try:
         yield
     finally:
-        torch.backends.cudnn.allow_tf32 = tf32
-        torch.set_float32_matmul_precision(precision)
+        torch.set_float32_matmul_precision(before)
 
 
 @cache
@@ -54,14 +67,15 @@ def onednn_keeps_float32() -> bool:
     """
     if torch.cpu._is_amx_tile_supported():
         return False
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium")
-    try:
+    with _products("medium"), torch.autocast("cpu", enabled=False), torch.no_grad():
         return all(_keeps_bits(*shape) for shape in _SHAPES)
-    finally:
-        torch.set_float32_matmul_precision(before)
 
 
 def _keeps_bits(rows: int, terms: int, columns: int) -> bool:
-    product = torch.full((rows, terms), 1 + 2.0**-12) @ torch.ones(terms, columns)
-    return bool(((product / terms - 1) / 2.0**-12 - 1).abs().max() < 0.1)
+    """Whether products of such matrices, as they are, turned, added to and stacked, keep their bits."""
+    left = torch.full((rows, terms), 1 + 2.0**-12, dtype=torch.float32, device="cpu")
+    right = torch.ones(terms, columns, dtype=torch.float32, device="cpu")
+    turned = torch.ones(columns, terms, dtype=torch.float32, device="cpu").T
+    stacked = left.expand(2, -1, -1) @ right.expand(2, -1, -1)
+    products = (left @ right, left @ turned, torch.addmm(torch.zeros_like(right[0]), left, right), stacked)
+    return all(bool(((each / terms - 1) / 2.0**-12 - 1).abs().max() < 0.1) for each in products)

@@ -238,7 +238,8 @@ def _diagnosed(
         unasked |= {"pictures": 0}
     evaluate = evaluate.model_copy(update=unasked)
     replicate = Replicate(vae, data, data, evaluate, seed=0, features=space, heartbeat=heartbeat)
-    say(announced(replicate))
+    with full_float32(device):
+        say(announced(replicate))  # which encodes
     began, told, missing_from = time.perf_counter(), 0.0, ""
     measuring = Measuring(replicate)
     extra: dict[str, Records] = {}

@@ -30,6 +30,8 @@ def test_what_is_set_is_put_back_even_after_an_error(device, before):
     try:
         with full_float32(device):
             assert not torch.backends.cudnn.allow_tf32
+            if device == "cuda":
+                assert torch.get_float32_matmul_precision() == "highest", "whatever the caller had"
         assert torch.get_float32_matmul_precision() == before
         with pytest.raises(RuntimeError), full_float32(device):
             torch.ones(2, 2) @ torch.ones(3, 3)
@@ -46,11 +48,20 @@ def test_products_on_a_processor_go_to_onednn_where_they_keep_their_bits():
         assert torch.get_float32_matmul_precision() == "medium"
 
 
+def test_newer_settings_of_torch_are_left_as_they_are(monkeypatch):
+    def refused() -> str:
+        raise RuntimeError("mixed")
+
+    monkeypatch.setattr(torch, "get_float32_matmul_precision", refused)
+    with full_float32():
+        assert not torch.backends.cudnn.allow_tf32
+
+
 @pytest.mark.usefixtures("without_tiles")
 @pytest.mark.parametrize("rounded", [torch.bfloat16, torch.float16])
 def test_a_product_that_rounds_its_factors_is_found(monkeypatch, rounded):
     full = torch.full
-    monkeypatch.setattr(float32.torch, "full", lambda *given: full(*given).to(rounded).float())
+    monkeypatch.setattr(float32.torch, "full", lambda *given, **options: full(*given, **options).to(rounded).float())
     assert not onednn_keeps_float32()
     with full_float32():
         assert torch.get_float32_matmul_precision() == "highest"

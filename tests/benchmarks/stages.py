@@ -125,13 +125,16 @@ class Stages:
         @wraps(compute)
         def run_on(*arguments: Any, **options: Any) -> Iterator[Any]:
             steps = compute(*arguments, **options)
-            while True:
-                with self.stage(named(arguments)):
-                    try:
-                        step = next(steps)
-                    except StopIteration as stop:
-                        return stop.value
-                yield step
+            try:
+                while True:
+                    with self.stage(named(arguments)):
+                        try:
+                            step = next(steps)
+                        except StopIteration as stop:
+                            return stop.value
+                    yield step
+            finally:
+                steps.close()
 
         return run_on if inspect.isgeneratorfunction(compute) else run
 

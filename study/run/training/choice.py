@@ -2,15 +2,16 @@
 
 An update of B images takes about a + b B. A trace saves a part of the fixed cost a, that of Python around hundreds of
 small operations, and a compiler more of it, and both next to nothing of the products and convolutions b B. A trace
-takes a fraction of a second and a compiler several, so that the one pays after hundreds of updates, and the other after
-thousands, and never where products are most of an update. What each saves is judged by updates of few images.
+takes a fraction of a second and a compiler several, so that the one pays after a thousand updates of a small network,
+and the other after several thousand, and on a processor never where products are most of an update. What each saves is
+judged by updates of few images.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -19,7 +20,7 @@ from models.objectives import Objective
 from models.vae import VAE
 from study.errors import ConfigurationError
 from study.run.training.eager import EagerEngine
-from study.run.training.graph import GraphEngine
+from study.run.training.graph import GraphEngine, any_built
 from study.run.training.ranks import Ranks
 from study.run.training.state import State
 from study.run.training.step import Batch, noise_shapes
@@ -59,12 +60,12 @@ class Choice(NamedTuple):
 
     engine: its name.
     reason: in words.
-    traced: off where the step was tried and cannot be traced.
+    traceable: off where the step was tried and cannot be traced.
     """
 
     engine: Name
     reason: str
-    traced: bool = True
+    traceable: bool = True
 
 
 def choose(
@@ -75,6 +76,7 @@ def choose(
     *,
     asked: Literal["auto", "compiled", "traced", "eager"],
     updates: int,
+    programs: int,
     bf16: bool,
 ) -> Choice:
     """The engine for some updates; state and modules are left as they were.
@@ -85,42 +87,77 @@ def choose(
     batch: what an update consumes.
     asked: what the configuration asks for.
     updates: how many are to be made.
+    programs: how many are built for it, one for each group of replicates.
     bf16: whether networks run in bfloat16.
     """
     if asked != "auto":
         return Choice(asked, "asked for")
+    trial = _tried_on_gpu if batch.indices.is_cuda else _tried
     try:
-        return _tried(vaes, objective, state.clone(), batch, updates=updates, bf16=bf16)
+        return trial(vaes, objective, state, batch, updates=updates, programs=programs, bf16=bf16)
     finally:
         state.write_to(vaes)
 
 
 def _tried(
-    vaes: Sequence[VAE], objective: Objective, scratch: State, batch: Batch, *, updates: int, bf16: bool
+    vaes: Sequence[VAE], objective: Objective, state: State, batch: Batch, *, updates: int, programs: int, bf16: bool
 ) -> Choice:
-    """The engine that a trial favours; ``scratch`` and the modules are overwritten."""
+    """The engine that a trial on a processor favours, on a copy of ``state``; the modules are overwritten."""
     few = _of_few_images(vaes, objective, batch)
-    eager = _seconds(EagerEngine(vaes, objective, scratch, few, bf16=bf16))
-    saving = _TRACED_SAVING * updates * eager
-    if saving < _TRACE_SECONDS:
+    eager = _seconds(EagerEngine(vaes, objective, state.clone(), few, bf16=bf16))
+    saving, tracing = _TRACED_SAVING * updates * eager, _TRACE_SECONDS * (1 + programs) / 2
+    if saving < tracing:
         return Choice("eager", f"{updates} updates are too few for a trace: it would save about {saving:.1f} s")
     try:
-        traced = _seconds(TracedEngine(vaes[0], objective, scratch, few, bf16=bf16))
-        saving, cost = _COMPILED_SAVING * updates * traced, _LEAST_BUILD_SECONDS
-        if saving >= cost:
-            cost = _TRACE_SECONDS + GraphEngine(vaes[0], objective, scratch, batch, bf16=bf16).build_seconds
+        engine = TracedEngine(vaes[0], objective, state.clone(), few, bf16=bf16)
     except Exception as error:
-        log.debug("tracing failed", exc_info=True)
-        return Choice("eager", f"a part cannot be traced ({_first_line(error)})", traced=False)
+        return _untraceable(error)
+    traced = _seconds(engine)
+    saving = _COMPILED_SAVING * updates * traced
+    cost = 0.0 if any_built() else _LEAST_BUILD_SECONDS
+    if saving >= cost:
+        cost = tracing + programs * GraphEngine(vaes[0], objective, state.clone(), batch, bf16=bf16).build_seconds
     if saving < cost:
         reason = f"compiling the graph takes {cost:.0f} s or more and would save about {saving:.1f} s"
-        return Choice("traced", reason) if traced < eager else Choice("eager", f"{reason}, and a trace nothing")
-    # On a GPU the compiled graph is captured, too, and what lies between the products is merged.
-    if not batch.indices.is_cuda:
-        share = traced / _seconds(TracedEngine(vaes[0], objective, scratch, batch, bf16=bf16), probes=1)
-        if share < _FIXED_SHARE:
-            return Choice("traced", f"a compiler saves nothing of products, which are {1 - share:.2f} of an update")
+    else:
+        of_few = _seconds(engine, clock=time.perf_counter)
+        whole = TracedEngine(vaes[0], objective, state.clone(), batch, bf16=bf16)
+        share = of_few / _seconds(whole, 1, clock=time.perf_counter)
+        if bf16 or share >= _FIXED_SHARE:
+            return Choice("compiled", f"saves about {saving:.0f} s for a build of about {cost:.0f} s")
+        reason = f"a compiler saves little of products, which are {1 - share:.2f} of an update"
+    if len(vaes) > 1:
+        # What one call for all saves where images are few, grouped convolutions can lose where they are many.
+        traced = _seconds(TracedEngine(vaes[0], objective, state.clone(), batch, bf16=bf16), 1)
+        eager = _seconds(EagerEngine(vaes, objective, state.clone(), batch, bf16=bf16), 1)
+    return Choice("traced", reason) if traced < eager else Choice("eager", f"{reason}, and a trace nothing")
+
+
+def _tried_on_gpu(
+    vaes: Sequence[VAE], objective: Objective, state: State, batch: Batch, *, updates: int, programs: int, bf16: bool
+) -> Choice:
+    """The same on a GPU, where a compiled graph is captured, too; what a trace saves there was not measured."""
+    few = _of_few_images(vaes, objective, batch)
+    saving = (
+        _COMPILED_SAVING
+        * updates
+        * _seconds(EagerEngine(vaes, objective, state.clone(), few, bf16=bf16), clock=time.perf_counter)
+    )
+    if saving < _TRACE_SECONDS:
+        return Choice("eager", f"{updates} updates are too few for a graph: it would save about {saving:.1f} s")
+    try:
+        build = GraphEngine(vaes[0], objective, state.clone(), batch, bf16=bf16).build_seconds
+    except Exception as error:
+        return _untraceable(error)
+    cost = _TRACE_SECONDS + programs * build
+    if saving < cost:
+        return Choice("eager", f"building the graph takes about {cost:.0f} s and would save about {saving:.0f} s")
     return Choice("compiled", f"saves about {saving:.0f} s for a build of about {cost:.0f} s")
+
+
+def _untraceable(error: Exception) -> Choice:
+    log.debug("tracing failed", exc_info=error)
+    return Choice("eager", f"a part cannot be traced ({_first_line(error)})", traceable=False)
 
 
 def _first_line(error: Exception) -> str:
@@ -136,13 +173,14 @@ def _of_few_images(vaes: Sequence[VAE], objective: Objective, batch: Batch) -> B
     return few._replace(noise=[torch.ones(len(vaes), *shape, device=images.device) for shape in shapes])
 
 
-def _seconds(engine: Engine, probes: int = _PROBES) -> float:
-    """Seconds of an update: of processor time on the CPU, which other programs do not lengthen.
+def _seconds(engine: Engine, probes: int = _PROBES, clock: Callable[[], float] = time.process_time) -> float:
+    """Seconds of an update after one that does not count.
 
     engine: whose state is overwritten.
-    probes: updates that are timed, after one that is not.
+    probes: updates that are timed.
+    clock: of processor time, which other programs do not lengthen, unless threads or a GPU are waited for.
     """
-    clock = time.perf_counter if engine.step().is_cuda else time.process_time
+    float(engine.step()[0, 0])
     start = clock()
     for _ in range(probes):
         float(engine.step()[0, 0])

@@ -72,6 +72,11 @@ def _without_advice() -> Iterator[None]:
         logger.setLevel(before)
 
 
+def any_built() -> bool:
+    """Whether this process has a compiled program, which a cell of the same shapes can use at no cost."""
+    return bool(_programs)
+
+
 class GraphEngine:
     """Runs the traced and compiled step in place.
 

@@ -268,7 +268,7 @@ class _Run:
 
 def _choice(header: Mapping[str, Any]) -> Choice:
     with reading("the checkpoint"):
-        engine, reason, traced = header["choice"]
+        engine, reason, traceable = header["choice"]
         if engine not in get_args(Name):
             raise Corrupt("the checkpoint is of an unknown engine")
-        return Choice(engine, reason, traced)
+        return Choice(engine, reason, traceable)

@@ -1,8 +1,8 @@
 r"""TracedEngine: the gradients traced once into one graph of tensor operations, which is run as it is, and fused Adam.
 
 An update by Pyro spends most of its time in Python where networks are small: handlers, distributions, the record for
-``backward``. The trace leaves the operations alone. It takes a tenth of a second, where a compiler takes several, so
-that it pays after a hundred updates; what the compiler saves beyond it are the calls of the operations themselves.
+``backward``. The trace leaves the operations alone. It takes a fraction of a second, where a compiler takes several,
+and pays after about a thousand updates; what the compiler saves beyond it are the calls of the operations themselves.
 """
 
 from __future__ import annotations

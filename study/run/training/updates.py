@@ -101,7 +101,7 @@ class Updates:
         if self.share.size > 1:
             return Choice("eager", f"{self.share.size} processes share each batch")
         choice = self._choose()
-        if not choice.traced and self.groups == self.together != self.alone:
+        if not choice.traceable and self.groups == self.together != self.alone:
             # Some parts can be traced and not mapped: their replicates run one after another.
             self.group(self.alone)
             choice = self._choose()
@@ -118,6 +118,7 @@ class Updates:
             self.batches[0].batch,
             asked=self._train.engine,
             updates=self.course.updates * len(self.groups),
+            programs=len(self.groups),
             bf16=self._bf16,
         )
 

@@ -449,7 +449,9 @@ def test_a_compiler_is_tried_where_it_pays(monkeypatch):
     for name, value in {"_TRACE_SECONDS": -1.0, "_COMPILED_SAVING": 1e9, "_FIXED_SHARE": 0.0}.items():
         monkeypatch.setattr(choice, name, value)
     vaes, objective, batch = new_trial({})
-    chosen = choice.choose(vaes, objective, State.initial(vaes), batch, asked="auto", updates=1000, bf16=False)
+    chosen = choice.choose(
+        vaes, objective, State.initial(vaes), batch, asked="auto", updates=1000, programs=1, bf16=False
+    )
     assert chosen.engine == "compiled"
     assert "for a build of about" in chosen.reason
 
