@@ -241,8 +241,7 @@ def _diagnosed(
     with full_float32(device):
         say(announced(replicate))  # which encodes
     began, told, missing_from = time.perf_counter(), 0.0, ""
-    measuring = Measuring(replicate)
-    extra: dict[str, Records] = {}
+    measuring, extra = Measuring(replicate), dict[str, Records]()
     try:
         with full_float32(device):
             for step in measuring.steps():  # the heart beats before each estimator and each fit
