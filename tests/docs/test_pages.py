@@ -115,8 +115,9 @@ def test_commands_do_what_a_page_says(line, place, monkeypatch, capsys):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
-def test_programs_run(page, place, monkeypatch, capsys):
-    monkeypatch.chdir(place)
+def test_programs_run(page, place, tmp_path, monkeypatch, capsys):
+    """In a copy of the place: a program finds no results of another page's."""
+    monkeypatch.chdir(shutil.copytree(place, tmp_path / "user"))
     names = {"__name__": "page"}
     for language, text in FENCE.findall(page.read_text("utf-8")):
         if language == "python":

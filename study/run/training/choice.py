@@ -3,8 +3,11 @@
 An update of B images takes about a + b B. A trace saves a part of the fixed cost a, that of Python around hundreds of
 small operations, and a compiler more of it, and both next to nothing of the products and convolutions b B. A trace
 takes a fraction of a second and a compiler several, so that the one pays after a thousand updates of a small network,
-and the other after several thousand, and on a processor never where products are most of an update. What each saves is
-judged by updates of few images.
+and the other after several thousand. What each saves is judged by updates of few images.
+
+Several replicates in one program share a. On a processor their products can take longer than one after another, since
+grouped convolutions are slower than single ones and what all of them remember leaves the cache. Whole updates of all
+and of one, by their traces, tell which it is.
 """
 
 from __future__ import annotations
@@ -41,12 +44,8 @@ saved 0.19 to 0.47 of it for dense networks of 128 and 400 units under five prio
 batches of 128."""
 
 _COMPILED_SAVING = 0.5
-"""The share of such a traced update that a compiler is trusted to save beyond. There it saved 0.63 to 1.1 of it for
-dense networks, while two networks of convolutions became slower by a tenth and a sixth."""
-
-_FIXED_SHARE = 0.2
-"""The share of an update of the whole batch that has to be one of few images for a compiler to be tried. It was 0.3 to
-0.8 for those dense networks, and 0.04 and 0.12 for the convolutions."""
+"""The share of such a traced update that a compiler is trusted to save beyond. There it saved 0.5 to 1.5 of it, for six
+dense networks and two of convolutions."""
 
 _LEAST_BUILD_SECONDS = 2.0
 """Of a compiler that has built the program before, 1.8 to 2.8 there: it is asked where it would save more."""
@@ -117,19 +116,9 @@ def _tried(
     cost = 0.0 if any_built() else _LEAST_BUILD_SECONDS
     if saving >= cost:
         cost = tracing + programs * GraphEngine(vaes[0], objective, state.clone(), batch, bf16=bf16).build_seconds
-    if saving < cost:
-        reason = f"compiling the graph takes {cost:.0f} s or more and would save about {saving:.1f} s"
-    else:
-        of_few = _seconds(engine, clock=time.perf_counter)
-        whole = TracedEngine(vaes[0], objective, state.clone(), batch, bf16=bf16)
-        share = of_few / _seconds(whole, 1, clock=time.perf_counter)
-        if bf16 or share >= _FIXED_SHARE:
-            return Choice("compiled", f"saves about {saving:.0f} s for a build of about {cost:.0f} s")
-        reason = f"a compiler saves little of products, which are {1 - share:.2f} of an update"
-    if len(vaes) > 1:
-        # What one call for all saves where images are few, grouped convolutions can lose where they are many.
-        traced = _seconds(TracedEngine(vaes[0], objective, state.clone(), batch, bf16=bf16), 1)
-        eager = _seconds(EagerEngine(vaes, objective, state.clone(), batch, bf16=bf16), 1)
+    if saving >= cost:
+        return Choice("compiled", f"saves about {saving:.0f} s for a build of about {cost:.0f} s")
+    reason = f"compiling the graph takes {cost:.0f} s or more and would save about {saving:.1f} s"
     return Choice("traced", reason) if traced < eager else Choice("eager", f"{reason}, and a trace nothing")
 
 
@@ -185,6 +174,27 @@ def _seconds(engine: Engine, probes: int = _PROBES, clock: Callable[[], float] =
     for _ in range(probes):
         float(engine.step()[0, 0])
     return (clock() - start) / probes
+
+
+def faster_apart(vaes: Sequence[VAE], objective: Objective, state: State, batch: Batch, *, bf16: bool) -> bool:
+    """Whether a processor updates one replicate after another sooner than all of them in one program, by a short trial.
+
+    vaes: the replicates, S of them.
+    objective: what is minimised.
+    state: of the replicates, which is left as it was.
+    batch: what an update of all consumes.
+    bf16: whether networks run in bfloat16.
+    """
+    if len(vaes) == 1 or batch.indices.is_cuda:
+        return False
+    first = Batch(batch.source[:1], batch.indices[:1], [draw[:1] for draw in batch.noise], *batch[3:])
+    try:
+        together = _seconds(TracedEngine(vaes[0], objective, state.clone(), batch, bf16=bf16))
+        apart = _seconds(TracedEngine(vaes[0], objective, State.initial(vaes[:1]), first, bf16=bf16))
+    except Exception as error:
+        log.debug("tracing failed", exc_info=error)
+        return False  # the engine that was asked for will say why
+    return together > len(vaes) * apart
 
 
 def build(

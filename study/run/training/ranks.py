@@ -90,16 +90,29 @@ def join(seat: Seat) -> Ranks:
 
     Raises RuntimeError where they have not within ``MEETING``.
     """
-    distributed.init_process_group(
-        "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
-        store=distributed.FileStore(str(seat.meeting), seat.share.size),
-        rank=seat.share.rank,
-        world_size=seat.share.size,
-        timeout=MEETING,
-    )
+    try:
+        distributed.init_process_group(
+            "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
+            store=distributed.FileStore(str(seat.meeting), seat.share.size),
+            rank=seat.share.rank,
+            world_size=seat.share.size,
+            timeout=MEETING,
+        )
+    except BaseException:
+        _count_anew()
+        raise
     lengthen = getattr(distributed, "set_timeout", None)  # from torch 2.15 on
     (lengthen or distributed.distributed_c10d._set_pg_timeout)(PATIENCE)
     return Ranks(seat.share)
+
+
+def _count_anew() -> None:
+    """Lets the next group of this process have the number that its peers, new processes, give to their first.
+
+    Processes meet under the number of their group. PyTorch counts those that failed, too, until one is destroyed.
+    """
+    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    distributed.destroy_process_group()
 
 
 @contextmanager

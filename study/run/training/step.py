@@ -10,6 +10,7 @@ image.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -162,14 +163,14 @@ class PureStep:
         """
         gradients, buffers, metrics = self.gradients(state, batch)
         count = state.count + 1
-        correction_1, correction_2 = 1 - BETA_1**count, 1 - BETA_2**count
+        # By the exponential, whose result the compiler for processors keeps. A power it would compute for each weight.
+        correction_1, correction_2 = (1 - torch.exp(math.log(beta) * count) for beta in (BETA_1, BETA_2))
+        step, scale = batch.learning_rate / correction_1, correction_2.rsqrt()
         parameters, first, second = {}, {}, {}
         for name, gradient in gradients.items():
             first[name] = state.exp_avg[name].lerp(gradient, 1 - BETA_1)
             second[name] = BETA_2 * state.exp_avg_sq[name] + (1 - BETA_2) * gradient.square()
-            denominator = (second[name] / correction_2).sqrt() + EPSILON
-            update = batch.learning_rate / correction_1 * first[name] / denominator
-            parameters[name] = state.parameters[name] - update
+            parameters[name] = state.parameters[name] - step * first[name] / (second[name].sqrt() * scale + EPSILON)
             if not name.startswith(INFERENCE):
                 for new, old in ((parameters, state.parameters), (first, state.exp_avg), (second, state.exp_avg_sq)):
                     new[name] = torch.where(batch.generative > 0, new[name], old[name])

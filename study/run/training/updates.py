@@ -10,27 +10,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from models.objectives import Objective
 from models.vae import VAE
 from study.design.cell import Train
 from study.measurement.stored_images import Images
 from study.run.training.batches import Batches, ImagesOf
-from study.run.training.choice import Choice, Engine, build, choose
+from study.run.training.choice import Choice, Engine, build, choose, faster_apart
 from study.run.training.ranks import Ranks
 from study.run.training.schedule import Course
 from study.run.training.share import Share
 from study.run.training.state import State, Tensors
 from study.run.training.step import noise_shapes
-
-_DENSE, _CONVOLUTIONAL = 2_000_000, 200_000
-"""Parameters above which replicates are updated one by one, of dense networks and of those with convolutions.
-
-On one thread of an Intel Xeon five together took, of the time of five one by one, 0.79 with 414,000 dense parameters,
-0.83 with 988,000, 0.85 with 1.1 million and 1.17 with 3.7 million; and with convolutions 0.91 with 36,000 and 1.13 with
-1.7 million. It is a rule and no trial, since the clock would otherwise decide how results are rounded.
-"""
 
 
 class Updates:
@@ -67,8 +59,7 @@ class Updates:
         self._own_shapes = noise_shapes(vaes[0], objective, own) if share.size > 1 else None
         self.course = Course(train, len(example), beta)
         self.together, self.alone = [list(range(len(vaes)))], [[r] for r in range(len(vaes))]
-        one_by_one = train.replicates == "one_by_one" or (train.replicates == "auto" and _prefers_alone(vaes[0]))
-        self.group(self.alone if one_by_one else self.together)
+        self.group(self.alone if train.replicates == "one_by_one" else self.together)
 
     @property
     def images_per_update(self) -> int:
@@ -101,8 +92,8 @@ class Updates:
         if self.share.size > 1:
             return Choice("eager", f"{self.share.size} processes share each batch")
         choice = self._choose()
-        if not choice.traceable and self.groups == self.together != self.alone:
-            # Some parts can be traced and not mapped: their replicates run one after another.
+        # Some parts can be traced and not mapped: their replicates run one after another.
+        if self.groups == self.together != self.alone and (not choice.traceable or self._faster_apart(choice)):
             self.group(self.alone)
             choice = self._choose()
         self.group(self.groups)  # the choice has drawn noise: start afresh
@@ -121,6 +112,12 @@ class Updates:
             programs=len(self.groups),
             bf16=self._bf16,
         )
+
+    def _faster_apart(self, choice: Choice) -> bool:
+        """Whether the replicates are left to us to group, share a program as they are, and lose by it."""
+        if self._train.replicates != "auto" or choice.engine == "eager":
+            return False
+        return faster_apart(self._vaes, self._objective, self.states[0], self.batches[0].batch, bf16=self._bf16)
 
     def agree(self, ranks: Ranks, epoch: int = 0, position: int = 0) -> tuple[int, int]:
         """Takes up state, random numbers and place, ``epoch`` and ``position``, of the first of ``ranks``; its place.
@@ -201,14 +198,3 @@ class Updates:
 
 def _floats(images: Tensor) -> Tensor:
     return images if images.is_floating_point() else images.float()
-
-
-def _prefers_alone(vae: VAE) -> bool:
-    """Whether replicates of ``vae`` are updated faster one by one: on a CPU, if they have many parameters.
-
-    Grouped convolutions are slower than single ones, and what all replicates remember leaves the cache.
-    """
-    parameters = list(vae.parameters())
-    convolutional = any(isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)) for module in vae.modules())
-    limit = _CONVOLUTIONAL if convolutional else _DENSE
-    return parameters[0].device.type == "cpu" and sum(p.numel() for p in parameters) > limit

@@ -373,6 +373,28 @@ def test_a_process_that_dies_before_it_is_connected_is_not_waited_for(tmp_path, 
     del sys.modules["followers_for_test"]
 
 
+MEMBER = """
+import sys
+from pathlib import Path
+from study.run.training.ranks import Seat, join
+from study.run.training.share import Share
+
+join(Seat(Share(1, 2), Path(sys.argv[1]))).leave()
+"""
+
+
+def test_processes_meet_after_a_meeting_that_failed(tmp_path, monkeypatch):
+    """A worker goes on to the next cell after one whose processes have not come together."""
+    with on_loopback():
+        monkeypatch.setattr(ranks, "MEETING", timedelta(seconds=1))
+        with pytest.raises(RuntimeError):
+            ranks.join(ranks.Seat(Share(0, 2), tmp_path / "in vain"))
+        monkeypatch.setattr(ranks, "MEETING", timedelta(seconds=60))
+        with subprocess.Popen([sys.executable, "-c", MEMBER, str(tmp_path / "meeting")], cwd=ROOT) as other:
+            ranks.join(ranks.Seat(Share(0, 2), tmp_path / "meeting")).leave()
+        assert other.returncode == 0
+
+
 def test_connections_once_made_are_kept_for_as_long_as_a_measurement_takes(tmp_path, monkeypatch):
     monkeypatch.setattr(ranks, "MEETING", timedelta(seconds=3))
     with on_loopback():
