@@ -87,6 +87,14 @@ def test_pure_step_updates_as_the_eager_engine_does(shared):
     assert largest_difference(pure.flat(), eager.flat()) < 1e-10
 
 
+def test_no_power_of_the_count_is_left_to_each_weight():
+    """The compiler for processors puts a power of a scalar into the loop over weights, where it takes most of the time."""
+    vaes = replicates("standard_normal")
+    graph = GraphEngine(vaes[0], OBJECTIVE, State.initial(vaes), new_batch(vaes))._graph
+    assert torch.ops.aten.exp.default in {node.target for node in graph.graph.nodes}
+    assert torch.ops.aten.pow.Scalar not in {node.target for node in graph.graph.nodes}
+
+
 @pytest.mark.parametrize("network", ["mlp", "conv"])
 @pytest.mark.parametrize("prior", list(PRIORS))
 def test_traced_engine_updates_as_the_eager_engine_does(prior, network):
