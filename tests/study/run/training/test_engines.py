@@ -88,7 +88,7 @@ def test_pure_step_updates_as_the_eager_engine_does(shared):
 
 
 def test_no_power_of_the_count_is_left_to_each_weight():
-    """The compiler for processors puts a power of a scalar into the loop over weights, where it takes most of the time."""
+    """The compiler for processors computes a power of a scalar within the loop over weights, and takes most of it."""
     vaes = replicates("standard_normal")
     graph = GraphEngine(vaes[0], OBJECTIVE, State.initial(vaes), new_batch(vaes))._graph
     assert torch.ops.aten.exp.default in {node.target for node in graph.graph.nodes}
