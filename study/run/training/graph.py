@@ -31,8 +31,12 @@ from study.paths import usable_cache
 from study.run.training.state import State
 from study.run.training.step import Batch, PureStep
 
-COLD_SECONDS = 10.0
-"""Assumed cost of a first compile where no marker says better."""
+COLD_TRACES = 25
+"""A first compile where no marker says better, in times of the trace, which is as slow as the machine and the graph are
+large. It took 15 to 26 times as long as the trace for eight networks on one core of an AMD EPYC."""
+
+COLD_SECONDS_ON_GPU = 10.0
+"""The same on a GPU, whose kernels are compiled by another program; assumed."""
 
 _WARM_UP_CALLS = 3
 """Calls before a CUDA capture, so that libraries have chosen kernels and workspaces."""
@@ -107,9 +111,11 @@ class GraphEngine:
                 old.copy_(new)
             return metrics
 
+        start = time.process_time()
         with torch.no_grad():
             # Fake tensors: tracing neither computes nor touches the state.
             graph = make_fx(update, tracing_mode="fake")(*self._inputs)
+        self._trace_seconds = time.process_time() - start
         self.key = _fingerprint(graph, self._inputs)
         self._run = _programs.get(self.key)
         self._graph = graph
@@ -126,7 +132,7 @@ class GraphEngine:
         try:
             return float(json.loads(self._marker.read_text())["seconds"])
         except (OSError, ValueError, KeyError):
-            return COLD_SECONDS
+            return COLD_SECONDS_ON_GPU if self._options is None else COLD_TRACES * self._trace_seconds
 
     @property
     def _marker(self) -> Path:

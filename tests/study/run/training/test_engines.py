@@ -16,7 +16,7 @@ from study.design.cell import Cell
 from study.design.families import OBJECTIVES, PRIORS
 from study.run.building import new_vae
 from study.run.training.eager import EagerEngine
-from study.run.training.graph import GraphEngine
+from study.run.training.graph import COLD_TRACES, GraphEngine
 from study.run.training.state import State
 from study.run.training.step import Batch, PureStep, noise_shapes
 from study.run.training.traced import TracedEngine
@@ -197,7 +197,7 @@ def test_compiled_graph_is_the_pure_step(prior, tmp_path, monkeypatch):
     batch = new_batch(vaes)
     pure, compiled = State.initial(vaes), State.initial(vaes)
     engine = GraphEngine(vaes[0], OBJECTIVE, compiled, batch)
-    assert engine.build_seconds == pytest.approx(10.0)
+    assert engine.build_seconds == COLD_TRACES * engine._trace_seconds > 0
     step = PureStep(vaes[0], OBJECTIVE)
     for seed in range(5):
         for old, new in zip(batch.noise, new_batch(vaes, seed=seed).noise, strict=True):
