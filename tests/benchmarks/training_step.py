@@ -196,19 +196,28 @@ def waits(run: Run, updates: int) -> int:
     return sum("synchronizing" in text and "prototype" not in text for text in texts)  # torch warns of the mode itself
 
 
+def in_own_environment(script: str, packages: list[str], *arguments: str) -> str:
+    """What a script of this folder prints in an environment of its own, made by uv.
+
+    script: its file.
+    packages: that it needs.
+    arguments: of its command.
+
+    Raises RuntimeError, with the last line of its errors, where it fails.
+    """
+    command = ["uv", "run", "--no-project", "--python", sys.executable]
+    command += [flag for package in packages for flag in ("--with", package)]
+    done = subprocess.run(
+        [*command, "python", str(HERE / script), *arguments], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr.strip().splitlines()[-1])
+    return done.stdout
+
+
 def peer(script: str, packages: list[str], batch: int) -> Run:
     """A peer in an environment of its own, which prints the seconds of its updates."""
-
-    def run(updates: int) -> float:
-        command = ["uv", "run", "--no-project", "--python", sys.executable]
-        command += [flag for package in packages for flag in ("--with", package)]
-        command += ["python", str(HERE / script), str(batch), str(updates)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(done.stderr.strip().splitlines()[-1])
-        return float(done.stdout.split()[-1])
-
-    return run
+    return lambda updates: float(in_own_environment(script, packages, str(batch), str(updates)).split()[-1])
 
 
 def measure(contenders: dict[str, Run], updates: int, rounds: int) -> dict[str, tuple[float, float]]:
