@@ -1,10 +1,13 @@
 """The benchmarks of whole studies: their accounts add up, and a slow-down that is planted shows in its own row."""
 
+import json
 import math
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -12,12 +15,15 @@ import yaml
 from analysis import threads
 from analysis.density_fits.moment_normal import MomentNormalFit
 from analysis.realism.frechet import FeatureMoments
+from study.design.parts import resolve
 from study.measurement.samples import RealFeatures
 from study.store.store import Store
+from tests.benchmarks import by_pythae
 from tests.benchmarks.account import stages_of
 from tests.benchmarks.growth import SIZES, digits, exponent, faster_than_demanded, study_of
 from tests.benchmarks.limits import Rates
 from tests.benchmarks.stages import DENSITIES, FITS, MEASUREMENT, MIXTURES, REST, Spent, Stages
+from tests.benchmarks.training_step import in_own_environment
 from tests.benchmarks.whole_study import (
     NEIGHBOURS,
     STUDIES,
@@ -55,6 +61,23 @@ def small(tmp_path: Path) -> Path:
     file = tmp_path / "small.yaml"
     file.write_text(yaml.safe_dump(SMALL), "utf-8")
     return file
+
+
+NETWORKS_OF_FITS = [{"name": "flow", "max_epochs": 3}, {"name": "second_stage", "max_epochs": 3, "hidden_width": 16}]
+
+
+@pytest.fixture(scope="module")
+def replicate():
+    from study.design.study import Study
+    from study.measurement.replicate import Replicate
+    from study.run.data.binarisation import binarised, realistic
+    from study.run.experiment import load_images, new_replicate
+
+    settings = SMALL["settings"] | {"evaluate": {"densities": ["moment_normal", *NETWORKS_OF_FITS], "samples": 7}}
+    (cell,) = Study(name="small", settings=settings).cells()
+    data = load_images(cell, None)
+    fixed, grey = binarised(data, cell.binarisation), realistic(data, cell.binarisation)
+    return Replicate(new_replicate(cell, data, 0).eval(), fixed, grey, cell.evaluate, seed=0)
 
 
 def spin(seconds: float) -> None:
@@ -158,6 +181,83 @@ def test_the_studies_are_studies(name):
     cells = Study.load(str(STUDIES[name])).cells()
     assert len(cells) == {"vectors": 3, "map": 2, "remedies": 6}[name]
     assert all(cell.train.updates for cell in cells)
+
+
+def test_each_density_has_the_samplers_of_pythae_that_do_its_work():
+    def shown(value):
+        return [(task.label, task.sampler, task.config) for task in by_pythae.tasks(resolve("density", value))]
+
+    mixture = {"name": "gaussian_mixture", "num_components": (1, 3)}
+    label = resolve("density", mixture).label
+    assert shown(mixture) == [(label, "GaussianMixtureSampler", {"n_components": number}) for number in (1, 3)]
+    layers = {"second_stage_depth": 2, "second_layers_dim": 16}
+    assert shown({"name": "second_stage", "hidden_width": 16}) == [
+        ("second_stage[hidden_width=16]", "TwoStageVAESampler", layers)
+    ]
+    blocks = {"n_made_blocks": 3, "n_hidden_in_made": 2, "hidden_size": 128}
+    affine = ("flow[kind=affine]", "MAFSampler", blocks)
+    assert shown("flow") == [("flow", "MAFSampler", blocks), affine]
+    assert shown({"name": "flow", "kind": "affine"}) == [affine]
+    assert shown("moment_normal") == shown("aggregate_kernel") == []
+
+
+@pytest.mark.parametrize("part", [resolve("density", value) for value in NETWORKS_OF_FITS], ids=lambda part: part.name)
+def test_the_fit_that_is_compared_is_that_of_the_measurement(part, replicate):
+    from study.measurement.densities import fitted
+
+    density, seconds = by_pythae.fitted_here(part, replicate)
+    measured = next(each.fit for each in fitted(replicate) if each.name == part.label)
+    z = replicate.train.codes.z[:5]
+    assert torch.equal(density.log_prob(z), measured.log_prob(z))
+    assert seconds.rounds == 3
+    assert min(seconds.here, seconds.draws_here) > 0
+
+
+def test_pythae_gets_the_codes_the_training_and_the_epochs_of_the_fit_here(replicate, monkeypatch, capsys):
+    given = {}
+
+    def own_environment(script, packages, file, entries, draws):
+        with np.load(file) as codes:
+            given.update(codes)
+        given["entries"], given["draws"] = json.loads(entries), draws
+        return json.dumps([{"fit": 1.0, "draws": 0.5} for _ in given["entries"]])
+
+    monkeypatch.setattr(by_pythae, "in_own_environment", own_environment)
+    mixture = resolve("density", {"name": "gaussian_mixture", "num_components": (1, 2, 1_000)})
+    wanted = [task for part in (mixture, resolve("density", NETWORKS_OF_FITS[1])) for task in by_pythae.tasks(part)]
+    rows = by_pythae.of_replicate(wanted, replicate)
+    held_out = replicate.held_out.codes.z.numpy()
+    assert np.array_equal(given["train"], replicate.train.codes.z.numpy())
+    assert len(given["choice"]) == (len(held_out) + 1) // 2
+    assert {code.tobytes() for code in given["choice"]} <= {code.tobytes() for code in held_out}
+    assert [entry["config"].get("n_components") for entry in given["entries"]] == [1, 2, None]  # 1,000 are refused
+    trained = {"learning_rate": 1e-3, "per_device_train_batch_size": 256, "per_device_eval_batch_size": 1024}
+    assert [entry["training"] for entry in given["entries"]] == [None, None, trained | {"num_epochs": 3}]
+    assert given["draws"] == "7"
+
+    total = {label: sum((each for name, each in rows if name == label), by_pythae.Seconds()) for label, _ in rows}
+    assert [(each.rounds, each.pythae, each.draws_pythae) for each in total.values()] == [(2, 2, 1), (3, 1, 0.5)]
+    by_pythae.print_peers(total)
+    printed = capsys.readouterr().out
+    assert all(label in printed for label in total)
+
+
+@pytest.mark.slow
+def test_samplers_of_pythae_fit_given_codes(tmp_path):
+    if shutil.which("uv") is None:
+        pytest.skip("uv, which makes environments, is not installed")
+    codes = np.random.default_rng(0).normal(size=(500, 4)).astype(np.float32)
+    np.savez(tmp_path / "codes.npz", train=codes[:400], choice=codes[400:])
+    wanted = [
+        task
+        for value in ({"name": "gaussian_mixture", "num_components": (2,)}, NETWORKS_OF_FITS[1], "flow")
+        for task in by_pythae.tasks(resolve("density", value))
+    ]
+    given = (str(tmp_path / "codes.npz"), json.dumps([task.entry(2) for task in wanted]), "5")
+    printed = in_own_environment("pythae_samplers.py", ["pythae", "setuptools<81"], *given)
+    seconds = json.loads(printed.splitlines()[-1])
+    assert len(seconds) == len(wanted)
+    assert min(value for each in seconds for value in (each["fit"], each["draws"])) > 0
 
 
 @pytest.mark.slow

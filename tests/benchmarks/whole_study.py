@@ -1,6 +1,7 @@
 """Whole studies: the wall and processor time of each stage, its limit, and its ratio to the same work by hand.
 
-    uv run python -m tests.benchmarks.whole_study [vectors] [map] [remedies] [--threads N] [--no-hand] [--keep FOLDER]
+    uv run python -m tests.benchmarks.whole_study [vectors] [map] [remedies] [--threads N] [--no-hand] [--peers]
+        [--keep FOLDER]
 
 Each study is one `latent-study run` of a file of ``studies/`` in a process of its own, from its start to its end, with
 one worker, one thread unless more are asked for, and the caches that this user has (first_run.py begins with empty
@@ -9,8 +10,9 @@ question's map of 8 × 8 × 64, and six remedies.
 
 Stages, and the Python threads that they start, are those of ``stages.py``; "rest" is what none of them names, and
 "exit" is what Python needs to end. Limits are those of ``limits.py``. What is done by hand, too, is in ``by_hand.py``:
-training, log q_N of the draws, mixtures, and the nearest neighbours of samples. pythae's trainer is compared by
-``training_step.py --peers``.
+training, log q_N of the draws, mixtures, and the nearest neighbours of samples. ``--peers`` adds pythae's samplers on
+the codes of the trained models, where a study fits densities that they have, see ``by_pythae.py``; pythae's trainer is
+compared by ``training_step.py --peers``.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ from study.run.data.binarisation import binarised
 from study.run.experiment import load_images, new_replicate
 from study.store.store import Store
 from tests.benchmarks import by_hand as hand
+from tests.benchmarks.by_pythae import compared, print_peers
 from tests.benchmarks.first_run import processor_name
 from tests.benchmarks.large_store import measured
 from tests.benchmarks.limits import Rates, density_points, limits
@@ -162,6 +165,7 @@ def main() -> None:
     parser.add_argument("studies", nargs="*", help=f"of {', '.join(STUDIES)}; all by default")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--no-hand", action="store_true", help="leave out the same work by hand")
+    parser.add_argument("--peers", action="store_true", help="add pythae's samplers, installed by uv")
     parser.add_argument("--keep", type=Path, help="where results are left; a temporary folder by default")
     given = parser.parse_args()
     if unknown := set(given.studies) - set(STUDIES):
@@ -184,6 +188,8 @@ def main() -> None:
             print_account(account, least(STUDIES[name], store, rates))
             if not given.no_hand:
                 print_comparison(account, by_hand(STUDIES[name], store))
+            if given.peers and (seconds := compared(STUDIES[name], store)):
+                print_peers(seconds)
 
 
 if __name__ == "__main__":
