@@ -63,7 +63,7 @@ class Train(Settings):
         default="auto", description="one compiled graph, its operations as they are traced, or plain SVI"
     )
     replicates: Literal["auto", "together", "one_by_one"] = Field(
-        default="auto", description="how seeds share a program"
+        default="auto", description="whether seeds share a program; auto: by a short trial, on a GPU always"
     )
     checkpoint_every: Positive = Field(default=60.0, description="seconds between checkpoints")
     processes: Count = Field(default=1, description="that share each batch, an equal part each, on cores or GPUs")

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple, final
@@ -99,7 +100,8 @@ def join(seat: Seat) -> Ranks:
             timeout=MEETING,
         )
     except BaseException:
-        _count_anew()
+        with suppress(Exception):  # the reason is the first one
+            _count_anew()
         raise
     lengthen = getattr(distributed, "set_timeout", None)  # from torch 2.15 on
     (lengthen or distributed.distributed_c10d._set_pg_timeout)(PATIENCE)
@@ -111,8 +113,11 @@ def _count_anew() -> None:
 
     Processes meet under the number of their group. PyTorch counts those that failed, too, until one is destroyed.
     """
-    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    hook = sys.excepthook  # which PyTorch wraps
+    if not distributed.is_initialized():
+        distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
     distributed.destroy_process_group()
+    sys.excepthook = hook
 
 
 @contextmanager

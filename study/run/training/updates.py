@@ -24,6 +24,9 @@ from study.run.training.share import Share
 from study.run.training.state import State, Tensors
 from study.run.training.step import noise_shapes
 
+_WORTH_A_TRIAL = 100
+"""Updates below which a trial of four or five takes too large a part."""
+
 
 class Updates:
     """The updates of some replicates, in place.
@@ -115,7 +118,7 @@ class Updates:
 
     def _faster_apart(self, choice: Choice) -> bool:
         """Whether the replicates are left to us to group, share a program as they are, and lose by it."""
-        if self._train.replicates != "auto" or choice.engine == "eager":
+        if self._train.replicates != "auto" or choice.engine == "eager" or self.course.updates < _WORTH_A_TRIAL:
             return False
         return faster_apart(self._vaes, self._objective, self.states[0], self.batches[0].batch, bf16=self._bf16)
 

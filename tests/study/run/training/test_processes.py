@@ -391,8 +391,11 @@ def test_processes_meet_after_a_meeting_that_failed(tmp_path, monkeypatch):
             ranks.join(ranks.Seat(Share(0, 2), tmp_path / "in vain"))
         monkeypatch.setattr(ranks, "MEETING", timedelta(seconds=60))
         with subprocess.Popen([sys.executable, "-c", MEMBER, str(tmp_path / "meeting")], cwd=ROOT) as other:
-            ranks.join(ranks.Seat(Share(0, 2), tmp_path / "meeting")).leave()
-        assert other.returncode == 0
+            try:
+                ranks.join(ranks.Seat(Share(0, 2), tmp_path / "meeting")).leave()
+                assert other.wait(60) == 0
+            finally:
+                other.kill()
 
 
 def test_connections_once_made_are_kept_for_as_long_as_a_measurement_takes(tmp_path, monkeypatch):
