@@ -43,6 +43,9 @@ from analysis.geometry.distances import flat
 GROUPS = 8
 """Groups of rows that are left out in turn."""
 
+ROWS_PER_BLOCK = 2**13
+"""Rows at a time, few enough for the cache: memory for hundreds of thousands would be asked for anew each time."""
+
 
 class FeatureMoments:
     """A sample's mean and covariance, with those of all its rows but a group: fitted once for all that it meets.
@@ -128,8 +131,9 @@ def squared_frechet(x: FeatureMoments, y: FeatureMoments) -> FrechetDistance:
     halves = [_Transport.between(*pair) for pair in zip(x.halves, y.halves, strict=True)]
     variance = 0.0
     for sample, side in ((x, 0), (y, 1)):
-        rates = torch.stack([plan.influence(sample.centred + sample.mean, side) for plan in (whole, *halves)])
-        covariances = rates.cov()
+        blocks = (block + sample.mean for block in sample.centred.split(ROWS_PER_BLOCK))
+        rates = [torch.stack([plan.influence(rows, side) for plan in (whole, *halves)]) for rows in blocks]
+        covariances = torch.cat(rates, dim=1).cov()
         signal = max(float(covariances[1, 2]), 0.0)
         noise = max(float(covariances[0, 0]) - signal, 0.0)
         variance += (signal + noise / 2 * GROUPS / (GROUPS - 1)) / sample.num
