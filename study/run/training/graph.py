@@ -28,6 +28,7 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 from models.objectives import Objective
 from models.vae import VAE
 from study.paths import usable_cache
+from study.run.training.products import turn_layers
 from study.run.training.state import State
 from study.run.training.step import Batch, PureStep
 
@@ -115,6 +116,8 @@ class GraphEngine:
         with torch.no_grad():
             # Fake tensors: tracing neither computes nor touches the state.
             graph = make_fx(update, tracing_mode="fake")(*self._inputs)
+        if not batch.indices.is_cuda:
+            turn_layers(graph)
         self._trace_seconds = time.process_time() - start
         self.key = _fingerprint(graph, self._inputs)
         self._run = _programs.get(self.key)
