@@ -183,7 +183,9 @@ def test_a_vector_has_no_places():
         NETWORKS["spatial"](channels=(4, 8), stem=4, place="decoder").encoder(Shapes((3,), IMAGE), OUTPUTS)
 
 
-@pytest.mark.parametrize(("inputs", "outputs", "sides"), [(3, 1, (7, 7)), (1, 2, (1, 4)), (5, 3, (4, 2))])
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "sides"), [(3, 1, (7, 7)), (1, 2, (1, 4)), (5, 3, (4, 2)), (5, 4, (4, 2))]
+)
 def test_up_convolution_without_gradient_is_the_transposed_convolution(inputs, outputs, sides):
     torch.manual_seed(0)
     layer = UpConvolution(inputs, outputs).double()

@@ -12,7 +12,6 @@ from typing import cast
 
 import torch
 from torch import Tensor
-from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from models.objectives import Objective
@@ -20,6 +19,7 @@ from models.vae import VAE
 from study.run.training.adam import Adam
 from study.run.training.state import State, Tensors
 from study.run.training.step import Batch, PureStep
+from study.run.training.trace import trace
 
 
 class TracedEngine:
@@ -43,9 +43,7 @@ class TracedEngine:
             parameters, buffers, parts = tree_unflatten(list(tensors), layout)
             return step.gradients(replace(state, parameters=parameters, buffers=buffers), Batch(*parts))
 
-        with torch.no_grad():
-            # Fake tensors: tracing neither computes nor touches the state.
-            self._run = make_fx(gradients, tracing_mode="fake")(*self._inputs)
+        self._run = trace(gradients, self._inputs, fused=False)
         self._adam = Adam(state.parameters, state.exp_avg, state.exp_avg_sq, state.count)
 
     def step(self) -> Tensor:

@@ -4,66 +4,101 @@ import pytest
 import torch
 from torch import Tensor
 from torch.fx import GraphModule
-from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import functional as F
 
+from models.transposed_convolution import MOST_CHANNELS
 from study.run.training.graph import GraphEngine
-from study.run.training.products import MOST_ROWS, turn_layers
+from study.run.training.products import MOST_ROWS
 from study.run.training.state import State
 from study.run.training.step import PureStep
+from study.run.training.trace import trace
 from tests.study.run.training.test_engines import OBJECTIVE, largest_difference, new_batch, replicates
 
+ATEN = torch.ops.aten
 
-def traced(function, *tensors: Tensor) -> GraphModule:
-    return make_fx(function, tracing_mode="fake")(*tensors)
+
+def operations(graph: GraphModule) -> list[object]:
+    return [node.target for node in graph.graph.nodes]
 
 
 def two_layers(images: Tensor, first: Tensor, bias: Tensor, second: Tensor) -> Tensor:
-    loss = F.linear(F.linear(images, first, bias).relu(), second, bias).square().sum()
-    return torch.stack([gradient.sum() for gradient in torch.autograd.grad(loss, (first, bias, second))])
+    def loss(first: Tensor, bias: Tensor, second: Tensor) -> Tensor:
+        return F.linear(F.linear(images, first, bias).relu(), second, bias).square().sum()
+
+    return torch.stack([gradient.sum() for gradient in torch.func.grad(loss, (0, 1, 2))(first, bias, second)])
 
 
-def inputs(rows: int, dtype: torch.dtype = torch.float32) -> list[Tensor]:
+def layers(rows: int, dtype: torch.dtype = torch.float32) -> list[Tensor]:
     generator = torch.Generator().manual_seed(0)
     shapes = ((rows, 7), (20, 7), (20,), (20, 20))
-    return [torch.randn(*shape, generator=generator).to(dtype).requires_grad_() for shape in shapes]
+    return [torch.randn(*shape, generator=generator).to(dtype) for shape in shapes]
 
 
 @pytest.mark.parametrize("rows", [1, 5, MOST_ROWS])
-def test_turned_layers_give_what_they_gave(rows):
-    tensors = inputs(rows)
-    graph = traced(two_layers, *tensors)
-    expected = graph(*tensors)
-    assert turn_layers(graph) == 2
-    assert torch.ops.aten.addmm.default not in {node.target for node in graph.graph.nodes}
-    torch.testing.assert_close(graph(*tensors), expected)
+def test_dense_layers_that_are_fused_give_what_they_gave(rows):
+    tensors = layers(rows)
+    fused, single = (trace(two_layers, tensors, fused=fused) for fused in (True, False))
+    assert ATEN.addmm.default not in operations(fused)
+    assert operations(single).count(ATEN.addmm.default) == 2
+    torch.testing.assert_close(fused(*tensors), single(*tensors))
 
 
 @pytest.mark.parametrize(
     ("rows", "dtype"), [(MOST_ROWS + 1, torch.float32), (5, torch.bfloat16), (5, torch.float64)], ids=str
 )
 def test_layers_of_many_rows_or_of_another_precision_are_left(rows, dtype):
-    tensors = inputs(rows, dtype)
-    graph = traced(two_layers, *tensors)
-    code = graph.code
-    assert turn_layers(graph) == 0
-    assert graph.code == code
+    assert operations(trace(two_layers, layers(rows, dtype), fused=True)).count(ATEN.addmm.default) == 2
 
 
-def test_sums_that_are_no_layers_are_left():
-    matrix, square = torch.randn(4, 4), torch.randn(4, 4)
-    for function in (
-        lambda a, b: torch.addmm(a, a, b.t()),  # a matrix in the place of the bias
-        lambda a, b: torch.addmm(a[0], a, b),  # weights that are not turned
-        lambda a, b: torch.addmm(a[0], a, b.t(), alpha=2.0),
-    ):
-        assert turn_layers(traced(function, matrix, square)) == 0
+@pytest.mark.parametrize(
+    "sum_of",
+    [
+        lambda matrix, factor: torch.addmm(matrix, matrix, factor.t()),
+        lambda matrix, factor: torch.addmm(matrix[0], matrix, factor),
+        lambda matrix, factor: torch.addmm(matrix[0], matrix, factor.t(), alpha=2.0),
+        lambda matrix, factor: torch.addmm(matrix[0], matrix, factor.t(), beta=2.0),
+    ],
+    ids=["a matrix for a bias", "weights as they are stored", "a factor on the product", "a factor on the bias"],
+)
+def test_sums_that_are_no_layers_are_left(sum_of):
+    graph = trace(sum_of, [torch.randn(4, 4), torch.randn(4, 4)], fused=True)
+    assert ATEN.addmm.default in operations(graph)
+
+
+def image_of(channels: int, **options: object) -> tuple[list[Tensor], GraphModule]:
+    generator = torch.Generator().manual_seed(0)
+    tensors = [torch.randn(*shape, generator=generator) for shape in ((2, 6, 4, 3), (6, channels, 4, 3), (channels,))]
+
+    def image(maps: Tensor, kernels: Tensor, bias: Tensor) -> Tensor:
+        return F.conv_transpose2d(maps, kernels, bias, **options)  # type: ignore[arg-type]
+
+    return tensors, trace(image, tensors, fused=False)
+
+
+@pytest.mark.parametrize("channels", [1, MOST_CHANNELS])
+def test_transposed_convolutions_to_images_are_products(channels):
+    tensors, graph = image_of(channels, stride=(2, 1), padding=(1, 0), output_padding=(1, 0))
+    assert ATEN.convolution.default not in operations(graph)
+    expected = F.conv_transpose2d(*tensors, stride=(2, 1), padding=(1, 0), output_padding=(1, 0))
+    torch.testing.assert_close(graph(*tensors), expected)
+
+
+@pytest.mark.parametrize(
+    ("channels", "options"),
+    [(MOST_CHANNELS + 1, {}), (1, {"dilation": 2}), (1, {"groups": 2})],
+    ids=["many channels", "kernels with holes", "groups"],
+)
+def test_other_transposed_convolutions_are_left(channels, options):
+    tensors, graph = image_of(channels, stride=2, **options)
+    assert ATEN.convolution.default in operations(graph)
+    torch.testing.assert_close(graph(*tensors), F.conv_transpose2d(*tensors, stride=2, **options))
 
 
 @pytest.mark.slow
-def test_a_program_of_turned_layers_updates_as_the_pure_step(tmp_path, monkeypatch):
+@pytest.mark.parametrize("network", ["mlp", "conv"])
+def test_a_program_of_these_products_updates_as_the_pure_step(network, tmp_path, monkeypatch):
     monkeypatch.setenv("LATENT_STUDY_CACHE", str(tmp_path))
-    vaes = replicates("vamp", dtype=torch.float32)[:1]
+    vaes = replicates("vamp", network, dtype=torch.float32)[:1]
     whole = new_batch(vaes)
     batch = whole._replace(indices=whole.indices[:1], noise=[draws[:1] for draws in whole.noise])
     state, expected = State.initial(vaes), State.initial(vaes)
