@@ -1,5 +1,7 @@
 """Products of a traced update: layers written anew give what they gave, and only those that gain by it are."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -65,12 +67,14 @@ def test_sums_that_are_no_layers_are_left(sum_of):
     assert ATEN.addmm.default in operations(graph)
 
 
-def image_of(channels: int, **options: object) -> tuple[list[Tensor], GraphModule]:
-    generator = torch.Generator().manual_seed(0)
-    tensors = [torch.randn(*shape, generator=generator) for shape in ((2, 6, 4, 3), (6, channels, 4, 3), (channels,))]
+def image_of(channels: int, **options: Any) -> tuple[list[Tensor], GraphModule]:
+    generator, groups = torch.Generator().manual_seed(0), int(options.get("groups", 1))
+    tensors = [
+        torch.randn(*shape, generator=generator) for shape in ((2, 6, 4, 3), (6, channels, 4, 3), (channels * groups,))
+    ]
 
     def image(maps: Tensor, kernels: Tensor, bias: Tensor) -> Tensor:
-        return F.conv_transpose2d(maps, kernels, bias, **options)  # type: ignore[arg-type]
+        return F.conv_transpose2d(maps, kernels, bias, **options)
 
     return tensors, trace(image, tensors, fused=False)
 
