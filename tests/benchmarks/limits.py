@@ -25,8 +25,8 @@ from models.vae import VAE
 from study.design.cell import Cell
 from study.measurement.images import ImageData
 from study.store.store import RESULT
+from tests.benchmarks.products import products
 from tests.benchmarks.stages import DENSITIES
-from tests.benchmarks.training_step import products
 
 ROUNDS = 5
 WRITTEN_BYTES, COPIED_NUMBERS, SIDE = 2**20, 2**25, 2_048

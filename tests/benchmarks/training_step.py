@@ -5,8 +5,10 @@
 Each contender trains the same network on the same synthetic binary images (28 × 28, 6,000 of them; 8 × 8 for the tiny
 network, which shows the fixed cost of an update), Adam, one process.
 Contenders take turns for several rounds, so that a noisy machine is noisy for all; the table shows medians and their
-ratio to the plain loop. The limit is what the matrix products (convolutions) of an update take with nothing around
-them, by the library that our step calls, too. Builds (tracing, compiling) are shown apart and left out of the rates.
+ratio to the plain loop. There are two limits: what the matrix products (convolutions) of an update take with nothing
+around them as the layers of torch, which a compiled update writes in other forms where those are faster; and what their
+multiply-adds would take at the rate of one large product of matrices, which no form exceeds. All keep the memory that
+they free, as the workers of a study do. Builds (tracing, compiling) are shown apart and left out of the rates.
 ``--peers`` adds pythae and NumPyro's ``fori_loop``, each in an environment of its own made by uv, on the processor.
 
 On a GPU the eight seeds are also trained one by one, each in a program of its own, and the operations of an epoch that
@@ -21,25 +23,25 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import pyro
 import torch
 from pyro.infer import SVI, Trace_ELBO
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from analysis.float32 import full_float32
-from models.pure import pure_pyro
 from models.vae import VAE
 from study.design.cell import Cell
 from study.run.building import new_objective, new_vae
+from study.run.heap import keep_freed_memory
 from study.run.training.batches import Batches
 from study.run.training.choice import build
 from study.run.training.state import State
 from study.run.training.step import noise_shapes
+from tests.benchmarks.products import Run, arithmetic, clock, products
 
 HERE = Path(__file__).parent
 NUM_IMAGES = 6_000
@@ -52,8 +54,6 @@ LATENT, SIDE, BATCHES = {"tiny 64-8-2": 2}, {"tiny 64-8-2": 8}, {"tiny 64-8-2": 
 LAYOUTS = {"": torch.contiguous_format, ", channels last": torch.channels_last}
 TOGETHER = {"cpu": 4, "cuda": 8}
 """Seeds that share a program, by device."""
-Run = Callable[[int], float]
-"""Trains for some updates and returns the seconds that they took."""
 
 
 def images(side: int, device: str = "cpu") -> Tensor:
@@ -68,13 +68,6 @@ def new_vaes(network: str, count: int = 1, device: str = "cpu") -> list[VAE]:
     cell = Cell.from_config({"latent_dim": LATENT.get(network, 32), "network": NETWORKS[network]})
     side = SIDE.get(network, 28)
     return [new_vae(cell, (1, side, side)).to(device) for _ in range(count)]
-
-
-def clock(data: Tensor) -> float:
-    """Seconds, once the device of ``data`` has done what it was asked for."""
-    if data.is_cuda:
-        torch.cuda.synchronize()
-    return time.perf_counter()
 
 
 def ours(network: str, batch: int, data: Tensor, *, engine: str, bf16: bool = False, seeds: int = 1) -> Run:
@@ -136,42 +129,6 @@ def tutorial(network: str, batch: int, data: Tensor) -> Run:
                 done += 1
                 if done == updates:
                     return clock(data) - start
-
-    return run
-
-
-def products(vae: VAE, images: Tensor, layout: torch.memory_format = torch.contiguous_format) -> Run:
-    """The limit: the matrix products or convolutions of one update and nothing else, layer by layer.
-
-    Each layer's output, gradient of its weights and of its input (which the first encoder layer does not need).
-    """
-    layers: list[tuple[nn.Module, Tensor]] = []
-    hooks = [
-        module.register_forward_hook(lambda layer, given, _: layers.append((layer, given[0].detach())))
-        for module in vae.modules()
-        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d)
-    ]
-    with torch.no_grad(), pure_pyro():
-        z = vae.posterior(images).sample()
-        vae.prior().log_prob(z)
-        vae.likelihood(z)
-    for hook in hooks:
-        hook.remove()
-    passes = []
-    for index, (layer, seen) in enumerate(layers):
-        kept = layout if seen.ndim == 4 else torch.contiguous_format
-        given = seen.clone(memory_format=kept)
-        layer.to(memory_format=kept)
-        wanted = [layer.weight] if index == 0 else [layer.weight, given.requires_grad_()]
-        passes.append((layer, given, wanted, torch.randn_like(layer(given))))
-
-    def run(updates: int) -> float:
-        with full_float32(images.device):
-            start = clock(images)
-            for _ in range(updates):
-                for layer, given, wanted, gradient in passes:
-                    torch.autograd.grad(layer(given), wanted, gradient)
-            return clock(images) - start
 
     return run
 
@@ -257,6 +214,7 @@ def contenders(network: str, batch: int, data: Tensor, *, peers: bool) -> dict[s
         found[f"ours, compiled, {seeds} seeds one by one"] = in_turn(alone)
     for name, layout in LAYOUTS.items() if network == "conv" else [("", torch.contiguous_format)]:
         found[f"limit: products alone{name}"] = products(new_vaes(network, device=device)[0], data[:batch], layout)
+    found["limit: multiply-adds at the peak"] = arithmetic(new_vaes(network, device=device)[0], data[:batch])
     if peers and network.startswith("mlp"):
         found["NumPyro fori_loop"] = peer("numpyro_loop.py", ["numpyro", "jax"], batch)
         found["pythae"] = peer("pythae_loop.py", ["pythae", "setuptools<81"], batch)
@@ -271,6 +229,7 @@ def main() -> None:
     parser.add_argument("--network", choices=list(NETWORKS), action="append")
     parser.add_argument("--device", choices=list(TOGETHER), default="cpu")
     arguments = parser.parse_args()
+    keep_freed_memory()
     updates, rounds = (20, 3) if arguments.quick else (60, 5)
     place = torch.cuda.get_device_name() if arguments.device == "cuda" else f"{torch.get_num_threads()} threads"
     print(f"torch {torch.__version__}, {place}, python {sys.version.split()[0]}")
