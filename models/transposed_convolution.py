@@ -1,4 +1,4 @@
-r"""Transposed convolution to few channels, as a product of matrices.
+r"""Transposed convolution to few channels, as a product of matrices whose parts are overlapped and added.
 
     y[p] = Σ_i Σ_c x[c, i] w[c, p + padding − stride · i]
 
@@ -6,10 +6,11 @@ at each place p of a channel of the output, in each direction. All that the kern
 
     g[κ, i] = Σ_c x[c, i] w[c, κ],
 
-of which an output adds those that reach it, κ = p + padding − stride · i. Its places p ≡ a modulo the stride take the
-same κ, so that a sum of shifted maps gives them all. Libraries compute 16 channels at once, of which an image has one
-or three: by the product a layer from 32 channels of 14 × 14 to one took a fifth of the time, and to three between half
-and all of it, on an AMD EPYC.
+of which an output adds those that reach it, κ = p + padding − stride · i (overlap-add, "col2im"; Dumoulin & Visin 2016,
+arXiv:1603.07285). Its places p ≡ a modulo the stride take the same κ, so that a sum of shifted maps gives them all,
+which a compiler joins, and which took less time than ``torch.nn.functional.fold`` where nothing does (0.35, 0.54 ms).
+Libraries compute 16 channels at once, of which an image has one or three: by the product a layer from 32 channels of
+14 × 14 to one took a fifth of the time, and to three between half and all of it, on one thread or two of an AMD EPYC.
 """
 
 from __future__ import annotations
@@ -44,27 +45,33 @@ def transposed_convolution(
             [2., 4., 4., 2.],
             [1., 2., 2., 1.]])
     """
-    given = torch.matmul(kernels.flatten(1).t(), maps.flatten(2))
-    given = given.unflatten(2, maps.shape[2:]).unflatten(1, kernels.shape[1:])  # (B, outputs, κ, κ′, h, w)
-    columns = _added(given, stride[1], padding[1], output_padding[1])
-    rows = _added(columns.transpose(-1, -2), stride[0], padding[0], output_padding[0]).transpose(-1, -2)
-    return rows if bias is None else rows + bias[:, None, None]
+    product = torch.matmul(kernels.flatten(1).t(), maps.flatten(2))
+    product = product.unflatten(2, maps.shape[2:]).unflatten(1, kernels.shape[1:])  # (B, outputs, κ, κ′, h, w)
+    for axis in (-1, -2):
+        product = _overlap_added(product, axis, stride[axis], padding[axis], output_padding[axis])
+    return (product if bias is None else product + bias[:, None, None]).contiguous()
 
 
-def _added(given: Tensor, stride: int, padding: int, output_padding: int) -> Tensor:
-    """What reaches each place of the last axis: ``(…, κ, before, h)`` to ``(…, before, H)``."""
-    size, places = given.shape[-3], given.shape[-1]
+def _overlap_added(product: Tensor, axis: int, stride: int, padding: int, output_padding: int) -> Tensor:
+    """What reaches each place of ``axis``, −1 or −2: ``(…, κ, h, w)`` to ``(…, h, W)`` or ``(…, H, w)``."""
+    size, places = product.shape[-3], product.shape[axis]
     length = (places - 1) * stride - 2 * padding + size + output_padding
     steps = -(-length // stride)
-    if size < stride:  # between kernels are places that none reaches
-        given, size = F.pad(given, (0, 0, 0, 0, 0, stride - size)), stride
     by_remainder = []
     for remainder in range(stride):
-        first, before = (remainder + padding) % stride, (remainder + padding) // stride
-        starts = [before - index for index in range(len(range(first, size, stride)))]
-        shifted = [
-            F.pad(given.select(-3, first + stride * index), (-start, start + steps - places))
-            for index, start in enumerate(starts)
+        first, offset = (remainder + padding) % stride, (remainder + padding) // stride
+        terms = [
+            _shifted(product.select(-3, kernel), axis, offset - index, steps)
+            for index, kernel in enumerate(range(first, size, stride))
         ]
-        by_remainder.append(sum(shifted[1:], shifted[0]))
-    return torch.stack(by_remainder, dim=-1).flatten(-2)[..., :length]
+        # Between kernels that are smaller than the stride are places that none reaches.
+        by_remainder.append(sum(terms[1:], terms[0]) if terms else _shifted(product.select(-3, 0), axis, places, steps))
+    return torch.stack(by_remainder, dim=axis).flatten(axis - 1, axis).narrow(axis, 0, length)
+
+
+def _shifted(maps: Tensor, axis: int, start: int, steps: int) -> Tensor:
+    """Places ``start`` to ``start + steps`` of ``axis``, with zeros for those that there are not."""
+    first, last = max(start, 0), min(start + steps, maps.shape[axis])
+    kept, before = (last - first, first - start) if last > first else (0, steps)
+    missing = (before, steps - kept - before)
+    return F.pad(maps.narrow(axis, first if kept else 0, kept), missing if axis == -1 else (0, 0, *missing))

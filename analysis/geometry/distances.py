@@ -30,7 +30,7 @@ def squared_distance_blocks(points: Tensor, loc: Tensor, scale: Tensor | None = 
         scale: their standard deviations, of the same shape, for Mahalanobis distances; without them Euclidean ones.
     """
     squares = points.square()
-    square_norms, turned = squares.sum(1), points.T
+    square_norms = squares.sum(1)
     size = max(min(PAIRS_PER_BLOCK // len(points), ELEMENTS_PER_BLOCK // points.shape[1]), 1)
     for start in range(0, len(loc), size):
         block = slice(start, min(start + size, len(loc)))
@@ -40,7 +40,7 @@ def squared_distance_blocks(points: Tensor, loc: Tensor, scale: Tensor | None = 
             precision = flat(scale[block]).reciprocal().square()
             weighted, norms = centres * precision, precision @ squares.T
         offset = (weighted * centres).sum(1, keepdim=True)
-        yield block, torch.addmm(norms + offset, weighted, turned, alpha=-2)
+        yield block, torch.addmm(norms + offset, weighted, points.T, alpha=-2)
 
 
 def nearest(points: Tensor, loc: Tensor, num: int = 1, exclude: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,7 @@
 """UpConvolution: the transposed convolution of kernel 4 and stride 2 that doubles the sides of a map.
 
-On a processor one to few channels is evaluated as a product of matrices where no gradient is asked for. Where one is,
-torch knows that of its own operation, and what compiles an update chooses the form of both.
+To few channels a processor evaluates it as a product of matrices where no gradient is asked for. Where one is, torch's
+operation is called: what traces an update writes its forward pass as that product, and leaves its gradient to torch.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ class UpConvolution(nn.ConvTranspose2d):
     @override
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """The larger map; ``output_size`` is torch's and stays None."""
-        if torch.is_grad_enabled() or input.device.type != "cpu" or self.out_channels > MOST_CHANNELS:
+        is_plain = input.ndim == 4 and input.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+        if torch.is_grad_enabled() or not is_plain or self.out_channels > MOST_CHANNELS:
             return super().forward(input, output_size)
         return transposed_convolution(input, self.weight, self.bias, (2, 2), (1, 1))

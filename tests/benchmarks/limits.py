@@ -1,7 +1,8 @@
 """Limits: the least that stages of a study can take, from rates of this machine that are measured in the same run.
 
     data                    bytes of the images, copied
-    training                the products or convolutions of all updates, layer by layer with nothing around them
+    training                the products or convolutions of all updates, layer by layer with nothing around them, as
+                            torch's layers, of which ours write some in other forms where those are faster
     densities of draws      two multiply-adds for each point, component and dimension at the rate of an fp32 product
     storing                 bytes of the stored files, written and flushed
     merging                 bytes of the results, copied

@@ -1,4 +1,4 @@
-"""Products: the matrix products and convolutions of one update, which limit its rate whatever is done around them."""
+"""Products: the matrix products and convolutions of one update, as torch's layers and as multiply-adds at the peak."""
 
 from __future__ import annotations
 
@@ -73,11 +73,8 @@ def multiply_adds(vae: VAE, images: Tensor) -> int:
     for index, (layer, given) in enumerate(layers(vae, images)):
         # A weight is used once at each place of the smaller of the two maps, which of a transposed one is its input.
         places = given if isinstance(layer, nn.ConvTranspose2d) else layer(given)
-        total += (
-            (2 if index == 0 else 3)
-            * layer.weight.numel()
-            * (places[:, 0].numel() if places.ndim == 4 else len(places))
-        )
+        channels = places.shape[1] if places.ndim == 4 else places.shape[-1]
+        total += (2 if index == 0 else 3) * layer.weight.numel() * (places.numel() // channels)
     return total
 
 

@@ -1,14 +1,15 @@
 """Training throughput side by side in one run: our step against Pyro's tutorial loop, plain PyTorch and peers.
 
-    uv run python tests/benchmarks/training_step.py [--quick] [--peers] [--device cuda]
+    uv run python -m tests.benchmarks.training_step [--quick] [--peers] [--device cuda]
 
 Each contender trains the same network on the same synthetic binary images (28 × 28, 6,000 of them; 8 × 8 for the tiny
 network, which shows the fixed cost of an update), Adam, one process.
 Contenders take turns for several rounds, so that a noisy machine is noisy for all; the table shows medians and their
-ratio to the plain loop. There are two limits: what the matrix products (convolutions) of an update take with nothing
-around them as the layers of torch, which a compiled update writes in other forms where those are faster; and what their
-multiply-adds would take at the rate of one large product of matrices, which no form exceeds. All keep the memory that
-they free, as the workers of a study do. Builds (tracing, compiling) are shown apart and left out of the rates.
+ratio to the plain loop. "Layers alone" are the matrix products (convolutions) of an update as torch's layers, with
+nothing around them, by the library that our step calls, too; a compiled update writes some in other forms, where those
+are faster. "At the peak" are their multiply-adds at the rate of one large product of matrices in fp32. This process
+keeps the memory that it frees, as the workers of a study do; peers in processes of their own do not.
+Builds (tracing, compiling) are shown apart and left out of the rates.
 ``--peers`` adds pythae and NumPyro's ``fori_loop``, each in an environment of its own made by uv, on the processor.
 
 On a GPU the eight seeds are also trained one by one, each in a program of its own, and the operations of an epoch that
@@ -213,8 +214,8 @@ def contenders(network: str, batch: int, data: Tensor, *, peers: bool) -> dict[s
         alone = [ours(network, batch, data, engine="compiled") for _ in range(seeds)]
         found[f"ours, compiled, {seeds} seeds one by one"] = in_turn(alone)
     for name, layout in LAYOUTS.items() if network == "conv" else [("", torch.contiguous_format)]:
-        found[f"limit: products alone{name}"] = products(new_vaes(network, device=device)[0], data[:batch], layout)
-    found["limit: multiply-adds at the peak"] = arithmetic(new_vaes(network, device=device)[0], data[:batch])
+        found[f"layers alone{name}"] = products(new_vaes(network, device=device)[0], data[:batch], layout)
+    found["multiply-adds at the peak"] = arithmetic(new_vaes(network, device=device)[0], data[:batch])
     if peers and network.startswith("mlp"):
         found["NumPyro fori_loop"] = peer("numpyro_loop.py", ["numpyro", "jax"], batch)
         found["pythae"] = peer("pythae_loop.py", ["pythae", "setuptools<81"], batch)

@@ -197,3 +197,5 @@ def test_up_convolution_without_gradient_is_the_transposed_convolution(inputs, o
     assert found.shape == (2, outputs, 2 * sides[0], 2 * sides[1])
     torch.testing.assert_close(found, expected.detach(), rtol=1e-12, atol=1e-12)
     assert torch.equal(layer(features), expected)
+    with torch.no_grad():
+        torch.testing.assert_close(layer(features[0]), expected[0].detach(), rtol=1e-12, atol=1e-12)

@@ -28,6 +28,16 @@ def test_it_is_torchs(outputs, kernel, stride, padding, output_padding):
         expected = F.conv_transpose2d(maps, kernels, bias, stride, padding, output_padding)
         found = transposed_convolution(maps, kernels, bias, stride, padding, output_padding)
         torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+        assert found.is_contiguous(), "callers may view what torch gives"
+
+
+@pytest.mark.parametrize(("kernel", "padding", "sides"), [(5, 2, (1, 1)), (7, 3, (1, 2)), (9, 4, (3, 3))])
+def test_maps_may_be_smaller_than_the_padding(kernel, padding, sides):
+    generator = torch.Generator().manual_seed(0)
+    maps = torch.randn(2, 3, *sides, generator=generator, dtype=torch.float64)
+    kernels = torch.randn(3, 1, kernel, kernel, generator=generator, dtype=torch.float64)
+    expected = F.conv_transpose2d(maps, kernels, None, 1, padding)
+    torch.testing.assert_close(transposed_convolution(maps, kernels, None, (1, 1), (padding, padding)), expected)
 
 
 def test_one_pixel_reaches_where_the_kernel_says():

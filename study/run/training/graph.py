@@ -41,7 +41,7 @@ COLD_SECONDS_ON_GPU = 10.0
 _WARM_UP_CALLS = 3
 """Calls before a CUDA capture, so that libraries have chosen kernels and workspaces."""
 
-_OPTIONS: dict[str, Any] = {"layout_optimization": False}
+_ON_A_PROCESSOR: dict[str, Any] = {"layout_optimization": False}
 """Options of the compiler, which would store the channels of images last for convolutions. A dense layer beside them
 has them first, and changing the order took more time than convolutions saved: without it updates of four networks took
 0.87 to 0.91 of the time in fp32 on one core of an AMD EPYC, and of two in bf16 0.91, and of one with 1,024 channels 0.9
@@ -117,7 +117,7 @@ class GraphEngine:
         self.key = _fingerprint(graph, self._inputs)
         self._run = _programs.get(self.key)
         self._graph = graph
-        self._options = None if batch.indices.is_cuda else _OPTIONS
+        self._options = None if batch.indices.is_cuda else _ON_A_PROCESSOR
         self._calls = 0
         self._captured: torch.cuda.CUDAGraph | None = None
         self._metrics: Tensor | None = None
@@ -178,7 +178,7 @@ def _groups(state: State) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[st
 
 def _fingerprint(graph: GraphModule, inputs: list[Tensor]) -> str:
     """Hash of all that the compiled program depends on."""
-    digest = hashlib.sha256(f"{torch.__version__} {_OPTIONS} {graph.code}".encode())
+    digest = hashlib.sha256(f"{torch.__version__} {_ON_A_PROCESSOR} {graph.code}".encode())
     digest.update(str([(t.shape, t.stride(), t.dtype, t.device) for t in inputs]).encode())
     for name, constant in sorted(graph.named_buffers()) + sorted(graph.named_parameters()):
         digest.update(

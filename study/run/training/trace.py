@@ -25,4 +25,10 @@ def trace(function: Callable[..., Any], inputs: Sequence[Tensor], *, fused: bool
     """
     forms = None if any(tensor.is_cuda for tensor in inputs) else FUSED if fused else SINGLE
     with torch.no_grad():
-        return make_fx(function, forms, tracing_mode="fake")(*inputs)
+        try:
+            return make_fx(function, forms, tracing_mode="fake")(*inputs)
+        except (RuntimeError, ValueError):
+            if forms is None:
+                raise
+        # A form may store its result in another order than torch's, which a view by somebody else's network excludes.
+        return make_fx(function, tracing_mode="fake")(*inputs)
