@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from torch.utils.flop_counter import FlopCounterMode
 
 from analysis import threads
 from analysis.density_fits.moment_normal import MomentNormalFit
@@ -22,8 +23,9 @@ from tests.benchmarks import by_pythae
 from tests.benchmarks.account import stages_of
 from tests.benchmarks.growth import SIZES, digits, exponent, faster_than_demanded, study_of
 from tests.benchmarks.limits import Rates
+from tests.benchmarks.products import layers, multiply_adds
 from tests.benchmarks.stages import DENSITIES, FITS, MEASUREMENT, MIXTURES, REST, Spent, Stages
-from tests.benchmarks.training_step import in_own_environment
+from tests.benchmarks.training_step import in_own_environment, new_vaes
 from tests.benchmarks.whole_study import (
     NEIGHBOURS,
     STUDIES,
@@ -312,3 +314,14 @@ def test_a_planted_slow_down_shows_in_the_row_of_its_family(small, tmp_path, mon
     for family in (DENSITIES, f"{MEASUREMENT}: total_correlation"):
         assert pools[family].threads >= usual[family].threads + 2
     assert sum(row.threads for row in usual.values()) <= 2
+
+
+@pytest.mark.parametrize("network", ["mlp 784-400-400-32", "conv"])
+def test_multiply_adds_are_thrice_those_of_the_layers_without_the_gradient_of_the_images(network):
+    vae, images = new_vaes(network)[0], torch.rand(3, 1, 28, 28)
+    forward = []
+    for layer, given in layers(vae, images):
+        with FlopCounterMode(display=False) as counter:
+            layer(given)
+        forward.append(counter.get_total_flops() // 2)
+    assert multiply_adds(vae, images) == 3 * sum(forward) - forward[0] > 0

@@ -1,12 +1,12 @@
 r"""Products: layers of the traced update of one replicate, as the products of matrices that a processor makes fastest.
 
 A dense layer gives x Wᵀ + b, of rows x ``(B, in)`` and weights W ``(out, in)``. oneDNN shares the rows of a product
-among the threads, each of which then stores all of the second factor anew, in the order in which it reads it: with few
-images that is most of Wᵀ's bytes for little work. (W xᵀ)ᵀ + b is the same sum; threads share the rows of W, and xᵀ is
-what each stores. Its columns are contiguous, which is the order that the next layer's product would have xᵀ in. And b
-is added where the next function of the sum is computed, not before the product in a pass of its own.
+among the threads, each of which then stores all of the second factor anew, in the order in which it reads it: where
+there are few images, storing Wᵀ is a large part of the work. (W xᵀ)ᵀ + b is the same sum; threads share the rows of W,
+and xᵀ is what each stores. Its result has the order in which the next layer reads xᵀ. And b is added where the next
+function of the sum is computed, not before the product in a pass of its own.
 
-A transposed convolution to few channels is a product by itself (`models.transposed_convolution.py`).
+A transposed convolution to few channels is a product by itself (`models/transposed_convolution.py`).
 
 :data:`SINGLE` and :data:`FUSED` have these forms by the operation that they stand for, as the tracer takes them.
 """
